@@ -1,0 +1,176 @@
+/**
+ * A limit on everything that can grow: name with its unit last, default, and the reason for the number.
+ * The table in the documentation is generated from this object; `doctor` prints it.
+ */
+export interface Limit {
+  readonly value: number
+  readonly unit: string
+  readonly reason: string
+}
+
+export const limitTable = {
+  // sockets
+  hostFrameBytesMax: {
+    value: 104_857_600,
+    unit: 'bytes',
+    reason: 'images and videos travel inside calls as base64, up to 50 MB of raw bytes each',
+  },
+  clientFrameBytesMax: {
+    value: 4_194_304,
+    unit: 'bytes',
+    reason: 'a browser sends answers; files go by upload',
+  },
+  frameDepthMax: { value: 64, unit: 'levels', reason: 'deeper JSON is an attack on recursive code' },
+  ioCallBytesMax: { value: 83_886_080, unit: 'bytes', reason: 'one call with one inlined 50 MB file' },
+  logLineCharactersMax: {
+    value: 10_200,
+    unit: 'characters',
+    reason: 'the SDK cuts at 10,000 and adds a notice',
+  },
+  logLinesPerTransactionMax: {
+    value: 10_000,
+    unit: 'lines',
+    reason: 'a runaway loop must not fill the disk',
+  },
+  hostMessagesPerSecondMax: {
+    value: 1_024,
+    unit: 'messages/s',
+    reason: 'as the original; answers are not counted',
+  },
+  clientMessagesPerSecondMax: {
+    value: 50,
+    unit: 'messages/s',
+    reason: 'as the original; a person types slower',
+  },
+  socketSendBufferBytesMax: {
+    value: 16_777_216,
+    unit: 'bytes',
+    reason: 'a reader this far behind is dropped; larger single frames are allowed through',
+  },
+  unauthenticatedFramesMax: {
+    value: 0,
+    unit: 'frames',
+    reason: 'a socket is paused until its key is checked',
+  },
+  socketsPerNodeMax: { value: 20_000, unit: 'sockets', reason: 'memory: 40 KB each' },
+  authenticationMsMax: {
+    value: 10_000,
+    unit: 'ms',
+    reason: 'SDKs give up after 10 to 15 s without `authenticated`',
+  },
+  pingIntervalMs: {
+    value: 30_000,
+    unit: 'ms',
+    reason: 'as the SDKs; keeps middleboxes from closing idle sockets',
+  },
+  clientSilentMsMax: { value: 60_000, unit: 'ms', reason: 'two missed pongs' },
+  hostSilentMsMax: { value: 180_000, unit: 'ms', reason: 'SDKs themselves give up after 180 s' },
+  // calls
+  hostCallMsMax: {
+    value: 20_000,
+    unit: 'ms',
+    reason: 'hosts answer at once; handlers run in the background',
+  },
+  clientCallMsMax: { value: 15_000, unit: 'ms', reason: 'what a person waits for' },
+  heldResponsesPerHostMax: {
+    value: 4_096,
+    unit: 'responses',
+    reason: 'answers a host has not confirmed, kept for its next connection',
+  },
+  heldResponsesBytesMax: {
+    value: 8_388_608,
+    unit: 'bytes',
+    reason: 'answers to hosts are `true` or small objects',
+  },
+  // entities
+  mailboxMessagesMax: {
+    value: 1_024,
+    unit: 'messages',
+    reason: 'waiting for one entity; more means its owner cannot keep up',
+  },
+  entitiesInMemoryMax: {
+    value: 20_000,
+    unit: 'entities',
+    reason: 'the least recently used leaves memory first',
+  },
+  entityIdleMs: {
+    value: 15_000,
+    unit: 'ms',
+    reason: 'an idle entity leaves memory and comes back on its next message',
+  },
+  entityRecordBytesMax: {
+    value: 83_886_080,
+    unit: 'bytes',
+    reason: 'the largest single thing stored is an IO call',
+  },
+  openGroupsPerTransactionMax: {
+    value: 256,
+    unit: 'groups',
+    reason: 'unanswered IO groups and displays kept on screen',
+  },
+  displayBytesPerTransactionMax: {
+    value: 33_554_432,
+    unit: 'bytes',
+    reason: 'displays kept for a reload; the oldest go first',
+  },
+  pagesPerClientMax: { value: 32, unit: 'pages', reason: 'open live pages of one browser window' },
+  actionsPerHostMax: { value: 5_000, unit: 'actions', reason: 'actions and pages one host may declare' },
+  commitQueueBytesMax: {
+    value: 268_435_456,
+    unit: 'bytes',
+    reason: 'commits waiting for the disk; beyond it writers wait',
+  },
+  outboxRowsMax: {
+    value: 200_000,
+    unit: 'rows',
+    reason: 'history waiting for Postgres; when full, new transactions are refused',
+  },
+  // waiting
+  hostGraceMs: { value: 600_000, unit: 'ms', reason: 'SDKs retry for ever; a deploy takes minutes' },
+  clientGraceMs: {
+    value: 600_000,
+    unit: 'ms',
+    reason: 'as the original: then an action that is not backgroundable is cancelled',
+  },
+  startMsMax: {
+    value: 30_000,
+    unit: 'ms',
+    reason: 'a host that does not take the start within this is reported',
+  },
+  completedRetentionMs: {
+    value: 600_000,
+    unit: 'ms',
+    reason: 'a finished transaction stays on its owner this long, then history alone has it',
+  },
+  // accounts
+  passwordHashesMax: { value: 2, unit: 'at once', reason: 'hashing shares the thread pool with LevelDB' },
+  passwordHashQueueMax: {
+    value: 64,
+    unit: 'waiting',
+    reason: 'a login flood is answered 429 before memory is spent',
+  },
+  loginFailuresPerAccountMax: { value: 10, unit: 'in 10 min', reason: 'guessing one account' },
+  loginFailuresPerAddressMax: {
+    value: 50,
+    unit: 'in 10 min',
+    reason: 'spraying many accounts from one address',
+  },
+  sessionIdleMsMax: { value: 1_209_600_000, unit: 'ms', reason: '14 days without use' },
+  sessionAbsoluteMsMax: { value: 7_776_000_000, unit: 'ms', reason: '90 days' },
+  revocationCheckMs: {
+    value: 3_000,
+    unit: 'ms',
+    reason: 'sockets of a revoked key or session close within 5 s',
+  },
+  // http
+  requestBodyBytesMax: { value: 1_048_576, unit: 'bytes', reason: 'JSON bodies' },
+  requestMsMax: { value: 30_000, unit: 'ms', reason: 'slow requests' },
+} as const satisfies Record<string, Limit>
+
+export type LimitName = keyof typeof limitTable
+export type Limits = { readonly [Name in LimitName]: number }
+
+/** The default value of each limit. */
+export const limits: Limits = Object.fromEntries(
+  Object.entries(limitTable).map(([name, limit]) => [name, limit.value]),
+) as Limits

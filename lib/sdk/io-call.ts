@@ -1,0 +1,60 @@
+/** What a host asks a browser to show: IO calls, loading states and page layouts, as they arrive from any SDK. */
+
+export interface IoComponent {
+  /** `INPUT_TEXT`, `DISPLAY_TABLE`, … */
+  methodName: string
+  label: string
+  /** superjson JSON; decode with `propsMeta`. */
+  props: Record<string, unknown>
+  propsMeta?: unknown
+  /** The host answers SET_STATE for this component. */
+  isStateful: boolean
+  isOptional: boolean
+  isMultiple: boolean
+  multipleProps?: { defaultValue?: unknown[] | null } | null
+  validationErrorMessage?: string | null
+}
+
+export interface ChoiceButton {
+  label: string
+  value: string
+  theme?: 'primary' | 'secondary' | 'danger' | 'default' | null
+}
+
+export interface IoCall {
+  /** New at each render. */
+  id: string
+  /** The same for all renders of one group. */
+  inputGroupKey: string
+  kind: 'RENDER'
+  toRender: IoComponent[]
+  validationErrorMessage?: string | null
+  /** Replaces the single submit button. */
+  choiceButtons?: ChoiceButton[] | null
+  continueButton?: { label?: string | null; theme?: ChoiceButton['theme'] } | null
+}
+
+export interface LoadingState {
+  label?: string | null
+  description?: string | null
+  itemsInQueue?: number | null
+  itemsCompleted?: number | null
+}
+
+export interface PageError {
+  layoutKey?: 'title' | 'description' | 'children' | 'menuItems' | null
+  error: string
+  message: string
+  cause?: string | null
+  stack?: string | null
+}
+
+export interface PageLayout {
+  kind: 'BASIC'
+  /** Absent: not set; null: still loading. */
+  title?: string | null
+  description?: string | null
+  menuItems?: unknown[] | null
+  children?: IoCall | null
+  errors?: PageError[] | null
+}
