@@ -27,6 +27,11 @@ export const limitTable = {
     unit: 'characters',
     reason: 'the SDK cuts at 10,000 and adds a notice',
   },
+  logCharactersPerTransactionMax: {
+    value: 4_194_304,
+    unit: 'characters',
+    reason: 'all lines of one transaction together; they are in memory while it is active',
+  },
   logLinesPerTransactionMax: {
     value: 10_000,
     unit: 'lines',
@@ -72,6 +77,16 @@ export const limitTable = {
     reason: 'hosts answer at once; handlers run in the background',
   },
   clientCallMsMax: { value: 15_000, unit: 'ms', reason: 'what a person waits for' },
+  hostCallsPendingMax: {
+    value: 4_096,
+    unit: 'calls',
+    reason: 'calls to one host it has not answered; more means it is stuck',
+  },
+  hostCallsRunningMax: {
+    value: 8_192,
+    unit: 'calls',
+    reason: 'calls of one host held or being worked on; beyond it the socket is closed',
+  },
   heldResponsesPerHostMax: {
     value: 4_096,
     unit: 'responses',
@@ -103,6 +118,7 @@ export const limitTable = {
     unit: 'bytes',
     reason: 'the largest single thing stored is an IO call',
   },
+  componentsPerCallMax: { value: 1_000, unit: 'components', reason: 'fields and displays of one IO group' },
   openGroupsPerTransactionMax: {
     value: 256,
     unit: 'groups',
@@ -132,6 +148,7 @@ export const limitTable = {
     unit: 'ms',
     reason: 'as the original: then an action that is not backgroundable is cancelled',
   },
+  pageGraceMs: { value: 60_000, unit: 'ms', reason: 'a page whose window is gone is closed at its host; reloads are faster' },
   startMsMax: {
     value: 30_000,
     unit: 'ms',

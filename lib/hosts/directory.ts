@@ -1,0 +1,143 @@
+/**
+ * The directory of one environment (or of one developer's console): which hosts serve which actions and pages.
+ * Declarations are stored by content, so that a hundred equal hosts, or one that reconnects, write next to nothing.
+ * Which hosts are connected right now is soft state and not in here; edges know it.
+ */
+import type { InstanceId } from '../ids.js'
+import type { AlarmMessage, Decision, EntityKind, Json } from '../partitions/entity.js'
+import type { Definitions } from './definitions.js'
+
+export interface DirectoryHost {
+  readonly instanceId: InstanceId
+  /** Digest of its definitions. */
+  readonly digest: string
+  readonly sdkName: string
+  readonly sdkVersion: string
+  readonly shuttingDown: boolean
+  /** Grows with each declaration: the newest host has the highest. */
+  readonly order: number
+}
+
+export interface DirectoryState {
+  readonly hosts: ReadonlyMap<InstanceId, DirectoryHost>
+  readonly definitions: ReadonlyMap<string, Definitions>
+}
+
+export type DirectoryMessage =
+  | {
+      readonly type: 'announce'
+      readonly instanceId: InstanceId
+      readonly digest: string
+      readonly definitions: Definitions
+      readonly sdkName: string
+      readonly sdkVersion: string
+    }
+  | { readonly type: 'shutdown'; readonly instanceId: InstanceId }
+  | { readonly type: 'remove'; readonly instanceId: InstanceId }
+  | { readonly type: 'read' }
+
+const hostRecord = (instanceId: string): string => `host/${instanceId}`
+const definitionsRecord = (digest: string): string => `definitions/${digest}`
+
+export const directoryKind: EntityKind<DirectoryState, DirectoryMessage> = {
+  name: 'environment',
+  load(records) {
+    const hosts = new Map<InstanceId, DirectoryHost>()
+    const definitions = new Map<string, Definitions>()
+    for (const [name, value] of records) {
+      if (name.startsWith('host/')) {
+        const host = value as unknown as DirectoryHost
+        hosts.set(host.instanceId, host)
+      } else if (name.startsWith('definitions/')) {
+        definitions.set(name.slice('definitions/'.length), value as unknown as Definitions)
+      }
+    }
+    return { hosts, definitions }
+  },
+  decide(state, message: DirectoryMessage | AlarmMessage, context): Decision<DirectoryState, unknown> {
+    switch (message.type) {
+      case 'announce':
+        return announce(state, message, context.key)
+      case 'shutdown': {
+        const host = state.hosts.get(message.instanceId)
+        if (!host || host.shuttingDown) return { state, reply: {} }
+        return change(state, { ...host, shuttingDown: true }, context.key)
+      }
+      case 'remove':
+        return remove(state, message.instanceId, context.key)
+      case 'read':
+        return { state, reply: state }
+      case 'alarm':
+        return { state, reply: {} }
+    }
+  },
+}
+
+const changed = (key: string) => [{ to: 'directory', target: key, payload: {} }]
+
+function change(state: DirectoryState, host: DirectoryHost, key: string): Decision<DirectoryState, unknown> {
+  const hosts = new Map(state.hosts).set(host.instanceId, host)
+  return {
+    state: { ...state, hosts },
+    put: { [hostRecord(host.instanceId)]: host as unknown as Json },
+    signals: changed(key),
+    reply: {},
+  }
+}
+
+function announce(
+  state: DirectoryState,
+  message: Extract<DirectoryMessage, { type: 'announce' }>,
+  key: string,
+): Decision<DirectoryState, unknown> {
+  const { instanceId, digest, sdkName, sdkVersion } = message
+  const before = state.hosts.get(instanceId)
+  if (before?.digest === digest && !before.shuttingDown && before.sdkVersion === sdkVersion) {
+    return { state, signals: changed(key), reply: {} }
+  }
+  let order = 1
+  for (const host of state.hosts.values()) if (host.order >= order) order = host.order + 1
+  const host: DirectoryHost = { instanceId, digest, sdkName, sdkVersion, shuttingDown: false, order }
+  const hosts = new Map(state.hosts).set(instanceId, host)
+  const isNew = !state.definitions.has(digest)
+  const definitions = isNew
+    ? new Map(state.definitions).set(digest, message.definitions)
+    : new Map(state.definitions)
+  const unused = before && before.digest !== digest && !isUsed(hosts, before.digest) ? before.digest : null
+  if (unused) definitions.delete(unused)
+  return {
+    state: { hosts, definitions },
+    put: {
+      [hostRecord(instanceId)]: host as unknown as Json,
+      ...(isNew && { [definitionsRecord(digest)]: message.definitions as unknown as Json }),
+    },
+    ...(unused && { del: [definitionsRecord(unused)] }),
+    signals: changed(key),
+    reply: {},
+  }
+}
+
+function remove(
+  state: DirectoryState,
+  instanceId: InstanceId,
+  key: string,
+): Decision<DirectoryState, unknown> {
+  const before = state.hosts.get(instanceId)
+  if (!before) return { state, reply: {} }
+  const hosts = new Map(state.hosts)
+  hosts.delete(instanceId)
+  const definitions = new Map(state.definitions)
+  const unused = !isUsed(hosts, before.digest)
+  if (unused) definitions.delete(before.digest)
+  return {
+    state: { hosts, definitions },
+    del: [hostRecord(instanceId), ...(unused ? [definitionsRecord(before.digest)] : [])],
+    signals: changed(key),
+    reply: {},
+  }
+}
+
+function isUsed(hosts: ReadonlyMap<InstanceId, DirectoryHost>, digest: string): boolean {
+  for (const host of hosts.values()) if (host.digest === digest) return true
+  return false
+}

@@ -1,0 +1,208 @@
+/**
+ * A host: one SDK process, known by the instance id it sends at each connect. The entity remembers to whom it belongs,
+ * which connection speaks for it (a newer one fences the older everywhere), and what is needed to settle the calls
+ * that an earlier connection left open.
+ *
+ * Whether its socket is open is known only to the edge that holds it. The entity's alarm asks; when nobody has the
+ * socket for longer than the grace, the host is lost: it leaves the directory, and its transactions are told when they
+ * ask.
+ */
+import { AppError } from '../errors.js'
+import type {
+  ApiKeyId,
+  ConnectionId,
+  EntityKey,
+  EnvironmentId,
+  InstanceId,
+  OrganizationId,
+  UserId,
+} from '../ids.js'
+import { limits } from '../limits.js'
+import type { AlarmMessage, Decision, DecisionContext, EntityKind, Json } from '../partitions/entity.js'
+
+export interface HostState {
+  readonly host: HostRecord | null
+}
+
+export interface HostRecord {
+  readonly instanceId: InstanceId
+  readonly organizationId: OrganizationId
+  readonly environmentId: EnvironmentId
+  readonly developerId: UserId | null
+  readonly apiKeyId: ApiKeyId
+  readonly sdkName: string
+  readonly sdkVersion: string
+  /** The socket that speaks for it, or the last one that did. */
+  readonly connectionId: ConnectionId
+  readonly goneAtMs: number | null
+  readonly shuttingDown: boolean
+  /** Time the host itself gave to its newest declaration: older ones that arrive late are ignored. */
+  readonly declaredAtMs: number
+  /** Counter of the first call on the newest connection; what was lost before lies below it. */
+  readonly firstRpcId: number | null
+  /** Calls that must not be settled with `true`: their promise expects an object. Newest last. */
+  readonly unsettledByTrue: readonly number[]
+}
+
+export interface HostAttach {
+  readonly type: 'attach'
+  readonly instanceId: InstanceId
+  readonly organizationId: OrganizationId
+  readonly environmentId: EnvironmentId
+  readonly developerId: UserId | null
+  readonly apiKeyId: ApiKeyId
+  readonly sdkName: string
+  readonly sdkVersion: string
+  readonly connectionId: ConnectionId
+  readonly declaredAtMs: number
+  readonly rpcId: number | null
+  readonly firstRpcId: number | null
+}
+
+export interface HostAttached {
+  /** False: a newer declaration of this host was applied before; this one changes nothing. */
+  readonly applied: boolean
+  readonly isNewConnection: boolean
+  readonly previousFirstRpcId: number | null
+  readonly unsettledByTrue: readonly number[]
+}
+
+export type HostEntityMessage =
+  | HostAttach
+  | { readonly type: 'detach'; readonly connectionId: ConnectionId }
+  | { readonly type: 'shutdown'; readonly connectionId: ConnectionId; readonly rpcId: number | null }
+  /** A transaction asks whether this host is still expected. */
+  | { readonly type: 'ask'; readonly transactionId: string }
+
+/** Calls remembered as not to be settled with `true`. */
+const rememberedCallsMax = 16
+
+/** The directory that lists what a host serves: of an environment, or of one developer's console in it. */
+export function directoryKey(environmentId: string, developerId: string | null): EntityKey {
+  return developerId === null ? `environment:${environmentId}` : `environment:${environmentId}.${developerId}`
+}
+
+export const hostKey = (instanceId: InstanceId): EntityKey => `host:${instanceId}`
+
+export const hostKind: EntityKind<HostState, HostEntityMessage> = {
+  name: 'host',
+  load: records => ({ host: (records.get('host') as unknown as HostRecord | undefined) ?? null }),
+  decide(state, message, context) {
+    switch (message.type) {
+      case 'attach':
+        return attach(state, message, context)
+      case 'detach':
+        return detach(state, message.connectionId, context)
+      case 'shutdown':
+        return shutdown(state, message)
+      case 'ask':
+        return answerTransaction(state, message.transactionId)
+      case 'alarm':
+        return alarm(state, message, context)
+    }
+  },
+}
+
+function stored(host: HostRecord): { state: HostState; put: Record<string, Json> } {
+  return { state: { host }, put: { host: host as unknown as Json } }
+}
+
+function attach(
+  state: HostState,
+  message: HostAttach,
+  context: DecisionContext,
+): Decision<HostState, HostAttached> {
+  const before = state.host
+  if (before && before.organizationId !== message.organizationId) {
+    throw new AppError('forbidden', 'This instance id belongs to another organization.')
+  }
+  const isNewConnection = before?.connectionId !== message.connectionId
+  const applied = isNewConnection || !before || message.declaredAtMs >= before.declaredAtMs
+  const unsettledByTrue = before?.unsettledByTrue ?? []
+  const { type: _type, rpcId, firstRpcId, ...identity } = message
+  const host: HostRecord = {
+    ...identity,
+    declaredAtMs: applied ? message.declaredAtMs : (before?.declaredAtMs ?? 0),
+    goneAtMs: null,
+    shuttingDown: isNewConnection ? false : (before?.shuttingDown ?? false),
+    firstRpcId: isNewConnection ? firstRpcId : (before?.firstRpcId ?? firstRpcId),
+    unsettledByTrue:
+      rpcId === null ? unsettledByTrue : [...unsettledByTrue, rpcId].slice(-rememberedCallsMax),
+  }
+  return {
+    ...stored(host),
+    alarmAtMs: context.nowMs + limits.hostGraceMs,
+    reply: {
+      applied,
+      isNewConnection,
+      previousFirstRpcId: isNewConnection ? (before?.firstRpcId ?? null) : null,
+      unsettledByTrue,
+    },
+  }
+}
+
+function detach(
+  state: HostState,
+  connectionId: ConnectionId,
+  context: DecisionContext,
+): Decision<HostState, unknown> {
+  const { host } = state
+  if (!host || host.connectionId !== connectionId || host.goneAtMs !== null) return { state, reply: {} }
+  return {
+    ...stored({ ...host, goneAtMs: context.nowMs }),
+    alarmAtMs: context.nowMs + limits.hostGraceMs,
+    reply: {},
+  }
+}
+
+function shutdown(
+  state: HostState,
+  message: { connectionId: ConnectionId; rpcId: number | null },
+): Decision<HostState, unknown> {
+  const { host } = state
+  if (!host || host.connectionId !== message.connectionId) return { state, reply: {} }
+  const unsettledByTrue =
+    message.rpcId === null
+      ? host.unsettledByTrue
+      : [...host.unsettledByTrue, message.rpcId].slice(-rememberedCallsMax)
+  return { ...stored({ ...host, shuttingDown: true, unsettledByTrue }), reply: {} }
+}
+
+/** An unknown host is one whose grace ended before: both are lost. */
+function answerTransaction(state: HostState, transactionId: string): Decision<HostState, unknown> {
+  if (state.host) return { state, reply: {} }
+  return { state: null, reply: { lost: true, transactionId } }
+}
+
+function alarm(
+  state: HostState,
+  _message: AlarmMessage,
+  context: DecisionContext,
+): Decision<HostState, unknown> {
+  const { host } = state
+  if (!host) return { state: null, reply: {} }
+  if (host.goneAtMs === null) {
+    return {
+      state,
+      signals: [{ to: 'host-probe', target: host.instanceId, payload: { connectionId: host.connectionId } }],
+      alarmAtMs: context.nowMs + limits.pingIntervalMs * 2,
+      reply: {},
+    }
+  }
+  if (host.goneAtMs + limits.hostGraceMs > context.nowMs) {
+    return { state, alarmAtMs: host.goneAtMs + limits.hostGraceMs, reply: {} }
+  }
+  return {
+    state: null,
+    alarmAtMs: null,
+    effects: [
+      {
+        id: `${host.instanceId}:lost:${host.connectionId}`,
+        to: 'entity',
+        target: directoryKey(host.environmentId, host.developerId),
+        payload: { type: 'remove', instanceId: host.instanceId },
+      },
+    ],
+    reply: {},
+  }
+}

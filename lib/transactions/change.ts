@@ -1,0 +1,172 @@
+/**
+ * Collects what one message changes in a transaction: the new state, the records, what is said to whom. A decision
+ * starts a `Change` from the state before and ends with `done(reply)`; the state before is never touched.
+ */
+import type { EventName, Events } from '../clients/wire.js'
+import type { PageKey, TransactionId } from '../ids.js'
+import type { Decision, DecisionContext, Effect, Json, Signal } from '../partitions/entity.js'
+import type { TransactionStart } from './messages.js'
+import {
+  type AnswerRecord,
+  answerRecord,
+  type Group,
+  type GroupRecord,
+  groupRecord,
+  type Now,
+  type TransactionState,
+} from './state.js'
+
+/** A call to the host that must arrive, whatever happens to us in between. */
+export interface HostCall {
+  readonly method: 'START_TRANSACTION' | 'IO_RESPONSE' | 'CLOSE_TRANSACTION' | 'CLOSE_PAGE'
+  readonly data: Json
+}
+
+/** An answer for the host: written at most once per connection of the host; see partitions.md rule 14. */
+export interface HostDelivery {
+  /** Page keys route in the same field. */
+  readonly transactionId: TransactionId | PageKey
+  readonly inputGroupKey: string
+  readonly deliveryId: string
+  readonly value: string
+}
+
+/** What the edge of a browser is told. */
+export type ClientSignal =
+  | { [Name in EventName]: { readonly event: Name; readonly data: Events[Name] } }[EventName]
+  /** Is this window still there? If not, the edge says `client-gone`. */
+  | { readonly probe: true }
+
+export class Change {
+  readonly start: TransactionStart
+  readonly context: DecisionContext
+  state: TransactionState
+  #put: Record<string, Json> = {}
+  #del: string[] = []
+  #effects: Effect[] = []
+  #dropEffects: string[] = []
+  #signals: Signal[] = []
+  #alarmAtMs: number | null | undefined
+  #history = false
+
+  constructor(state: TransactionState, start: TransactionStart, context: DecisionContext) {
+    this.state = state
+    this.start = start
+    this.context = context
+  }
+
+  get now(): Now {
+    return this.state.now
+  }
+
+  setNow(part: Partial<Now>): void {
+    this.state = { ...this.state, now: { ...this.state.now, ...part } }
+    this.record('now', this.state.now)
+  }
+
+  /** Writes a record. Values come from our own types, all of which JSON can hold. */
+  record(name: string, value: unknown): void {
+    this.#put[name] = value as Json
+  }
+
+  forget(name: string): void {
+    delete this.#put[name]
+    this.#del.push(name)
+  }
+
+  /** Adds the group, or replaces the one of the same order. */
+  putGroup(group: Group): void {
+    const groups = this.state.groups
+    const index = groups.findIndex(other => other.order === group.order)
+    this.state = { ...this.state, groups: index < 0 ? [...groups, group] : groups.with(index, group) }
+    const { answer, setState, ...render } = group
+    this.record(groupRecord(group.order), render satisfies GroupRecord)
+    if (index >= 0 && groups[index]?.answer && !answer) this.forget(answerRecord(group.order))
+  }
+
+  /** Changes what was answered to a group, without writing its render again. */
+  putAnswer(group: Group, part: Partial<AnswerRecord>): Group {
+    const changed = { ...group, ...part }
+    const groups = this.state.groups
+    this.state = {
+      ...this.state,
+      groups: groups.map(other => (other.order === group.order ? changed : other)),
+    }
+    this.record(answerRecord(group.order), {
+      answer: changed.answer,
+      setState: changed.setState,
+    } satisfies AnswerRecord)
+    return changed
+  }
+
+  dropGroup(group: Group): void {
+    this.state = { ...this.state, groups: this.state.groups.filter(other => other.order !== group.order) }
+    this.forget(groupRecord(group.order))
+    if (group.answer || group.setState) this.forget(answerRecord(group.order))
+  }
+
+  /** Tells the browser that is attached, if there is one. */
+  tellClient(signal: ClientSignal): void {
+    const { clientId, clientGoneAtMs } = this.now
+    if (clientId !== null && clientGoneAtMs === null) this.signalClient(clientId, signal)
+  }
+
+  signalClient(clientId: string, signal: ClientSignal): void {
+    this.#signals.push({ to: 'client', target: clientId, payload: signal })
+  }
+
+  /** Gives an answer to the host's edge: lost when the host is away, given again when the host asks again. */
+  deliver(delivery: Omit<HostDelivery, 'transactionId'>): void {
+    this.#signals.push({
+      to: 'host',
+      target: this.start.instanceId,
+      payload: { transactionId: this.start.id, ...delivery } satisfies HostDelivery,
+    })
+  }
+
+  /** Calls the host, at least once, in order, until it confirms. */
+  callHost(name: string, call: HostCall): void {
+    this.#effects.push({
+      id: `${this.start.id}:${name}`,
+      to: 'host',
+      target: this.start.instanceId,
+      payload: call as unknown as Json,
+    })
+  }
+
+  /** Asks whether the host is still expected; the answer comes as `host-lost`, or not at all. */
+  askHost(): void {
+    this.#signals.push({
+      to: 'entity',
+      target: `host:${this.start.instanceId}`,
+      payload: { type: 'ask', transactionId: this.start.id },
+    })
+  }
+
+  dropHostCall(name: string): void {
+    this.#dropEffects.push(`${this.start.id}:${name}`)
+  }
+
+  alarmAt(atMs: number | null): void {
+    this.#alarmAtMs = atMs
+  }
+
+  /** The row in the history must be written again. */
+  touchHistory(): void {
+    this.#history = true
+  }
+
+  done<Reply>(reply: Reply): Decision<TransactionState, Reply> {
+    return {
+      state: this.state,
+      ...(Object.keys(this.#put).length > 0 && { put: this.#put }),
+      ...(this.#del.length > 0 && { del: this.#del }),
+      ...(this.#effects.length > 0 && { effects: this.#effects }),
+      ...(this.#dropEffects.length > 0 && { dropEffects: this.#dropEffects }),
+      ...(this.#signals.length > 0 && { signals: this.#signals }),
+      ...(this.#alarmAtMs !== undefined && { alarmAtMs: this.#alarmAtMs }),
+      ...(this.#history && { history: true }),
+      reply,
+    }
+  }
+}

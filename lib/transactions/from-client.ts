@@ -1,0 +1,203 @@
+/**
+ * What people do: start, attach, answer, cancel, leave. Every message names who asks; the owner checks it again here,
+ * whatever the edge has checked before.
+ */
+import type { TransactionSnapshot } from '../clients/wire.js'
+import { AppError } from '../errors.js'
+import type { Decision, DecisionContext } from '../partitions/entity.js'
+import { ioResponseText, validateAnswer } from '../sdk/index.js'
+import { Change } from './change.js'
+import { cancel, closeWhenUnwatched, isWatched, rearm } from './ending.js'
+import type { Asker, ClientMessage, TransactionStart } from './messages.js'
+import { snapshotOf } from './snapshot.js'
+import { emptyNow, type Group, type TransactionState } from './state.js'
+
+type Of<Type extends ClientMessage['type']> = Extract<ClientMessage, { type: Type }>
+
+/** Other organizations' ids do not exist for the asker; other people's need a permission, a console's none can have. */
+export function checkAsker(start: TransactionStart, asker: Asker): void {
+  if (start.organizationId !== asker.organizationId)
+    throw new AppError('not-found', 'There is no such transaction.')
+  if (start.owner.id === asker.userId) return
+  if (start.developerId !== null || !asker.mayTakeOver) {
+    throw new AppError('forbidden', 'This transaction belongs to another person.')
+  }
+}
+
+/** Creates the transaction and tells the host to run the action; attaches when it exists already. */
+export function decideStart(
+  state: TransactionState,
+  message: Of<'start'>,
+  context: DecisionContext,
+): Decision<TransactionState, TransactionSnapshot> {
+  const { start, asker } = message
+  if (state.start !== null) {
+    if (state.start.slug !== start.slug || state.start.environmentId !== start.environmentId) {
+      throw new AppError('conflict', 'This transaction id belongs to another action.')
+    }
+    return decideAttach(state, { type: 'attach', asker }, context)
+  }
+  const change = new Change({ ...state, start }, start, context)
+  change.record('start', start)
+  change.setNow({ ...emptyNow, status: 'running', clientId: asker.clientId, startedAtMs: context.nowMs })
+  change.callHost('start', {
+    method: 'START_TRANSACTION',
+    data: {
+      transactionId: start.id,
+      actionName: start.slug,
+      action: { slug: start.slug, url: start.url },
+      environment: start.sdkEnvironment,
+      user: {
+        email: start.owner.email,
+        firstName: start.owner.firstName,
+        lastName: start.owner.lastName,
+        role: start.owner.role,
+        teams: start.owner.teams,
+      },
+      params: start.params,
+      ...(start.paramsMeta !== undefined && { paramsMeta: start.paramsMeta }),
+      displayResolvesImmediately: start.appends,
+    },
+  })
+  change.touchHistory()
+  rearm(change)
+  return change.done(snapshotOf(change.state, start))
+}
+
+/** Attaches a browser window, taking the transaction over from the one before. */
+export function decideAttach(
+  state: TransactionState,
+  message: Of<'attach'>,
+  context: DecisionContext,
+): Decision<TransactionState, TransactionSnapshot> {
+  const change = open(state, message.asker, context)
+  const { clientId } = change.now
+  if (clientId === message.asker.clientId && change.now.clientGoneAtMs === null) {
+    return change.done(snapshotOf(change.state, change.start))
+  }
+  if (clientId !== null && clientId !== message.asker.clientId) {
+    change.tellClient({ event: 'transaction.usurped', data: { transactionId: change.start.id } })
+  }
+  change.setNow({ clientId: message.asker.clientId, clientGoneAtMs: null })
+  rearm(change)
+  return change.done(snapshotOf(change.state, change.start))
+}
+
+/** Takes an answer once: valid, to the newest render of its group, from the window that is attached. */
+export function decideAnswer(
+  state: TransactionState,
+  message: Of<'answer'>,
+  context: DecisionContext,
+): Decision<TransactionState, Record<string, never>> {
+  const change = open(state, message.asker, context)
+  if (change.now.clientId !== message.asker.clientId) throw new AppError('client-usurped')
+  const group = change.state.groups.find(other => other.inputGroupKey === message.inputGroupKey)
+  const repeated =
+    group?.answer?.requestId === message.requestId || group?.setState?.requestId === message.requestId
+  if (repeated) return change.done({})
+  if (!group) {
+    throw new AppError(
+      change.now.answeredRenders.includes(message.renderId) ? 'already-answered' : 'call-superseded',
+    )
+  }
+  if (group.answer) throw new AppError('already-answered')
+  if (message.kind === 'RETURN' && change.now.completedAtMs !== null) throw new AppError('transaction-closed')
+  if (change.now.closed) throw new AppError('transaction-closed')
+  const checked = validateAnswer(group.call, {
+    kind: message.kind,
+    values: message.values,
+    ...(message.valuesMeta !== undefined && { valuesMeta: message.valuesMeta }),
+    ...(message.choice !== undefined && { choice: message.choice }),
+  })
+  if (!checked.ok) throw new AppError('invalid-value', undefined, { fields: checked.fields })
+  refuseUnprovenIdentity(group, message)
+
+  const value = ioResponseText({
+    id: group.renderId,
+    inputGroupKey: group.inputGroupKey,
+    transactionId: change.start.id,
+    kind: message.kind,
+    values: checked.values,
+    ...(checked.valuesMeta !== undefined && { valuesMeta: checked.valuesMeta }),
+    ...(message.choice !== undefined && { choice: message.choice }),
+  })
+  const { requestId } = message
+  if (message.kind === 'RETURN') {
+    const answer = { id: group.renderId, renderId: group.renderId, value, requestId, delivered: false }
+    change.putAnswer(group, { answer, setState: null })
+    change.setNow({ status: 'running' })
+    change.deliver({ inputGroupKey: group.inputGroupKey, deliveryId: answer.id, value })
+  } else {
+    const setState = { id: `${group.renderId}:${requestId}`, value, requestId, delivered: false }
+    change.putAnswer(group, { setState })
+    change.deliver({ inputGroupKey: group.inputGroupKey, deliveryId: setState.id, value })
+  }
+  return change.done({})
+}
+
+/** An identity is proven to the server, never claimed by a browser: a `true` needs a proof that does not exist yet. */
+function refuseUnprovenIdentity(group: Group, message: Of<'answer'>): void {
+  if (message.kind !== 'RETURN') return
+  const claims = group.call.toRender.some(
+    (component, index) => component.methodName === 'CONFIRM_IDENTITY' && message.values[index] !== false,
+  )
+  if (claims) throw new AppError('forbidden', 'Confirm your identity first.')
+}
+
+export function decideCancel(
+  state: TransactionState,
+  message: Of<'cancel'>,
+  context: DecisionContext,
+): Decision<TransactionState, Record<string, never>> {
+  const change = open(state, message.asker, context)
+  cancel(change)
+  return change.done({})
+}
+
+/** The person goes away on purpose: only an action that may run in the background goes on. */
+export function decideLeave(
+  state: TransactionState,
+  message: Of<'leave'>,
+  context: DecisionContext,
+): Decision<TransactionState, Record<string, never>> {
+  const change = open(state, message.asker, context)
+  if (change.now.clientId !== message.asker.clientId) return change.done({})
+  change.setNow({ clientId: null, clientGoneAtMs: null })
+  if (!change.start.backgroundable) cancel(change)
+  closeWhenUnwatched(change)
+  rearm(change)
+  return change.done({})
+}
+
+export function decideRedirected(
+  state: TransactionState,
+  message: Of<'redirected'>,
+  context: DecisionContext,
+): Decision<TransactionState, Record<string, never>> {
+  const change = open(state, message.asker, context)
+  if (change.now.redirect !== null && change.now.clientId === message.asker.clientId)
+    change.setNow({ redirect: null })
+  return change.done({})
+}
+
+/** A socket was lost: the window keeps its place for a while. */
+export function decideClientGone(
+  state: TransactionState,
+  message: Of<'client-gone'>,
+  context: DecisionContext,
+): Decision<TransactionState, Record<string, never>> {
+  if (state.start === null) return { state: null, reply: {} }
+  const change = new Change(state, state.start, context)
+  if (change.now.clientId === message.clientId && isWatched(change)) {
+    change.setNow({ clientGoneAtMs: context.nowMs })
+    rearm(change)
+  }
+  return change.done({})
+}
+
+/** A change of an existing transaction by somebody who may see it. */
+export function open(state: TransactionState, asker: Asker, context: DecisionContext): Change {
+  if (state.start === null) throw new AppError('not-found', 'There is no such transaction.')
+  checkAsker(state.start, asker)
+  return new Change(state, state.start, context)
+}

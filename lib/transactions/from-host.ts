@@ -1,0 +1,262 @@
+/**
+ * What the host says about a transaction it runs. SDKs repeat themselves: a call whose ACK was late comes again at
+ * once, and the last call of each transaction comes again after every reconnect, answered or not. So everything here
+ * is decided by ids that survive a repeat: the render id, the group key, the log index.
+ */
+import { limits } from '../limits.js'
+import type { Decision, DecisionContext } from '../partitions/entity.js'
+import type { IoCall } from '../sdk/io-call.js'
+import { Change } from './change.js'
+import { closeWhenUnwatched, complete, sendCanceled } from './ending.js'
+import type { HostMessage, HostReply } from './messages.js'
+import { stepOf } from './snapshot.js'
+import { type Group, logRecord, type TransactionState } from './state.js'
+
+type Of<Type extends HostMessage['type']> = Extract<HostMessage, { type: Type }>
+type HostDecision = Decision<TransactionState, HostReply>
+
+const accepted: HostReply = { accepted: true }
+const refused = (reason: string): HostReply => ({ accepted: false, reason })
+
+/** Render ids remembered after their answer was taken. SDKs repeat only the last call of a transaction. */
+const answeredRendersMax = 32
+
+/** The change, or the refusal when the host has no business with this transaction. */
+function open(
+  state: TransactionState,
+  message: { readonly instanceId: string },
+  context: DecisionContext,
+): { change: Change } | { decision: HostDecision } {
+  if (state.start === null)
+    return { decision: { state: null, reply: refused('There is no such transaction.') } }
+  if (state.start.instanceId !== message.instanceId) {
+    return { decision: { state, reply: refused('This transaction runs on another host.') } }
+  }
+  const change = new Change(state, state.start, context)
+  if (!change.now.heard) {
+    change.setNow({ heard: true })
+    change.dropHostCall('start')
+  }
+  if (change.now.hostGone) hostIsBack(change)
+  return { change }
+}
+
+/** Anything the host says proves that it is there. */
+export function hostIsBack(change: Change): void {
+  change.setNow({ hostGone: false })
+  change.tellClient({
+    event: 'transaction.host',
+    data: { transactionId: change.start.id, hostConnected: true },
+  })
+}
+
+/** A render: new, a newer one of a known group, or a repeat. */
+export function decideIoCall(
+  state: TransactionState,
+  message: Of<'io-call'>,
+  context: DecisionContext,
+): HostDecision {
+  const opened = open(state, message, context)
+  if ('decision' in opened) return opened.decision
+  const { change } = opened
+  const { call } = message
+  if (change.now.cancelNext) {
+    sendCanceled(change, call.id, call.inputGroupKey)
+    change.setNow({ cancelNext: false })
+    closeWhenUnwatched(change)
+    return change.done(accepted)
+  }
+  const known = change.state.groups.find(group => group.inputGroupKey === call.inputGroupKey)
+  deliverAgain(change, call)
+  if (change.now.answeredRenders.includes(call.id)) return change.done(accepted)
+  if (known?.renderId === call.id) {
+    if (!known.answer) change.tellClient(renderSignal(change, known))
+    return change.done(accepted)
+  }
+  if (change.now.completedAtMs !== null && !known) return change.done(accepted)
+  if (call.toRender.some(component => component.methodName === 'CREDENTIALS')) {
+    return change.done(refused('Credentials are not supported.'))
+  }
+  if (!known && !makeRoom(change)) return change.done(refused('Too many open steps.'))
+
+  const displayOnly =
+    call.toRender.every(component => component.methodName.startsWith('DISPLAY_')) &&
+    !call.choiceButtons?.length
+  const group: Group = {
+    order: known?.order ?? change.now.groups,
+    inputGroupKey: call.inputGroupKey,
+    renderId: call.id,
+    call,
+    bytes: message.bytes,
+    displayOnly,
+    answer: null,
+    setState: known?.setState ?? null,
+  }
+  change.putGroup(group)
+  trimDisplays(change, group.order)
+  if (change.now.completedAtMs === null) {
+    change.setNow({
+      groups: Math.max(change.now.groups, group.order + 1),
+      loading: null,
+      redirect: null,
+      status: displayOnly && change.start.appends ? change.now.status : 'awaiting-input',
+    })
+  }
+  change.tellClient(renderSignal(change, group))
+  return change.done(accepted)
+}
+
+function renderSignal(change: Change, group: Group) {
+  return {
+    event: 'transaction.render' as const,
+    data: { transactionId: change.start.id, step: stepOf(group) },
+  }
+}
+
+/**
+ * The host's newest call shows where it stands. An answer it has not confirmed is written again (the edge writes it at
+ * most once per connection), unless the host has rendered that group anew since: then it did get the answer and
+ * refused it. Groups that were answered and confirmed are over once the host goes on.
+ */
+function deliverAgain(change: Change, call: IoCall): void {
+  for (const group of change.state.groups) {
+    const isThisGroup = group.inputGroupKey === call.inputGroupKey
+    if (isThisGroup && group.renderId !== call.id) continue
+    if (group.answer) {
+      const { id, value, delivered } = group.answer
+      if (!delivered) change.deliver({ inputGroupKey: group.inputGroupKey, deliveryId: id, value })
+      else if (!isThisGroup) forgetAnswered(change, group)
+    }
+    if (group.setState && !group.setState.delivered) {
+      const { id, value } = group.setState
+      change.deliver({ inputGroupKey: group.inputGroupKey, deliveryId: id, value })
+    }
+  }
+}
+
+function forgetAnswered(change: Change, group: Group): void {
+  change.dropGroup(group)
+  const answeredRenders = [...change.now.answeredRenders, group.renderId].slice(-answeredRendersMax)
+  change.setNow({ answeredRenders })
+}
+
+/** True when one more group fits; the oldest display gives way. */
+function makeRoom(change: Change): boolean {
+  if (change.state.groups.length < limits.openGroupsPerTransactionMax) return true
+  const oldest = change.state.groups.find(group => group.displayOnly && change.start.appends)
+  if (!oldest) return false
+  change.dropGroup(oldest)
+  return true
+}
+
+/** Keeps the displays of a transaction within their bytes; the newest stays in any case. */
+function trimDisplays(change: Change, newestOrder: number): void {
+  let bytes = change.state.groups.reduce((sum, group) => sum + group.bytes, 0)
+  for (const group of change.state.groups) {
+    if (bytes <= limits.displayBytesPerTransactionMax) return
+    if (group.order === newestOrder || !group.displayOnly || !change.start.appends) continue
+    change.dropGroup(group)
+    bytes -= group.bytes
+  }
+}
+
+export function decideLoading(
+  state: TransactionState,
+  message: Of<'loading'>,
+  context: DecisionContext,
+): HostDecision {
+  const opened = open(state, message, context)
+  if ('decision' in opened) return opened.decision
+  const { change } = opened
+  if (change.now.completedAtMs !== null) return change.done(refused('This transaction has ended.'))
+  change.setNow({ loading: message.loading })
+  change.tellClient({
+    event: 'transaction.loading',
+    data: { transactionId: change.start.id, loading: message.loading },
+  })
+  return change.done(accepted)
+}
+
+export function decideLog(
+  state: TransactionState,
+  message: Of<'log'>,
+  context: DecisionContext,
+): HostDecision {
+  const opened = open(state, message, context)
+  if ('decision' in opened) return opened.decision
+  const { change } = opened
+  const index = message.index ?? (change.state.logs.at(-1)?.index ?? -1) + 1
+  if (change.state.logs.some(line => line.index === index)) return change.done(accepted)
+  if (
+    change.now.logs >= limits.logLinesPerTransactionMax ||
+    change.now.logCharacters >= limits.logCharactersPerTransactionMax
+  ) {
+    return change.done(refused('Too many log lines.'))
+  }
+  const text = message.text.slice(0, limits.logLineCharactersMax)
+  const line = { index, text, atMs: message.atMs }
+  const after = change.state.logs.findLastIndex(other => other.index < index) + 1
+  change.state = { ...change.state, logs: change.state.logs.toSpliced(after, 0, line) }
+  change.record(logRecord(index), line)
+  change.setNow({ logs: change.now.logs + 1, logCharacters: change.now.logCharacters + text.length })
+  change.tellClient({ event: 'transaction.logs', data: { transactionId: change.start.id, lines: [line] } })
+  if (change.now.completedAtMs !== null) change.touchHistory()
+  return change.done(accepted)
+}
+
+export function decideRedirect(
+  state: TransactionState,
+  message: Of<'redirect'>,
+  context: DecisionContext,
+): HostDecision {
+  const opened = open(state, message, context)
+  if ('decision' in opened) return opened.decision
+  const { change } = opened
+  if (change.now.completedAtMs !== null) return change.done(refused('This transaction has ended.'))
+  change.state = { ...change.state, result: change.state.result ?? { status: 'REDIRECTED', data: null } }
+  change.record('result', change.state.result)
+  change.setNow({ redirect: message.redirect })
+  change.tellClient({
+    event: 'transaction.redirect',
+    data: { transactionId: change.start.id, redirect: message.redirect },
+  })
+  return change.done(accepted)
+}
+
+export function decideComplete(
+  state: TransactionState,
+  message: Of<'complete'>,
+  context: DecisionContext,
+): HostDecision {
+  const opened = open(state, message, context)
+  if ('decision' in opened) return opened.decision
+  const { change } = opened
+  if (change.now.cancelNext) {
+    change.setNow({ cancelNext: false })
+    closeWhenUnwatched(change)
+  }
+  complete(change, {
+    status: message.status,
+    data: message.data,
+    ...(message.meta !== undefined && { meta: message.meta }),
+  })
+  return change.done(accepted)
+}
+
+/** The host has the answer: it will not be written again. */
+export function decideDelivered(
+  state: TransactionState,
+  message: Of<'answer-delivered'>,
+  context: DecisionContext,
+): HostDecision {
+  if (state.start === null || state.start.instanceId !== message.instanceId)
+    return { state: state.start ? state : null, reply: accepted }
+  const change = new Change(state, state.start, context)
+  const group = change.state.groups.find(other => other.inputGroupKey === message.inputGroupKey)
+  if (group?.answer?.id === message.deliveryId && !group.answer.delivered) {
+    change.putAnswer(group, { answer: { ...group.answer, delivered: true } })
+  } else if (group?.setState?.id === message.deliveryId && !group.setState.delivered) {
+    change.putAnswer(group, { setState: { ...group.setState, delivered: true } })
+  }
+  return change.done(accepted)
+}

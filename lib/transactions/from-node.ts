@@ -1,0 +1,139 @@
+/** What the node itself says: hosts come and go, notifications arrive, time passes. */
+
+import type { TransactionSnapshot } from '../clients/wire.js'
+import { limits } from '../limits.js'
+import type { AlarmMessage, Decision, DecisionContext } from '../partitions/entity.js'
+import { Change } from './change.js'
+import { cancel, closeWhenUnwatched, complete, isWatched, rearm } from './ending.js'
+import { open } from './from-client.js'
+import { hostIsBack } from './from-host.js'
+import type { NodeMessage } from './messages.js'
+import { snapshotOf } from './snapshot.js'
+import { noteRecord, type TransactionState } from './state.js'
+
+type Of<Type extends NodeMessage['type']> = Extract<NodeMessage, { type: Type }>
+type NodeDecision = Decision<TransactionState, Record<string, never>>
+
+/** Notifications kept per transaction. */
+const notesMax = 200
+
+export function decideHostGone(
+  state: TransactionState,
+  message: Of<'host-gone'>,
+  context: DecisionContext,
+): NodeDecision {
+  if (state.start === null) return { state: null, reply: {} }
+  const change = new Change(state, state.start, context)
+  if (
+    message.instanceId === change.start.instanceId &&
+    !change.now.hostGone &&
+    change.now.completedAtMs === null
+  ) {
+    change.setNow({ hostGone: true })
+    change.tellClient({
+      event: 'transaction.host',
+      data: { transactionId: change.start.id, hostConnected: false },
+    })
+  }
+  return change.done({})
+}
+
+export function decideHostBack(
+  state: TransactionState,
+  message: Of<'host-back'>,
+  context: DecisionContext,
+): NodeDecision {
+  if (state.start === null) return { state: null, reply: {} }
+  const change = new Change(state, state.start, context)
+  if (message.instanceId === change.start.instanceId && change.now.hostGone) hostIsBack(change)
+  return change.done({})
+}
+
+/** The host is not coming back. Whether the action finished cannot be known, so it is never called a success. */
+export function decideHostLost(
+  state: TransactionState,
+  message: Of<'host-lost'>,
+  context: DecisionContext,
+): NodeDecision {
+  if (state.start === null) return { state: null, reply: {} }
+  const change = new Change(state, state.start, context)
+  if (message.instanceId === change.start.instanceId) {
+    complete(change, {
+      status: 'FAILURE',
+      data: {
+        error: 'HostLost',
+        message: 'The host that ran this action is gone. Whether it finished is unknown.',
+      },
+    })
+  }
+  return change.done({})
+}
+
+export function decideNotification(
+  state: TransactionState,
+  message: Of<'notification'>,
+  context: DecisionContext,
+): NodeDecision {
+  if (state.start === null || state.start.organizationId !== message.organizationId) {
+    return { state: state.start ? state : null, reply: {} }
+  }
+  const change = new Change(state, state.start, context)
+  if (change.now.notes >= notesMax || change.state.notes.some(note => note.id === message.id))
+    return change.done({})
+  const notification = {
+    id: message.id,
+    title: message.title,
+    message: message.message,
+    deliveries: message.deliveries.map(delivery => ({ ...delivery })),
+  }
+  change.state = { ...change.state, notes: [...change.state.notes, notification] }
+  change.record(noteRecord(change.now.notes), notification)
+  change.setNow({ notes: change.now.notes + 1 })
+  change.tellClient({
+    event: 'transaction.notification',
+    data: { transactionId: change.start.id, notification },
+  })
+  return change.done({})
+}
+
+export function decideRead(
+  state: TransactionState,
+  message: Of<'read'>,
+  context: DecisionContext,
+): Decision<TransactionState, TransactionSnapshot> {
+  const change = open(state, message.asker, context)
+  return change.done(snapshotOf(change.state, change.start))
+}
+
+/**
+ * Time passes. Every transaction has an alarm ahead: it asks whether its window and its host are still there (both are
+ * known only softly, and not at all after a crash), cancels what was abandoned, and removes what is over.
+ */
+export function decideAlarm(
+  state: TransactionState,
+  _message: AlarmMessage,
+  context: DecisionContext,
+): NodeDecision {
+  if (state.start === null) return { state: null, reply: {} }
+  const change = new Change(state, state.start, context)
+  const { now } = change
+  if (isWatched(change) && now.clientId !== null) {
+    change.signalClient(now.clientId, { probe: true })
+    rearm(change)
+    return change.done({})
+  }
+  if (now.completedAtMs !== null) {
+    if (now.cancelNext) change.setNow({ cancelNext: false })
+    closeWhenUnwatched(change)
+    const isOver = now.completedAtMs + limits.completedRetentionMs <= context.nowMs && now.closed
+    if (isOver && !context.historyPending) return { ...change.done({}), state: null, alarmAtMs: null }
+    rearm(change)
+    return change.done({})
+  }
+  const isAbandoned =
+    now.clientGoneAtMs !== null && now.clientGoneAtMs + limits.clientGraceMs <= context.nowMs
+  if (isAbandoned && !change.start.backgroundable) cancel(change)
+  else change.askHost()
+  rearm(change)
+  return change.done({})
+}

@@ -1,0 +1,128 @@
+/** What can be said to a transaction: by browsers (`client`), by the host that runs it, and by the node itself. */
+import type { Params, Place, Redirect } from '../clients/wire.js'
+import type {
+  ClientId,
+  ConnectionId,
+  EnvironmentId,
+  InstanceId,
+  OrganizationId,
+  TransactionId,
+  UserId,
+} from '../ids.js'
+import type { Json } from '../partitions/entity.js'
+import type { IoCall, LoadingState } from '../sdk/io-call.js'
+
+/** Everything about a run that never changes after it was started. */
+export interface TransactionStart {
+  readonly id: TransactionId
+  readonly organizationId: OrganizationId
+  readonly environmentId: EnvironmentId
+  readonly place: Place
+  /** Set in a development console: the person whose host and whose eyes alone it is for. */
+  readonly developerId: UserId | null
+  readonly owner: {
+    readonly id: UserId
+    readonly email: string
+    readonly firstName: string | null
+    readonly lastName: string | null
+    readonly role: 'admin' | 'developer' | 'member'
+    readonly teams: readonly string[]
+  }
+  readonly slug: string
+  readonly name: string
+  readonly backgroundable: boolean
+  readonly warnOnClose: boolean
+  readonly instanceId: InstanceId
+  readonly sdkName: string
+  readonly sdkVersion: string
+  /** The SDK resolves displays at once and keeps the transaction until it is told to close it (0.38 and newer). */
+  readonly appends: boolean
+  /** Text of the environment as this SDK version knows it. */
+  readonly sdkEnvironment: string
+  readonly params: Params
+  readonly paramsMeta?: Json
+  /** Absolute address of the action in the dashboard, given to the host. */
+  readonly url: string
+}
+
+/** Who is asking, as the edge has authenticated it. */
+export interface Asker {
+  readonly clientId: ClientId
+  readonly userId: UserId
+  readonly organizationId: OrganizationId
+  /** May open transactions of other people in this organization. */
+  readonly mayTakeOver: boolean
+}
+
+export type ClientMessage =
+  | { readonly type: 'start'; readonly start: TransactionStart; readonly asker: Asker }
+  | { readonly type: 'attach'; readonly asker: Asker }
+  | {
+      readonly type: 'answer'
+      readonly asker: Asker
+      readonly requestId: string
+      readonly inputGroupKey: string
+      readonly renderId: string
+      readonly kind: 'RETURN' | 'SET_STATE'
+      readonly values: readonly unknown[]
+      readonly valuesMeta?: unknown
+      readonly choice?: string
+    }
+  | { readonly type: 'cancel'; readonly asker: Asker }
+  | { readonly type: 'leave'; readonly asker: Asker }
+  | { readonly type: 'redirected'; readonly asker: Asker }
+  /** The socket of this browser window is gone. */
+  | { readonly type: 'client-gone'; readonly clientId: ClientId }
+
+export type HostMessage =
+  | {
+      readonly type: 'io-call'
+      readonly instanceId: InstanceId
+      readonly connectionId: ConnectionId
+      readonly call: IoCall
+      /** Length of the call's text on the wire. */
+      readonly bytes: number
+    }
+  | { readonly type: 'loading'; readonly instanceId: InstanceId; readonly loading: LoadingState }
+  | {
+      readonly type: 'log'
+      readonly instanceId: InstanceId
+      readonly index: number | null
+      readonly text: string
+      readonly atMs: number
+    }
+  | { readonly type: 'redirect'; readonly instanceId: InstanceId; readonly redirect: Redirect }
+  | {
+      readonly type: 'complete'
+      readonly instanceId: InstanceId
+      readonly status: 'SUCCESS' | 'FAILURE' | 'CANCELED' | 'REDIRECTED'
+      readonly data: Json
+      readonly meta?: Json
+    }
+  /** The host has confirmed (ISocket ACK) that an answer reached it. */
+  | {
+      readonly type: 'answer-delivered'
+      readonly instanceId: InstanceId
+      readonly inputGroupKey: string
+      readonly deliveryId: string
+    }
+
+export type NodeMessage =
+  | { readonly type: 'host-gone'; readonly instanceId: InstanceId }
+  | { readonly type: 'host-back'; readonly instanceId: InstanceId }
+  /** The host will not come back: its grace is over, or its key was revoked. */
+  | { readonly type: 'host-lost'; readonly instanceId: InstanceId }
+  | {
+      readonly type: 'notification'
+      readonly organizationId: OrganizationId
+      readonly id: string
+      readonly title: string | null
+      readonly message: string
+      readonly deliveries: readonly { readonly to: string; readonly method: 'EMAIL' | 'SLACK' | null }[]
+    }
+  | { readonly type: 'read'; readonly asker: Asker }
+
+export type TransactionMessage = ClientMessage | HostMessage | NodeMessage
+
+/** Answer to a host's call. `false` is turned by the edge into what the SDK version understands. */
+export type HostReply = { readonly accepted: true } | { readonly accepted: false; readonly reason: string }

@@ -1,0 +1,139 @@
+/**
+ * What is remembered of one transaction, and in which records.
+ *
+ *   start            everything that never changes (TransactionStart)
+ *   now              the small part that changes with nearly every message
+ *   group/<order>    one IO group: its newest render
+ *   answer/<order>   what was answered to it, until the host has gone on; apart from the render, which may be large
+ *   log/<index>      one log line
+ *   note/<order>     one notification
+ *   result           how it ended
+ *
+ * The state is a value: deciding makes a new one and shares what did not change.
+ */
+import type {
+  LogLine,
+  Notification,
+  Redirect,
+  TransactionResult,
+  TransactionStatus,
+} from '../clients/wire.js'
+import type { ClientId } from '../ids.js'
+import type { Json } from '../partitions/entity.js'
+import type { IoCall, LoadingState } from '../sdk/io-call.js'
+import type { TransactionStart } from './messages.js'
+
+export interface Now {
+  readonly status: TransactionStatus
+  /** The browser window that is attached; it stays after its socket is gone, until its grace is over. */
+  readonly clientId: ClientId | null
+  readonly clientGoneAtMs: number | null
+  readonly hostGone: boolean
+  /** The host has said something about this transaction: it did take the start. */
+  readonly heard: boolean
+  readonly loading: LoadingState | null
+  /** Kept until the browser has followed it. */
+  readonly redirect: Redirect | null
+  /** The person cancelled while no call was pending: the next call of the host is answered with CANCELED. */
+  readonly cancelNext: boolean
+  /** CLOSE_TRANSACTION was sent, or is not needed. */
+  readonly closed: boolean
+  readonly startedAtMs: number
+  readonly completedAtMs: number | null
+  /** Order of the next new group. */
+  readonly groups: number
+  readonly logs: number
+  readonly logCharacters: number
+  readonly notes: number
+  /** Ids of renders whose answer the host has taken: sent again by a host, they are never shown again. Newest last. */
+  readonly answeredRenders: readonly string[]
+}
+
+/** An answer (or a state) on its way to the host. */
+export interface Delivery {
+  /** Deterministic: the same answer has the same id on every owner. */
+  readonly id: string
+  /** Text of IO_RESPONSE's `value`. */
+  readonly value: string
+  /** The host has confirmed it. */
+  readonly delivered: boolean
+}
+
+export interface Group {
+  readonly order: number
+  readonly inputGroupKey: string
+  /** Id of the newest render. */
+  readonly renderId: string
+  readonly call: IoCall
+  readonly bytes: number
+  /** Only displays and no choices: nothing to answer. */
+  readonly displayOnly: boolean
+  readonly answer: (Delivery & { readonly requestId: string; readonly renderId: string }) | null
+  /** The newest SET_STATE. */
+  readonly setState: (Delivery & { readonly requestId: string }) | null
+}
+
+/** Group as it is stored: the render and the answers are two records. */
+export type GroupRecord = Omit<Group, 'answer' | 'setState'>
+export type AnswerRecord = Pick<Group, 'answer' | 'setState'>
+
+export interface TransactionState {
+  readonly start: TransactionStart | null
+  readonly now: Now
+  /** By order. */
+  readonly groups: readonly Group[]
+  readonly logs: readonly LogLine[]
+  readonly notes: readonly Notification[]
+  readonly result: TransactionResult | null
+}
+
+export const emptyNow: Now = {
+  status: 'pending',
+  clientId: null,
+  clientGoneAtMs: null,
+  hostGone: false,
+  heard: false,
+  loading: null,
+  redirect: null,
+  cancelNext: false,
+  closed: false,
+  startedAtMs: 0,
+  completedAtMs: null,
+  groups: 0,
+  logs: 0,
+  logCharacters: 0,
+  notes: 0,
+  answeredRenders: [],
+}
+
+/** Record names sort by number. */
+export const groupRecord = (order: number): string => `group/${String(order).padStart(8, '0')}`
+export const answerRecord = (order: number): string => `answer/${String(order).padStart(8, '0')}`
+export const logRecord = (index: number): string => `log/${String(index).padStart(8, '0')}`
+export const noteRecord = (order: number): string => `note/${String(order).padStart(8, '0')}`
+
+/** Rebuilds the state from its records; `start` is null where there are none. */
+export function loadTransaction(records: ReadonlyMap<string, Json>): TransactionState {
+  const groups: Group[] = []
+  const logs: LogLine[] = []
+  const notes: Notification[] = []
+  for (const [name, value] of records) {
+    if (name.startsWith('group/')) {
+      const group = value as unknown as GroupRecord
+      const answers = records.get(answerRecord(group.order)) as unknown as AnswerRecord | undefined
+      groups.push({ ...group, answer: answers?.answer ?? null, setState: answers?.setState ?? null })
+    }
+    if (name.startsWith('log/')) logs.push(value as unknown as LogLine)
+    else if (name.startsWith('note/')) notes.push(value as unknown as Notification)
+  }
+  groups.sort((a, b) => a.order - b.order)
+  logs.sort((a, b) => a.index - b.index || a.atMs - b.atMs)
+  return {
+    start: (records.get('start') as unknown as TransactionStart | undefined) ?? null,
+    now: (records.get('now') as unknown as Now | undefined) ?? emptyNow,
+    groups,
+    logs,
+    notes,
+    result: (records.get('result') as unknown as TransactionResult | undefined) ?? null,
+  }
+}
