@@ -1,0 +1,11 @@
+/** The public face of the database: open it, migrate it, ask it. */
+export { createDatabase } from './create-database.js'
+export {
+  type Database,
+  type DatabaseOptions,
+  openDatabase,
+  type Queryable,
+  violatedConstraint,
+} from './database.js'
+export { type Log, silentLog } from './log.js'
+export { type Migration, type MigrationResult, migrate, readMigrations } from './migrations.js'
