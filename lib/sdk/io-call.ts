@@ -1,4 +1,7 @@
-/** What a host asks a browser to show: IO calls, loading states and page layouts, as they arrive from any SDK. */
+/**
+ * What a host asks a browser to show: IO calls, loading states, page layouts and results, in the one form that the
+ * rest of the system uses, whichever SDK they came from. `methods.ts` and `io-call-parser.ts` produce them.
+ */
 
 export interface IoComponent {
   /** `INPUT_TEXT`, `DISPLAY_TABLE`, … */
@@ -15,10 +18,12 @@ export interface IoComponent {
   validationErrorMessage?: string | null
 }
 
+export type ButtonTheme = 'primary' | 'secondary' | 'danger' | 'default'
+
 export interface ChoiceButton {
   label: string
   value: string
-  theme?: 'primary' | 'secondary' | 'danger' | 'default' | null
+  theme?: ButtonTheme | null
 }
 
 export interface IoCall {
@@ -58,3 +63,18 @@ export interface PageLayout {
   children?: IoCall | null
   errors?: PageError[] | null
 }
+
+export type ResultStatus = 'SUCCESS' | 'FAILURE' | 'CANCELED' | 'REDIRECTED'
+
+/** What an action returned, as its host reported it. */
+export interface ReportedResult {
+  status: ResultStatus
+  /** Success: superjson JSON of what the action returned. Failure: `{error, message, cause?}` or null. */
+  data: unknown
+  meta?: unknown
+}
+
+/** Where a host sends the person. `route` is a slug of the same place; its `params` are plain JSON. */
+export type Redirect =
+  | { url: string; download?: string; replace?: boolean }
+  | { route: string; params?: Record<string, unknown>; replace?: boolean }

@@ -1,0 +1,12 @@
+/** The Interval wire, without sockets: framing, duplex RPC, methods, IO calls and answers, SDK versions. */
+export * from './answer-validation.js'
+export * from './declaration.js'
+export * from './frame.js'
+export * from './host-mailbox.js'
+export * from './io-call.js'
+export * from './io-call-parser.js'
+export * from './io-response.js'
+export * from './json.js'
+export * from './methods.js'
+export * from './rpc.js'
+export * from './versions.js'
