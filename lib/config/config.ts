@@ -1,0 +1,203 @@
+/**
+ * The settings of one node, typed and frozen, and where each came from.
+ *
+ * Order, first wins: flags, environment, `.env`, the file given with `--conf`, conf/default.json. nconf merges them;
+ * reading and checking is ours (sources.ts, values.ts), because a value has to be refused with its name, and because
+ * nconf's own reader of flags ends the process by itself on `--help`.
+ */
+import { join, resolve } from 'node:path'
+import nconf from 'nconf'
+import { Secret } from '../log.js'
+import { packageRoot } from '../root.js'
+import { ConfigurationError } from './configuration-error.js'
+import { refuseContradictions } from './contradictions.js'
+import { type KeyPath, keyOf, keyPaths } from './keys.js'
+import {
+  namesWithoutEffectIn,
+  type RawSource,
+  type RawValue,
+  readDotEnv,
+  readEnvironment,
+  readFile,
+} from './sources.js'
+import { parseValue, type Values } from './values.js'
+
+export interface Config {
+  readonly port: number
+  readonly host: string
+  readonly app: { readonly url: string | null; readonly commit: string | null }
+  /** `host:port`, never without a port. Empty: this node runs alone. */
+  readonly seeds: readonly string[]
+  readonly channel: { readonly host: string | null; readonly port: number }
+  readonly forward: { readonly port: number }
+  readonly replication: { readonly factor: number }
+  readonly storage: {
+    readonly backend: 'leveldown' | 'memdown'
+    /** Absolute. */
+    readonly path: string
+    readonly sync: boolean
+  }
+  /** `url` is null for the embedded database. */
+  readonly database: { readonly url: Secret | null }
+  /** As configured; `openDataDirectory` completes them. */
+  readonly secrets: ConfiguredSecrets
+  readonly accounts: { readonly signup: boolean }
+  readonly http: { readonly trustedProxies: readonly string[] }
+  readonly metrics: { readonly token: Secret | null }
+  readonly log: { readonly level: 'warn' | 'debug' }
+  readonly demo: boolean
+}
+
+export interface ConfiguredSecrets {
+  readonly server: Secret | null
+  readonly nodes: Secret | null
+  readonly cookie: Secret | null
+}
+
+/** Where a value came from. */
+export interface Origin {
+  readonly source: RawSource['name']
+  /** What a person wrote it as: a flag, a variable, a file. */
+  readonly writtenAs: string
+}
+
+export interface LoadedConfig {
+  readonly config: Config
+  /** Every key, also those that `Config` does not carry because nothing reads them yet. */
+  readonly values: Values
+  /** `null`: nobody set it. */
+  readonly origins: Readonly<Record<KeyPath, Origin | null>>
+  /** One line for each setting that has no effect, to be said once at start. */
+  readonly notices: readonly string[]
+}
+
+export interface ConfigInput {
+  readonly flags?: RawSource
+  readonly environment: Readonly<Record<string, string | undefined>>
+  /** Working directory: `.env` is read here and relative paths start here. */
+  readonly folder: string
+  /** The file given with `--conf`. */
+  readonly file?: string
+  /** For tests; by default conf/default.json of the package. */
+  readonly defaultsFile?: string
+}
+
+export const defaultsFile = join(packageRoot, 'conf', 'default.json')
+
+/** Rejects anything unknown, wrong or contradictory with one `ConfigurationError`. */
+export function loadConfig(input: ConfigInput): LoadedConfig {
+  const dotEnv = readDotEnv(input.folder)
+  const sources: RawSource[] = [
+    ...(input.flags === undefined ? [] : [input.flags]),
+    readEnvironment('environment', input.environment),
+    readEnvironment('.env', dotEnv),
+    ...(input.file === undefined ? [] : [readFile('file', resolve(input.folder, input.file))]),
+    readFile('default', input.defaultsFile ?? defaultsFile),
+  ]
+  const provider = new nconf.Provider()
+  for (const source of sources) provider.add(source.name, { type: 'literal', store: storeOf(source) })
+
+  const values: Partial<Record<KeyPath, unknown>> = {}
+  const origins: Partial<Record<KeyPath, Origin | null>> = {}
+  for (const path of keyPaths) {
+    const found: Found | undefined = provider.get(path)
+    values[path] = found === undefined ? null : checkedValue(path, found)
+    origins[path] = found === undefined ? null : { source: found[1].name, writtenAs: found[0].writtenAs }
+  }
+  const complete = values as Values
+  const config = configOf(complete, input.folder)
+  const loaded: LoadedConfig = {
+    config,
+    values: Object.freeze(complete),
+    origins: Object.freeze(origins as Record<KeyPath, Origin | null>),
+    notices: [
+      ...keyPaths
+        .filter(path => keyOf(path).effect === 'later' && isSetBySomebody(origins[path]))
+        .map(path => `${origins[path]?.writtenAs ?? path} has no effect yet.`),
+      ...namesWithoutEffectIn({ ...dotEnv, ...input.environment }),
+    ],
+  }
+  refuseContradictions(loaded)
+  return loaded
+}
+
+function isSetBySomebody(origin: Origin | null | undefined): boolean {
+  return origin !== null && origin !== undefined && origin.source !== 'default'
+}
+
+/** What nconf holds for a key: in a list, since it would merge objects of several sources into one. */
+type Found = readonly [value: RawValue, source: RawSource]
+
+/** `storage:path` becomes `{storage: {path: …}}`, as nconf walks it. */
+function storeOf(source: RawSource): Record<string, unknown> {
+  const store: Record<string, unknown> = {}
+  for (const [path, value] of source.values) {
+    const found: Found = [value, source]
+    const [family = path, name] = path.split(':')
+    if (name === undefined) store[family] = found
+    else store[family] = { ...(store[family] as object | undefined), [name]: found }
+  }
+  return store
+}
+
+function checkedValue(path: KeyPath, [{ raw, writtenAs }, source]: Found): unknown {
+  const key = keyOf(path)
+  const parsed = parseValue(path, key, raw, source.written)
+  if ('value' in parsed) return parsed.value
+  const shown = key.type === 'secret' ? '***' : shorten(JSON.stringify(raw) ?? String(raw))
+  const where = source.name === '.env' ? `${writtenAs} in .env` : writtenAs
+  throw new ConfigurationError(`${path} = ${shown} (from ${where}) must be ${parsed.allowed}.`, path)
+}
+
+function shorten(text: string): string {
+  return text.length > 100 ? `${text.slice(0, 100)}…` : text
+}
+
+function configOf(values: Values, folder: string): Config {
+  return deepFreeze({
+    port: values.port,
+    host: values.host,
+    app: { url: values['app:url'], commit: values['app:commit'] },
+    seeds: values.seeds,
+    channel: { host: values['channel:host'], port: values['channel:port'] },
+    forward: { port: values['forward:port'] },
+    replication: { factor: values['replication:factor'] },
+    storage: {
+      backend: values['storage:backend'],
+      path: resolve(folder, values['storage:path']),
+      sync: values['storage:sync'],
+    },
+    database: { url: values['database:url'] },
+    secrets: {
+      server: values['secrets:server'],
+      nodes: values['secrets:nodes'],
+      cookie: values['secrets:cookie'],
+    },
+    accounts: { signup: values['accounts:signup'] },
+    http: { trustedProxies: values['http:trusted-proxies'] },
+    metrics: { token: values['metrics:token'] },
+    log: { level: values['log:level'] },
+    demo: values.demo,
+  })
+}
+
+function deepFreeze<Value>(value: Value): Value {
+  if (typeof value === 'object' && value !== null && !(value instanceof Secret)) {
+    for (const part of Object.values(value)) deepFreeze(part)
+    Object.freeze(value)
+  }
+  return value
+}
+
+/** What conf/default.json holds: every default of the schema, nested. */
+export function defaultsDocument(): Record<string, unknown> {
+  const document: Record<string, unknown> = {}
+  for (const path of keyPaths) {
+    const value = keyOf(path).default
+    if (value === null) continue
+    const [family = path, name] = path.split(':')
+    if (name === undefined) document[family] = value
+    else document[family] = { ...(document[family] as object | undefined), [name]: value }
+  }
+  return document
+}

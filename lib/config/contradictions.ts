@@ -1,0 +1,41 @@
+/** Settings that are each allowed and cannot be together: refused at start, since half a ring is worse than none. */
+import type { LoadedConfig } from './config.js'
+import { ConfigurationError } from './configuration-error.js'
+import type { KeyPath } from './keys.js'
+
+const secretNames = [
+  ['server', 'secrets:server', 'SECRET'],
+  ['nodes', 'secrets:nodes', 'WSS_API_SECRET'],
+  ['cookie', 'secrets:cookie', 'AUTH_COOKIE_SECRET'],
+] as const
+
+/** The command that makes a secret anywhere Node runs. */
+export const makeSecretCommand = `node -p "crypto.randomBytes(32).toString('base64url')"`
+
+export function refuseContradictions({ config }: Pick<LoadedConfig, 'config'>): void {
+  if (config.seeds.length > 0) {
+    if (config.database.url === null) {
+      throw new ConfigurationError(
+        `seeds = ${config.seeds.join(',')} needs database:url (DATABASE_URL): nodes of a ring share one Postgres database, the embedded one serves a node alone.`,
+        'database:url',
+      )
+    }
+    for (const [name, path, variable] of secretNames) {
+      if (config.secrets[name] !== null) continue
+      throw new ConfigurationError(
+        `${path} (${variable}) is missing: with seeds it must be given, equal on all nodes. Make one with: ${makeSecretCommand}`,
+        path,
+      )
+    }
+  }
+  const ports: readonly (readonly [KeyPath, number])[] = [
+    ['port', config.port],
+    ['channel:port', config.channel.port],
+    ['forward:port', config.forward.port],
+  ]
+  for (const [at, [path, port]] of ports.entries()) {
+    const other = ports.slice(0, at).find(([, taken]) => taken === port && port !== 0)
+    if (other === undefined) continue
+    throw new ConfigurationError(`${path} = ${port} is also ${other[0]}: each needs a port of its own.`, path)
+  }
+}

@@ -1,0 +1,309 @@
+/**
+ * Every setting, in one table: the single schema behind flags, environment, files, help, documentation and `Config`.
+ *
+ * A key `a:b-c` is the flag `--a:b-c`, the variable `A__B_C` and the file entry `{"a":{"b-c":…}}`. Names of the
+ * original server stand beside the key that took over their meaning. A key that is accepted but not acted on yet says
+ * so (`effect`), and a start with such a key set says it too: nothing is ignored in silence.
+ */
+
+export type KeyType = 'port' | 'integer' | 'boolean' | 'text' | 'choice' | 'list' | 'seeds' | 'url' | 'secret'
+
+/** A variable of the original server that sets a key. */
+export interface OriginalName {
+  readonly name: string
+  /** What it does here, for people who come from the original. */
+  readonly note: string
+  /** Turns the original's words into ours; without it the text is taken as it is. */
+  readonly translate?: (text: string) => string
+}
+
+export interface Key {
+  readonly type: KeyType
+  /** `null`: unset, which the description explains. */
+  readonly default: number | boolean | string | readonly string[] | null
+  /** Half a sentence, as it stands in the help. */
+  readonly description: string
+  readonly choices?: readonly string[]
+  readonly minimum?: number
+  readonly maximum?: number
+  /** Fewest characters, for secrets. */
+  readonly lengthMin?: number
+  readonly short?: string
+  /** Further long flags. */
+  readonly aliases?: readonly string[]
+  readonly originals?: readonly OriginalName[]
+  /** `later`: accepted and checked, but nothing reads it yet. */
+  readonly effect?: 'later'
+}
+
+const originalLogLevels: Readonly<Record<string, string>> = {
+  error: 'warn',
+  info: 'warn',
+  http: 'warn',
+  verbose: 'debug',
+  silly: 'debug',
+}
+
+export const keys = {
+  port: {
+    type: 'port',
+    default: 3000,
+    maximum: 65_535,
+    short: 'p',
+    description: 'port of the dashboard, the API and all websockets; 0 takes a free one',
+    originals: [{ name: 'PORT', note: 'the same; the second port 3033 of the original is not opened' }],
+  },
+  host: {
+    type: 'text',
+    default: '127.0.0.1',
+    description: 'address to listen on; 0.0.0.0 for all (set in the container image)',
+  },
+  'app:url': {
+    type: 'url',
+    default: null,
+    description:
+      'address under which people reach the dashboard; when unset, a socket must come from the host it connects to',
+    originals: [
+      {
+        name: 'APP_URL',
+        note: 'links in mails, the allowed origin; `https` makes cookies `Secure`. Optional here',
+      },
+    ],
+  },
+  'app:commit': {
+    type: 'text',
+    default: null,
+    description: 'commit shown at /health-check/rev; browsers reload when it changes',
+    originals: [{ name: 'GIT_COMMIT', note: 'the same' }],
+  },
+  seeds: {
+    type: 'seeds',
+    default: [],
+    short: 's',
+    aliases: ['seed'],
+    description: 'nodes to join, host[:3455], repeated or with commas; none: this node runs alone',
+  },
+  'channel:host': {
+    type: 'text',
+    default: null,
+    description:
+      'address by which the other nodes reach this one; when unset, the one used towards the seeds',
+  },
+  'channel:port': {
+    type: 'port',
+    default: 3455,
+    maximum: 32_767,
+    description: 'port for gossip between nodes; 0 takes a free one',
+  },
+  'forward:port': {
+    type: 'port',
+    default: 0,
+    maximum: 32_767,
+    description: 'port for calls between nodes; 0 takes a free one and tells the others',
+  },
+  'replication:factor': {
+    type: 'integer',
+    default: 2,
+    minimum: 1,
+    maximum: 3,
+    description: 'copies of every partition in a ring, the owner included; a node alone has one',
+  },
+  'storage:backend': {
+    type: 'choice',
+    default: 'leveldown',
+    choices: ['leveldown', 'memdown'],
+    description: 'where live state is kept: on disk, or in memory and gone with the process',
+  },
+  'storage:path': {
+    type: 'text',
+    default: './data',
+    description: 'data directory: live state, embedded database, node id, secrets, lock, admin socket',
+  },
+  'storage:sync': {
+    type: 'boolean',
+    default: true,
+    description: 'flush to the disk before anything is acknowledged',
+  },
+  'database:url': {
+    type: 'secret',
+    default: null,
+    description: 'postgres://…; when unset, a database embedded in the data directory (not with seeds)',
+    originals: [{ name: 'DATABASE_URL', note: 'the same; optional while one node runs alone' }],
+  },
+  'secrets:server': {
+    type: 'secret',
+    default: null,
+    description: 'protects what is stored hashed or encrypted; made once when unset and there are no seeds',
+    originals: [{ name: 'SECRET', note: 'the same purpose; changing it makes API keys invalid' }],
+  },
+  'secrets:nodes': {
+    type: 'secret',
+    default: null,
+    description: 'by which nodes know each other; made once when unset and there are no seeds',
+    originals: [{ name: 'WSS_API_SECRET', note: 'nodes authenticate to each other with it' }],
+  },
+  'secrets:cookie': {
+    type: 'secret',
+    default: null,
+    lengthMin: 32,
+    description: 'protects sessions and the links in mails; made once when unset and there are no seeds',
+    originals: [{ name: 'AUTH_COOKIE_SECRET', note: 'the same; under 32 characters is refused' }],
+  },
+  'accounts:signup': {
+    type: 'boolean',
+    default: true,
+    description: 'whether people may sign up by themselves; the first account is always made by set-up',
+  },
+  'http:trusted-proxies': {
+    type: 'list',
+    default: [],
+    description: 'addresses or networks (10.0.0.0/8) whose X-Forwarded-* headers are believed',
+  },
+  'metrics:token': {
+    type: 'secret',
+    default: null,
+    lengthMin: 16,
+    description: 'bearer token for /metrics from elsewhere; without it only loopback may read them',
+  },
+  'log:level': {
+    type: 'choice',
+    default: 'warn',
+    choices: ['warn', 'debug'],
+    description: 'warn: problems only; debug: everything (DEBUG=interval:hosts* selects by folder)',
+    originals: [
+      {
+        name: 'LOG_LEVEL',
+        note: '`verbose`, `debug` and `silly` show everything, the others problems only',
+        translate: text => originalLogLevels[text] ?? text,
+      },
+    ],
+  },
+  demo: {
+    type: 'boolean',
+    default: false,
+    description: 'also start a sample host, built with the real SDK, with a few actions to try',
+  },
+  'mail:from': {
+    type: 'text',
+    default: 'Interval <help@interval.com>',
+    description: 'sender of mails',
+    effect: 'later',
+    originals: [{ name: 'EMAIL_FROM', note: 'no effect yet: no mail is sent' }],
+  },
+  'mail:postmark-key': {
+    type: 'secret',
+    default: null,
+    description: 'key for sending mail through Postmark',
+    effect: 'later',
+    originals: [{ name: 'POSTMARK_API_KEY', note: 'no effect yet: no mail is sent' }],
+  },
+  'workos:api-key': {
+    type: 'secret',
+    default: null,
+    description: 'WorkOS key, for single sign-on',
+    effect: 'later',
+    originals: [{ name: 'WORKOS_API_KEY', note: 'no effect yet: there is no single sign-on' }],
+  },
+  'workos:client-id': {
+    type: 'text',
+    default: null,
+    description: 'WorkOS client, for single sign-on',
+    effect: 'later',
+    originals: [{ name: 'WORKOS_CLIENT_ID', note: 'no effect yet: there is no single sign-on' }],
+  },
+  'workos:webhook-secret': {
+    type: 'secret',
+    default: null,
+    description: 'WorkOS webhook secret, for directory sync',
+    effect: 'later',
+    originals: [{ name: 'WORKOS_WEBHOOK_SECRET', note: 'no effect yet: there is no directory sync' }],
+  },
+  'slack:client-id': {
+    type: 'text',
+    default: null,
+    description: 'Slack client, for notifications',
+    effect: 'later',
+    originals: [{ name: 'SLACK_CLIENT_ID', note: 'no effect yet: nothing is sent to Slack' }],
+  },
+  'slack:client-secret': {
+    type: 'secret',
+    default: null,
+    description: 'Slack client secret, for notifications',
+    effect: 'later',
+    originals: [{ name: 'SLACK_CLIENT_SECRET', note: 'no effect yet: nothing is sent to Slack' }],
+  },
+  's3:key-id': {
+    type: 'text',
+    default: null,
+    description: 'S3 access key, for uploads',
+    effect: 'later',
+    originals: [{ name: 'S3_KEY_ID', note: 'no effect yet: there is no upload' }],
+  },
+  's3:key-secret': {
+    type: 'secret',
+    default: null,
+    description: 'S3 secret key, for uploads',
+    effect: 'later',
+    originals: [{ name: 'S3_KEY_SECRET', note: 'no effect yet: there is no upload' }],
+  },
+  's3:bucket': {
+    type: 'text',
+    default: null,
+    description: 'S3 bucket, for uploads',
+    effect: 'later',
+    originals: [{ name: 'S3_BUCKET', note: 'no effect yet: there is no upload' }],
+  },
+  's3:region': {
+    type: 'text',
+    default: null,
+    description: 'S3 region, for uploads',
+    effect: 'later',
+    originals: [{ name: 'S3_REGION', note: 'no effect yet: there is no upload' }],
+  },
+  's3:endpoint': {
+    type: 'url',
+    default: null,
+    description: 'S3 endpoint, for uploads',
+    effect: 'later',
+    originals: [{ name: 'S3_ENDPOINT', note: 'no effect yet: there is no upload' }],
+  },
+} as const satisfies Record<string, Key>
+
+export type KeyPath = keyof typeof keys
+
+export const keyPaths = Object.keys(keys) as readonly KeyPath[]
+
+export function isKeyPath(path: string): path is KeyPath {
+  return Object.hasOwn(keys, path)
+}
+
+/** The key's description as the general type, without the literal types of the table. */
+export function keyOf(path: KeyPath): Key {
+  return keys[path]
+}
+
+/** `storage:path` → `STORAGE__PATH`, `http:trusted-proxies` → `HTTP__TRUSTED_PROXIES`. */
+export function environmentNameOf(path: string): string {
+  return path.replaceAll(':', '__').replaceAll('-', '_').toUpperCase()
+}
+
+/** Variables of the original that nothing here corresponds to. */
+export const namesWithoutEffect: readonly {
+  readonly name: string
+  readonly note: string
+  /** Said at start when it is set. Not for names that many other programs use. */
+  readonly reported: boolean
+}[] = [
+  {
+    name: 'NODE_ENV',
+    note: 'not needed: every node behaves as in `production`. Cookies are `Secure` when APP_URL is https, and there are no debug routes',
+    reported: false,
+  },
+  { name: 'GHOST_MODE', note: 'no effect: there are no anonymous organizations', reported: true },
+  { name: 'SDK_VERSION', note: 'no effect: only the original’s own tests used it', reported: true },
+  { name: 'TEST_UPLOADS', note: 'no effect: only the original’s own tests used it', reported: true },
+  { name: 'TEST_RECONNECT', note: 'no effect: only the original’s own tests used it', reported: true },
+  { name: 'HEADED', note: 'no effect: only the original’s own tests used it', reported: true },
+  { name: 'CI', note: 'no effect: only the original’s own tests used it', reported: false },
+  { name: 'PLAYWRIGHT_*', note: 'no effect: only the original’s own tests used them', reported: false },
+]
