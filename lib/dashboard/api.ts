@@ -1,0 +1,219 @@
+/**
+ * The JSON API of the node this page came from, with the session cookie. Errors arrive as `{code, message, fields?}`
+ * and are thrown as `RequestError`; a node that cannot be reached, or answers with something else, is `unavailable`.
+ */
+import { RequestError } from './connection.js'
+import { isRecord } from './props.js'
+
+export interface Environment {
+  slug: string
+  name: string
+  color: string | null
+}
+
+export interface Organization {
+  id: string
+  slug: string
+  name: string
+  role: string
+  environments: Environment[]
+}
+
+export interface Session {
+  user: { id: string; email: string; firstName: string | null; lastName: string | null }
+  organizations: Organization[]
+}
+
+/** What a browser without a session is told. */
+export interface SignedOut {
+  setupNeeded: boolean
+  signUpEnabled: boolean
+}
+
+export interface NewAccount {
+  email: string
+  firstName: string
+  lastName: string
+  password: string
+  organizationName: string
+  organizationPromoCode?: string
+}
+
+export type KeyKind = 'DEVELOPMENT' | 'PRODUCTION'
+
+export interface ApiKey {
+  id: string
+  kind: KeyKind
+  environment: string
+  label: string
+  createdAtMs: number | null
+  lastUsedAtMs: number | null
+}
+
+/** A row of the history. */
+export interface TransactionRow {
+  id: string
+  slug: string
+  name: string
+  status: string
+  backgroundable: boolean
+  startedAtMs: number | null
+}
+
+const requestMsMax = 30_000
+
+export class Api {
+  /** Null with what else is known when nobody is signed in. */
+  async session(): Promise<{ session: Session } | { signedOut: SignedOut }> {
+    const response = await this.#fetch('GET', '/api/v1/session')
+    const body = await readJson(response)
+    if (response.status === 401) {
+      return {
+        signedOut: { setupNeeded: body.setupNeeded === true, signUpEnabled: body.signUpEnabled === true },
+      }
+    }
+    if (!response.ok) throw errorOf(response, body)
+    return { session: body as unknown as Session }
+  }
+
+  async signIn(email: string, password: string): Promise<void> {
+    await this.#call('POST', '/api/v1/session', { email, password })
+  }
+
+  async signOut(): Promise<void> {
+    await this.#call('DELETE', '/api/v1/session')
+  }
+
+  /** First step of signing in: refuses an address that cannot go on. */
+  async checkEmail(email: string): Promise<Record<string, unknown>> {
+    return this.#call('POST', '/api/v1/session/check', { email })
+  }
+
+  async setUp(account: NewAccount): Promise<void> {
+    await this.#call('POST', '/api/v1/setup', account)
+  }
+
+  async signUp(account: NewAccount): Promise<void> {
+    await this.#call('POST', '/api/v1/signup', account)
+  }
+
+  async keys(organization: string): Promise<ApiKey[]> {
+    return listOf(
+      await this.#call('GET', `/api/v1/organizations/${encodeURIComponent(organization)}/keys`),
+      'keys',
+    ).map(toKey)
+  }
+
+  /** The key's plain text is told this once. */
+  async createKey(
+    organization: string,
+    key: { kind: KeyKind; environment: string; label: string },
+  ): Promise<{ id: string; key: string }> {
+    const made = await this.#call(
+      'POST',
+      `/api/v1/organizations/${encodeURIComponent(organization)}/keys`,
+      key,
+    )
+    return { id: String(made.id ?? ''), key: String(made.key ?? '') }
+  }
+
+  async revokeKey(organization: string, id: string): Promise<void> {
+    const base = `/api/v1/organizations/${encodeURIComponent(organization)}/keys`
+    await this.#call('DELETE', `${base}/${encodeURIComponent(id)}`)
+  }
+
+  /** This person's transactions in one environment, newest first. */
+  async transactions(
+    place: { organization: string; environment: string },
+    open: boolean,
+  ): Promise<TransactionRow[]> {
+    const organization = encodeURIComponent(place.organization)
+    const environment = encodeURIComponent(place.environment)
+    const query = open ? '?mine=1&open=1' : '?mine=1'
+    const body = await this.#call(
+      'GET',
+      `/api/v1/organizations/${organization}/environments/${environment}/transactions${query}`,
+    )
+    return listOf(body, 'transactions').map(toTransactionRow)
+  }
+
+  async #call(method: string, path: string, body?: unknown): Promise<Record<string, unknown>> {
+    const response = await this.#fetch(method, path, body)
+    const answer = await readJson(response)
+    if (!response.ok) throw errorOf(response, answer)
+    return answer
+  }
+
+  async #fetch(method: string, path: string, body?: unknown): Promise<Response> {
+    try {
+      return await fetch(path, {
+        method,
+        credentials: 'same-origin',
+        signal: AbortSignal.timeout(requestMsMax),
+        headers: {
+          accept: 'application/json',
+          ...(body === undefined ? {} : { 'content-type': 'application/json' }),
+        },
+        ...(body === undefined ? {} : { body: JSON.stringify(body) }),
+      })
+    } catch {
+      throw new RequestError({
+        code: 'unavailable',
+        message: 'The server cannot be reached. Try again shortly.',
+      })
+    }
+  }
+}
+
+async function readJson(response: Response): Promise<Record<string, unknown>> {
+  const body: unknown = await response.json().catch(() => null)
+  if (Array.isArray(body)) return { items: body }
+  return isRecord(body) ? body : {}
+}
+
+function errorOf(response: Response, body: Record<string, unknown>): RequestError {
+  const fields = isRecord(body.fields)
+    ? Object.fromEntries(Object.entries(body.fields).map(([name, text]) => [name, String(text)]))
+    : {}
+  return new RequestError({
+    code: typeof body.code === 'string' ? body.code : 'internal',
+    message: typeof body.message === 'string' ? body.message : `The server answered ${response.status}.`,
+    fields,
+  })
+}
+
+/** A list may be the whole body or a member of it. */
+function listOf(body: Record<string, unknown>, member: string): Record<string, unknown>[] {
+  const list = body[member] ?? body.items
+  return Array.isArray(list) ? list.filter(isRecord) : []
+}
+
+function toKey(row: Record<string, unknown>): ApiKey {
+  const environment = isRecord(row.environment) ? row.environment.slug : row.environment
+  return {
+    id: String(row.id ?? ''),
+    kind: row.kind === 'PRODUCTION' ? 'PRODUCTION' : 'DEVELOPMENT',
+    environment: String(environment ?? ''),
+    label: String(row.label ?? ''),
+    createdAtMs: momentOf(row.createdAtMs ?? row.createdAt),
+    lastUsedAtMs: momentOf(row.lastUsedAtMs ?? row.lastUsedAt),
+  }
+}
+
+function toTransactionRow(row: Record<string, unknown>): TransactionRow {
+  return {
+    id: String(row.id ?? row.transactionId ?? ''),
+    slug: String(row.slug ?? ''),
+    name: String(row.name ?? row.slug ?? ''),
+    status: String(row.status ?? ''),
+    // The list of open ones may leave it out when it holds resumable ones only.
+    backgroundable: row.backgroundable !== false,
+    startedAtMs: momentOf(row.startedAtMs ?? row.startedAt ?? row.createdAt),
+  }
+}
+
+function momentOf(value: unknown): number | null {
+  if (typeof value === 'number') return value
+  const ms = typeof value === 'string' ? Date.parse(value) : Number.NaN
+  return Number.isNaN(ms) ? null : ms
+}

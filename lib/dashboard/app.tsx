@@ -1,0 +1,141 @@
+/**
+ * From an address to a screen. Who is not signed in gets the sign-in (or, on a fresh server, the set-up) screen and
+ * comes back to the address afterwards; everybody else gets one connection for as long as the window is open.
+ */
+import { lazy, Suspense, useCallback, useEffect, useMemo, useState } from 'react'
+import { Navigate, useLocation, useNavigate } from 'react-router'
+import type { Session, SignedOut } from './api.js'
+import { Loading, Notice } from './components/notice.js'
+import { Connection } from './connection.js'
+import { parseRoute, placeHref } from './links.js'
+import { SignInScreen } from './screens/sign-in.js'
+import { Signed } from './screens/signed.js'
+import { LiveProvider, useServices } from './services.js'
+
+const AccountScreen = lazy(() => import('./screens/account.js'))
+
+type Who =
+  | { kind: 'unknown' }
+  | { kind: 'failed'; message: string }
+  | { kind: 'out'; out: SignedOut }
+  | { kind: 'in'; session: Session }
+
+export function App() {
+  const { api } = useServices()
+  const [who, setWho] = useState<Who>({ kind: 'unknown' })
+  const location = useLocation()
+  const navigate = useNavigate()
+  const route = parseRoute(location.pathname)
+
+  const ask = useCallback(async () => {
+    try {
+      const answer = await api.session()
+      const next: Who =
+        'session' in answer ? { kind: 'in', session: answer.session } : { kind: 'out', out: answer.signedOut }
+      setWho(next)
+      return next
+    } catch (error) {
+      setWho({ kind: 'failed', message: error instanceof Error ? error.message : 'Something went wrong.' })
+      return null
+    }
+  }, [api])
+
+  useEffect(() => {
+    void ask()
+  }, [ask])
+
+  const cameIn = useCallback(
+    async (target: 'dashboard' | 'console') => {
+      const next = await ask()
+      if (next?.kind !== 'in') return
+      const organization = next.session.organizations[0]?.slug
+      const from = new URLSearchParams(window.location.search).get('from')
+      if (from?.startsWith('/') && !from.startsWith('//')) navigate(from, { replace: true })
+      else if (organization === undefined) navigate('/', { replace: true })
+      else if (target === 'console') navigate(`/dashboard/${organization}/develop/actions`, { replace: true })
+      else navigate(placeHref({ organization, environment: 'production' }), { replace: true })
+    },
+    [ask, navigate],
+  )
+
+  const signedOut = useCallback(() => void ask(), [ask])
+
+  if (who.kind === 'unknown') return <Loading />
+  if (who.kind === 'failed') {
+    return (
+      <Notice title="The server cannot be reached" text={who.message}>
+        <button
+          type="button"
+          className="button primary"
+          onClick={() => {
+            setWho({ kind: 'unknown' })
+            void ask()
+          }}
+        >
+          Try again
+        </button>
+      </Notice>
+    )
+  }
+  if (who.kind === 'out') {
+    if (route.screen === 'set-up' || route.screen === 'sign-up') {
+      if (route.screen === 'set-up' && !who.out.setupNeeded) return <Navigate to="/login" replace />
+      return (
+        <Suspense fallback={<Loading />}>
+          <AccountScreen kind={route.screen} known={who.out} onDone={() => cameIn('console')} />
+        </Suspense>
+      )
+    }
+    if (who.out.setupNeeded) return <Navigate to="/setup" replace />
+    if (route.screen !== 'sign-in') {
+      const from =
+        location.pathname === '/' ? '' : `?from=${encodeURIComponent(location.pathname + location.search)}`
+      return <Navigate to={`/login${from}`} replace />
+    }
+    return <SignInScreen signUpEnabled={who.out.signUpEnabled} onDone={() => cameIn('dashboard')} />
+  }
+  return <SignedIn session={who.session} onSignedOut={signedOut} />
+}
+
+function SignedIn({ session, onSignedOut }: { session: Session; onSignedOut: () => void }) {
+  const { api, memory } = useServices()
+  const { pathname } = useLocation()
+  const [connection] = useState(
+    () =>
+      new Connection({
+        url: `${window.location.protocol === 'https:' ? 'wss' : 'ws'}://${window.location.host}/websocket`,
+        clientId: memory.clientId(),
+        random: Math.random,
+        onSignedOut,
+        isSignedIn: async () => 'session' in (await api.session()),
+      }),
+  )
+  useEffect(() => {
+    connection.open()
+    const wake = () => connection.wake()
+    window.addEventListener('online', wake)
+    document.addEventListener('visibilitychange', wake)
+    return () => {
+      window.removeEventListener('online', wake)
+      document.removeEventListener('visibilitychange', wake)
+      connection.close()
+    }
+  }, [connection])
+
+  const live = useMemo(
+    () => ({
+      session,
+      connection,
+      signOut: async () => {
+        await api.signOut()
+        onSignedOut()
+      },
+    }),
+    [session, connection, api, onSignedOut],
+  )
+  return (
+    <LiveProvider value={live}>
+      <Signed route={parseRoute(pathname)} />
+    </LiveProvider>
+  )
+}

@@ -1,0 +1,225 @@
+/**
+ * The frame around every signed-in screen: organization, groups, the switch between live and console, the account.
+ * Nothing here but links and buttons: on an action's screen the first field of the document is the form's own.
+ */
+import { Menu, MenuButton, MenuItem, MenuProvider } from '@ariakit/react'
+import { type ReactNode, useEffect, useState } from 'react'
+import { useLocation } from 'react-router'
+import type { Place } from '../../clients/wire.js'
+import type { Organization } from '../api.js'
+import { actionHref, isConsole, keysHref, listHref, placeHref } from '../links.js'
+import { useDirectory, useLive } from '../services.js'
+import { emptyDirectory, entriesOf } from '../tree.js'
+import { AppLink } from './app-link.js'
+import { Mark } from './entrance.js'
+import { Icon, type IconName } from './icon.js'
+
+export function Shell({
+  place,
+  organization,
+  children,
+}: {
+  place: Place
+  organization: Organization
+  children: ReactNode
+}) {
+  const [isOpen, setOpen] = useState(false)
+  const { pathname } = useLocation()
+  // biome-ignore lint/correctness/useExhaustiveDependencies: any navigation closes the drawer
+  useEffect(() => setOpen(false), [pathname])
+  return (
+    <div className="min-h-dvh md:grid md:grid-cols-[15rem_minmax(0,1fr)]">
+      <aside className="sticky top-0 hidden h-dvh flex-col border-r border-line bg-surface md:flex">
+        <Navigation place={place} organization={organization} id="desktop-nav" />
+      </aside>
+      <header className="sticky top-0 z-30 flex items-center gap-3 border-b border-line bg-surface px-4 py-2.5 md:hidden">
+        <button
+          type="button"
+          className="button plain small"
+          aria-expanded={isOpen}
+          aria-label="Navigation"
+          onClick={() => setOpen(!isOpen)}
+        >
+          <Icon name={isOpen ? 'close' : 'menu'} />
+        </button>
+        <span className="truncate font-semibold">{organization.name}</span>
+        <PlaceBadge place={place} organization={organization} />
+      </header>
+      {isOpen && (
+        <div className="fixed inset-x-0 top-[3.3rem] bottom-0 z-30 flex flex-col overflow-y-auto bg-surface md:hidden">
+          <Navigation place={place} organization={organization} id="mobile-nav" />
+        </div>
+      )}
+      <div className="flex min-h-[calc(100dvh-3.3rem)] min-w-0 flex-col md:min-h-dvh">{children}</div>
+    </div>
+  )
+}
+
+function Navigation({ place, organization, id }: { place: Place; organization: Organization; id: string }) {
+  const { directory } = useDirectory(place)
+  const { pathname } = useLocation()
+  const groups = entriesOf(directory ?? emptyDirectory, null).filter(entry => entry.kind === 'page')
+  const inConsole = isConsole(place)
+  const list = listHref(place)
+  return (
+    <>
+      <div className="flex items-center gap-2.5 px-4 pt-4 pb-3">
+        <Mark />
+        <div className="min-w-0 flex-1">
+          <p className="truncate leading-tight font-semibold">{organization.name}</p>
+          <PlaceBadge place={place} organization={organization} />
+        </div>
+      </div>
+      <nav aria-label="Main" className="flex min-h-0 flex-1 flex-col gap-6 overflow-y-auto px-2 py-2">
+        <div className="grid gap-0.5">
+          <NavLink href={list} icon="bolt" isCurrent={pathname.replace(/\/$/, '') === list}>
+            Actions
+          </NavLink>
+          <ul id={id} className="grid gap-0.5">
+            {groups.map(group => {
+              const href = actionHref(place, group.slug)
+              return (
+                <li key={group.slug}>
+                  <NavLink
+                    href={href}
+                    icon="folder"
+                    isCurrent={pathname === href || pathname.startsWith(`${href}/`)}
+                  >
+                    {group.name}
+                  </NavLink>
+                </li>
+              )
+            })}
+          </ul>
+        </div>
+        <div className="mt-auto grid gap-0.5">
+          {inConsole ? (
+            <NavLink href={placeHref({ ...place, environment: 'production' })} icon="play" isCurrent={false}>
+              Live
+            </NavLink>
+          ) : (
+            <NavLink
+              href={listHref({ ...place, environment: 'development' })}
+              icon="terminal"
+              isCurrent={false}
+            >
+              Console
+            </NavLink>
+          )}
+          <NavLink href={keysHref(place)} icon="key" isCurrent={pathname === keysHref(place)}>
+            Keys
+          </NavLink>
+        </div>
+      </nav>
+      <AccountMenu place={place} />
+    </>
+  )
+}
+
+function NavLink({
+  href,
+  icon,
+  isCurrent,
+  children,
+}: {
+  href: string
+  icon: IconName
+  isCurrent: boolean
+  children: ReactNode
+}) {
+  return (
+    <AppLink
+      href={href}
+      aria-current={isCurrent ? 'page' : undefined}
+      className={`flex items-center gap-2.5 rounded-control px-2.5 py-1.5 ${
+        isCurrent ? 'bg-accent-soft font-medium text-accent' : 'text-ink hover:bg-sunken'
+      }`}
+    >
+      <Icon name={icon} className="size-4.5 opacity-80" />
+      <span className="truncate">{children}</span>
+    </AppLink>
+  )
+}
+
+function PlaceBadge({ place, organization }: { place: Place; organization: Organization }) {
+  const known = organization.environments.find(environment => environment.slug === place.environment)
+  const words = isConsole(place)
+    ? 'Console'
+    : place.environment === 'production'
+      ? 'Live'
+      : (known?.name ?? place.environment)
+  return <span className="text-xs text-muted">{words}</span>
+}
+
+/** Rendered only while open: closed menus must leave no words in the document. */
+function AccountMenu({ place }: { place: Place }) {
+  const { session, signOut } = useLive()
+  const { user, organizations } = session
+  const initials = (
+    (user.firstName?.[0] ?? '') + (user.lastName?.[0] ?? '') ||
+    (user.email[0] ?? '?')
+  ).toUpperCase()
+  const item =
+    'flex items-center gap-2.5 rounded-control px-2.5 py-1.5 text-left data-[active-item]:bg-sunken'
+  const environments = organizations
+    .find(organization => organization.slug === place.organization)
+    ?.environments.filter(environment => environment.slug !== 'development')
+  return (
+    <MenuProvider placement="top-start">
+      <MenuButton
+        data-pw-nav-control-panel-toggle=""
+        aria-label="Account and organization"
+        className="m-2 flex items-center gap-2.5 rounded-control px-2.5 py-2 text-left hover:bg-sunken"
+      >
+        <span className="grid size-8 place-items-center rounded-full bg-accent-soft text-sm font-semibold text-accent">
+          {initials}
+        </span>
+        <span className="flex-1 text-sm text-muted">Account</span>
+        <Icon name="chevronUp" className="size-4 text-muted" />
+      </MenuButton>
+      <Menu
+        unmountOnHide
+        gutter={6}
+        className="card z-50 grid w-64 gap-0.5 p-1.5 shadow-xl outline-none"
+        data-pw-nav-control-panel=""
+      >
+        <p className="px-2.5 pt-1.5 pb-2 text-sm text-muted">
+          Signed in as
+          <span className="block truncate font-medium text-ink">{user.email}</span>
+        </p>
+        {(environments?.length ?? 0) > 1 &&
+          environments?.map(environment => (
+            <MenuItem
+              key={environment.slug}
+              className={item}
+              render={<AppLink href={placeHref({ ...place, environment: environment.slug })} />}
+            >
+              <Icon name="play" className="size-4 text-muted" />
+              {environment.name}
+            </MenuItem>
+          ))}
+        {organizations.length > 1 &&
+          organizations.map(organization => (
+            <MenuItem
+              key={organization.id}
+              className={item}
+              render={
+                <AppLink href={placeHref({ organization: organization.slug, environment: 'production' })} />
+              }
+            >
+              <Icon name="person" className="size-4 text-muted" />
+              {organization.name}
+            </MenuItem>
+          ))}
+        <MenuItem
+          className={`${item} w-full`}
+          onClick={() => void signOut()}
+          render={<button type="button" />}
+        >
+          <Icon name="close" className="size-4 text-muted" />
+          Sign out
+        </MenuItem>
+      </Menu>
+    </MenuProvider>
+  )
+}

@@ -1,0 +1,28 @@
+/** Entry of the browser app: makes what everything else is given, and renders. */
+import { createRoot } from 'react-dom/client'
+import { BrowserRouter } from 'react-router'
+import { Api } from './api.js'
+import { App } from './app.js'
+import { createEncoding } from './encoding.js'
+import { uuidFrom } from './random.js'
+import { ServicesProvider } from './services.js'
+import { WindowMemory } from './storage.js'
+import './styles.css'
+
+const newId = () => uuidFrom(count => crypto.getRandomValues(new Uint8Array(count)))
+const services = {
+  api: new Api(),
+  memory: new WindowMemory(window.sessionStorage, newId),
+  encoding: createEncoding(),
+  newId,
+}
+
+const root = document.getElementById('root')
+if (!root) throw new Error('the document has no #root')
+createRoot(root).render(
+  <ServicesProvider value={services}>
+    <BrowserRouter>
+      <App />
+    </BrowserRouter>
+  </ServicesProvider>,
+)

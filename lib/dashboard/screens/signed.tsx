@@ -1,0 +1,101 @@
+/** The screens behind the sign-in: which organization, which frame around it, which screen in it. */
+import { lazy, type ReactNode, Suspense } from 'react'
+import { Navigate } from 'react-router'
+import { ConnectionNotice } from '../components/connection-notice.js'
+import { Loading, Notice } from '../components/notice.js'
+import { Shell } from '../components/shell.js'
+import { placeHref, type Route } from '../links.js'
+import { useLive } from '../services.js'
+import { ListScreen } from './list.js'
+
+const ActionScreen = lazy(() => import('./action.js'))
+const TransactionScreen = lazy(() => import('./transaction.js'))
+const KeysScreen = lazy(() => import('./keys.js'))
+
+export function Signed({ route }: { route: Route }) {
+  const { session } = useLive()
+  const first = session.organizations[0]
+  const home = first && placeHref({ organization: first.slug, environment: 'production' })
+
+  if ('place' in route && route.place !== null) {
+    const { place } = route
+    const organization = session.organizations.find(known => known.slug === place.organization)
+    const exists =
+      organization &&
+      (place.environment === 'development' ||
+        place.environment === 'production' ||
+        organization.environments.some(environment => environment.slug === place.environment))
+    if (!organization || !exists) return <Framed>{<NotFound home={home} />}</Framed>
+    return (
+      <Framed>
+        <Shell place={place} organization={organization}>
+          <Suspense fallback={<Loading />}>
+            {(route.screen === 'live' || route.screen === 'console') && (
+              <ListScreen key={`${place.organization}+${place.environment}`} place={place} />
+            )}
+            {route.screen === 'action' && (
+              <ActionScreen
+                key={`${place.organization}+${place.environment}`}
+                place={place}
+                slug={route.slug}
+              />
+            )}
+            {route.screen === 'transaction' && (
+              <TransactionScreen
+                key={route.transactionId}
+                place={place}
+                transactionId={route.transactionId}
+              />
+            )}
+            {route.screen === 'keys' && <KeysScreen key={place.organization} organization={organization} />}
+          </Suspense>
+        </Shell>
+      </Framed>
+    )
+  }
+  if (route.screen === 'transaction' && first) {
+    const place = { organization: first.slug, environment: 'production' }
+    return (
+      <Framed>
+        <Shell place={place} organization={first}>
+          <Suspense fallback={<Loading />}>
+            <TransactionScreen key={route.transactionId} place={place} transactionId={route.transactionId} />
+          </Suspense>
+        </Shell>
+      </Framed>
+    )
+  }
+  if (route.screen === 'not-found') return <Framed>{<NotFound home={home} />}</Framed>
+  if (home === undefined) {
+    return (
+      <Framed>
+        <Notice
+          title="No organization yet"
+          text="Your account is in no organization. Ask an administrator for an invitation."
+        />
+      </Framed>
+    )
+  }
+  return <Navigate to={home} replace />
+}
+
+function Framed({ children }: { children: ReactNode }) {
+  return (
+    <>
+      {children}
+      <ConnectionNotice />
+    </>
+  )
+}
+
+export function NotFound({ home }: { home?: string | undefined }) {
+  return (
+    <Notice title="Not found" text="There is nothing at this address, or it is not open to you.">
+      {home !== undefined && (
+        <a className="link" href={home}>
+          Go to the dashboard
+        </a>
+      )}
+    </Notice>
+  )
+}

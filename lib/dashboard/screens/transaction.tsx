@@ -1,0 +1,6 @@
+export default function TransactionScreen(_: {
+  place: import('../../clients/wire.js').Place
+  transactionId: string
+}) {
+  return null
+}
