@@ -8,7 +8,7 @@
 import { createHash, randomUUID } from 'node:crypto'
 import { accessSync, constants, lstatSync, mkdirSync, readFileSync, statSync } from 'node:fs'
 import { tmpdir, userInfo } from 'node:os'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import { AppError } from '../errors.js'
 import type { NodeId } from '../ids.js'
 import type { Secret } from '../log.js'
@@ -81,6 +81,7 @@ export async function openDataDirectory(path: string, options: DataDirectoryOpti
     throw error instanceof AppError ? error : cannotUse(path, error)
   }
   try {
+    if (dirname(adminSocketPath) !== path) prepareSocketFolder(dirname(adminSocketPath))
     return {
       path,
       nodeId: nodeIdIn(path),

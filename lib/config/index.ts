@@ -14,7 +14,6 @@ export {
   type DataDirectory,
   type DataDirectoryOptions,
   openDataDirectory,
-  prepareSocketFolder,
   type Secrets,
 } from './data-directory.js'
 export { type LockHolder, lockHolderOf } from './directory-lock.js'
