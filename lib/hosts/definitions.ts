@@ -1,45 +1,24 @@
-/** What a host says it serves, normalised from what its SDK version sends. Stored once per content. */
+/** What a host says it serves. Stored once per content; see the SDK's declarations. */
 import { createHash } from 'node:crypto'
+import type { Declaration } from '../sdk/index.js'
 
-/** Who may run or open it, as written in the host's code. Absent: inherited from the nearest page above. */
-export type AccessRule = 'entire-organization' | { readonly teams: readonly string[] }
-
-export interface ActionDefinition {
-  /** Full path, e.g. `users/create`. */
-  readonly slug: string
-  /** Slug of the page it is in. */
-  readonly parent: string | null
-  readonly name: string | null
-  readonly description: string | null
-  readonly backgroundable: boolean
-  readonly warnOnClose: boolean
-  readonly unlisted: boolean
-  readonly access: AccessRule | null
-}
-
-export interface PageDefinition {
-  /** Full path. */
-  readonly slug: string
-  readonly parent: string | null
-  readonly name: string
-  readonly description: string | null
-  /** It has a layout of its own; otherwise it is only a folder. */
-  readonly hasHandler: boolean
-  readonly unlisted: boolean
-  readonly access: AccessRule | null
-}
-
-export interface Definitions {
-  readonly actions: readonly ActionDefinition[]
-  readonly pages: readonly PageDefinition[]
-}
+export type Definitions = Pick<Declaration, 'actions' | 'pages'>
 
 /** Two hosts with the same declarations have the same digest. */
 export function digestOf(definitions: Definitions): string {
-  return createHash('sha256').update(JSON.stringify(definitions)).digest('base64url').slice(0, 22)
+  return createHash('sha256')
+    .update(JSON.stringify([definitions.actions, definitions.pages]))
+    .digest('base64url')
+    .slice(0, 22)
 }
 
 /** The last part of a path, shown where a name is missing. */
 export function lastPart(slug: string): string {
   return slug.slice(slug.lastIndexOf('/') + 1)
+}
+
+/** The path without its last part; null at the top. */
+export function parentPath(slug: string): string | null {
+  const end = slug.lastIndexOf('/')
+  return end < 0 ? null : slug.slice(0, end)
 }

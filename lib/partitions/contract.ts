@@ -8,6 +8,11 @@ export interface EffectDispatcher {
   dispatch(effect: Effect, key: EntityKey, signal: AbortSignal): Promise<void>
 }
 
+/** Anything with a type: literals may carry whatever their entity understands. */
+export type EntityMessage =
+  | { readonly type: string }
+  | { readonly type: string; readonly [field: string]: unknown }
+
 export interface EntityRuntime {
   /**
    * Delivers a message to the entity's owner and resolves with its reply once everything the reply depends on is
@@ -16,7 +21,7 @@ export interface EntityRuntime {
    */
   send<Reply>(
     key: EntityKey,
-    message: { readonly type: string },
+    message: EntityMessage,
     options?: { deadlineMs?: number },
   ): Promise<Reply>
   /** Dispatches every unconfirmed effect for `target` again, e.g. because a host connected. */

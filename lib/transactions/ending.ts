@@ -5,7 +5,7 @@
  */
 import type { TransactionResult } from '../clients/wire.js'
 import { limits } from '../limits.js'
-import { ioResponseText } from '../sdk/index.js'
+import { cancelText } from '../sdk/index.js'
 import type { Change } from './change.js'
 import type { Group } from './state.js'
 
@@ -67,7 +67,7 @@ export function sendCanceled(change: Change, renderId: string, inputGroupKey: st
     method: 'IO_RESPONSE',
     data: {
       transactionId,
-      value: ioResponseText({ id: renderId, inputGroupKey, transactionId, kind: 'CANCELED', values: [] }),
+      value: cancelText({ id: renderId, inputGroupKey }, transactionId),
     },
   })
 }

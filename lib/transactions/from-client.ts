@@ -2,13 +2,12 @@
  * What people do: start, attach, answer, cancel, leave. Every message names who asks; the owner checks it again here,
  * whatever the edge has checked before.
  */
-import type { TransactionSnapshot } from '../clients/wire.js'
 import { AppError } from '../errors.js'
 import type { Decision, DecisionContext } from '../partitions/entity.js'
-import { ioResponseText, validateAnswer } from '../sdk/index.js'
+import { validateAnswer } from '../sdk/index.js'
 import { Change } from './change.js'
 import { cancel, closeWhenUnwatched, isWatched, rearm } from './ending.js'
-import type { Asker, ClientMessage, TransactionStart } from './messages.js'
+import type { Asker, Attached, ClientMessage, TransactionStart } from './messages.js'
 import { snapshotOf } from './snapshot.js'
 import { emptyNow, type Group, type TransactionState } from './state.js'
 
@@ -29,7 +28,7 @@ export function decideStart(
   state: TransactionState,
   message: Of<'start'>,
   context: DecisionContext,
-): Decision<TransactionState, TransactionSnapshot> {
+): Decision<TransactionState, Attached> {
   const { start, asker } = message
   if (state.start !== null) {
     if (state.start.slug !== start.slug || state.start.environmentId !== start.environmentId) {
@@ -61,7 +60,11 @@ export function decideStart(
   })
   change.touchHistory()
   rearm(change)
-  return change.done(snapshotOf(change.state, start))
+  return change.done(attached(change))
+}
+
+function attached(change: Change): Attached {
+  return { snapshot: snapshotOf(change.state, change.start), instanceId: change.start.instanceId }
 }
 
 /** Attaches a browser window, taking the transaction over from the one before. */
@@ -69,18 +72,18 @@ export function decideAttach(
   state: TransactionState,
   message: Of<'attach'>,
   context: DecisionContext,
-): Decision<TransactionState, TransactionSnapshot> {
+): Decision<TransactionState, Attached> {
   const change = open(state, message.asker, context)
   const { clientId } = change.now
   if (clientId === message.asker.clientId && change.now.clientGoneAtMs === null) {
-    return change.done(snapshotOf(change.state, change.start))
+    return change.done(attached(change))
   }
   if (clientId !== null && clientId !== message.asker.clientId) {
     change.tellClient({ event: 'transaction.usurped', data: { transactionId: change.start.id } })
   }
   change.setNow({ clientId: message.asker.clientId, clientGoneAtMs: null })
   rearm(change)
-  return change.done(snapshotOf(change.state, change.start))
+  return change.done(attached(change))
 }
 
 /** Takes an answer once: valid, to the newest render of its group, from the window that is attached. */
@@ -103,24 +106,10 @@ export function decideAnswer(
   if (group.answer) throw new AppError('already-answered')
   if (message.kind === 'RETURN' && change.now.completedAtMs !== null) throw new AppError('transaction-closed')
   if (change.now.closed) throw new AppError('transaction-closed')
-  const checked = validateAnswer(group.call, {
-    kind: message.kind,
-    values: message.values,
-    ...(message.valuesMeta !== undefined && { valuesMeta: message.valuesMeta }),
-    ...(message.choice !== undefined && { choice: message.choice }),
-  })
-  if (!checked.ok) throw new AppError('invalid-value', undefined, { fields: checked.fields })
   refuseUnprovenIdentity(group, message)
-
-  const value = ioResponseText({
-    id: group.renderId,
-    inputGroupKey: group.inputGroupKey,
-    transactionId: change.start.id,
-    kind: message.kind,
-    values: checked.values,
-    ...(checked.valuesMeta !== undefined && { valuesMeta: checked.valuesMeta }),
-    ...(message.choice !== undefined && { choice: message.choice }),
-  })
+  const checked = validateAnswer(group.call, message, change.start.id)
+  if (!checked.ok) throw new AppError('invalid-value', undefined, { fields: checked.fields })
+  const { value } = checked
   const { requestId } = message
   if (message.kind === 'RETURN') {
     const answer = { id: group.renderId, renderId: group.renderId, value, requestId, delivered: false }
@@ -196,7 +185,7 @@ export function decideClientGone(
 }
 
 /** A change of an existing transaction by somebody who may see it. */
-export function open(state: TransactionState, asker: Asker, context: DecisionContext): Change {
+function open(state: TransactionState, asker: Asker, context: DecisionContext): Change {
   if (state.start === null) throw new AppError('not-found', 'There is no such transaction.')
   checkAsker(state.start, asker)
   return new Change(state, state.start, context)

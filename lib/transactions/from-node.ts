@@ -1,14 +1,11 @@
 /** What the node itself says: hosts come and go, notifications arrive, time passes. */
 
-import type { TransactionSnapshot } from '../clients/wire.js'
 import { limits } from '../limits.js'
 import type { AlarmMessage, Decision, DecisionContext } from '../partitions/entity.js'
 import { Change } from './change.js'
 import { cancel, closeWhenUnwatched, complete, isWatched, rearm } from './ending.js'
-import { open } from './from-client.js'
 import { hostIsBack } from './from-host.js'
-import type { NodeMessage } from './messages.js'
-import { snapshotOf } from './snapshot.js'
+import type { Located, NodeMessage } from './messages.js'
 import { noteRecord, type TransactionState } from './state.js'
 
 type Of<Type extends NodeMessage['type']> = Extract<NodeMessage, { type: Type }>
@@ -96,13 +93,11 @@ export function decideNotification(
   return change.done({})
 }
 
-export function decideRead(
-  state: TransactionState,
-  message: Of<'read'>,
-  context: DecisionContext,
-): Decision<TransactionState, TransactionSnapshot> {
-  const change = open(state, message.asker, context)
-  return change.done(snapshotOf(change.state, change.start))
+export function decideLocate(state: TransactionState): Decision<TransactionState, Located> {
+  const { start } = state
+  if (start === null) return { state: null, reply: null }
+  const { place, organizationId, environmentId, instanceId } = start
+  return { state, reply: { place, organizationId, environmentId, instanceId } }
 }
 
 /**

@@ -1,5 +1,5 @@
 export type { ClientSignal, HostCall, HostDelivery } from './change.js'
-export type { Asker, HostReply, TransactionMessage, TransactionStart } from './messages.js'
+export type { Asker, Attached, HostReply, Located, TransactionMessage, TransactionStart } from './messages.js'
 export { type PageMessage, type PageOpened, type PageStart, pageKind } from './page.js'
 export { type Group, loadTransaction, type Now, type TransactionState } from './state.js'
 export { transactionKind } from './transaction.js'

@@ -1,5 +1,5 @@
 /** What can be said to a transaction: by browsers (`client`), by the host that runs it, and by the node itself. */
-import type { Params, Place, Redirect } from '../clients/wire.js'
+import type { Params, Place, Redirect, TransactionSnapshot } from '../clients/wire.js'
 import type {
   ClientId,
   ConnectionId,
@@ -120,7 +120,21 @@ export type NodeMessage =
       readonly message: string
       readonly deliveries: readonly { readonly to: string; readonly method: 'EMAIL' | 'SLACK' | null }[]
     }
-  | { readonly type: 'read'; readonly asker: Asker }
+  /** Where is this transaction? Asked by edges, which then check whether the person may go there. */
+  | { readonly type: 'locate' }
+
+/** Reply to `start` and `attach`. */
+export interface Attached {
+  readonly snapshot: TransactionSnapshot
+  /** The host to watch over, while the window is attached. */
+  readonly instanceId: InstanceId
+}
+
+/** Reply to `locate`; null when there is no such transaction. */
+export type Located = Pick<
+  TransactionStart,
+  'place' | 'organizationId' | 'environmentId' | 'instanceId'
+> | null
 
 export type TransactionMessage = ClientMessage | HostMessage | NodeMessage
 

@@ -15,7 +15,7 @@ import type {
   Json,
   Signal,
 } from '../partitions/entity.js'
-import { ioResponseText, type LoadingState, type PageLayout, validateAnswer } from '../sdk/index.js'
+import { type LoadingState, type PageLayout, validateAnswer } from '../sdk/index.js'
 import type { ClientSignal, HostCall, HostDelivery } from './change.js'
 import type { Asker } from './messages.js'
 
@@ -64,6 +64,7 @@ export type PageMessage =
 export interface PageOpened {
   readonly isNew: boolean
   readonly snapshot: PageSnapshot
+  readonly instanceId: InstanceId
 }
 
 export const pageKind: EntityKind<PageState, PageMessage> = {
@@ -196,7 +197,11 @@ function open(state: PageState, start: PageStart, asker: Asker, context: Decisio
   return {
     ...after,
     alarmAtMs: context.nowMs + limits.clientGraceMs,
-    reply: { isNew: !known, snapshot: snapshotOf(after.state, page) } satisfies PageOpened,
+    reply: {
+      isNew: !known,
+      snapshot: snapshotOf(after.state, page),
+      instanceId: page.instanceId,
+    } satisfies PageOpened,
   }
 }
 
@@ -207,25 +212,14 @@ function setState(
 ): PageDecision {
   const call = state.layout?.children
   if (!call || call.inputGroupKey !== message.inputGroupKey) throw new AppError('call-superseded')
-  const checked = validateAnswer(call, {
-    kind: 'SET_STATE',
-    values: message.values,
-    ...(message.valuesMeta !== undefined && { valuesMeta: message.valuesMeta }),
-  })
+  const { values, valuesMeta } = message
+  const checked = validateAnswer(call, { kind: 'SET_STATE', values, valuesMeta }, page.pageKey)
   if (!checked.ok) throw new AppError('invalid-value', undefined, { fields: checked.fields })
-  const value = ioResponseText({
-    id: call.id,
-    inputGroupKey: call.inputGroupKey,
-    transactionId: page.pageKey,
-    kind: 'SET_STATE',
-    values: checked.values,
-    ...(checked.valuesMeta !== undefined && { valuesMeta: checked.valuesMeta }),
-  })
   const delivery: HostDelivery = {
     transactionId: page.pageKey,
     inputGroupKey: call.inputGroupKey,
     deliveryId: `${call.id}:${message.requestId}`,
-    value,
+    value: checked.value,
   }
   return { state, signals: [{ to: 'host', target: page.instanceId, payload: delivery }], reply: {} }
 }

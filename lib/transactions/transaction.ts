@@ -26,8 +26,8 @@ import {
   decideHostBack,
   decideHostGone,
   decideHostLost,
+  decideLocate,
   decideNotification,
-  decideRead,
 } from './from-node.js'
 import type { TransactionMessage } from './messages.js'
 import { loadTransaction, type TransactionState } from './state.js'
@@ -78,8 +78,8 @@ function decide(
       return decideHostLost(state, message, context)
     case 'notification':
       return decideNotification(state, message, context)
-    case 'read':
-      return decideRead(state, message, context)
+    case 'locate':
+      return decideLocate(state)
     case 'alarm':
       return decideAlarm(state, message, context)
   }

@@ -1,0 +1,328 @@
+/** What a browser may ask, one function per method: who is it, may it, then a message to the owner of the entity. */
+import type { Actor } from '../accounts/index.js'
+import { AppError } from '../errors.js'
+import { directoryKey } from '../hosts/index.js'
+import type { EntityKey, InstanceId, PageKey, TransactionId } from '../ids.js'
+import { limits } from '../limits.js'
+import type { Json } from '../partitions/index.js'
+import { SdkVersion } from '../sdk/index.js'
+import type {
+  Asker,
+  Attached,
+  Located,
+  PageOpened,
+  PageStart,
+  TransactionStart,
+} from '../transactions/index.js'
+import type { ClientsOptions, Window } from './clients.js'
+import type { Request } from './requests.js'
+import type { Directory, PageSnapshot, Params, Place, TransactionSnapshot } from './wire.js'
+
+type Of<M extends Request['method']> = Extract<Request, { method: M }>['data']
+
+/** Directory events are sent at most this often. */
+const directoryEventMs = 50
+/** Directories one window may watch. */
+const watchesMax = 16
+
+export class ClientRequests {
+  readonly #options: ClientsOptions
+  /** Turns over the hosts of an action, so that equal hosts share the runs. */
+  #turn = 0
+
+  constructor(options: ClientsOptions) {
+    this.#options = options
+  }
+
+  async handle(window: Window, request: Request): Promise<unknown> {
+    switch (request.method) {
+      case 'directory.watch':
+        return this.#watch(window, request.data)
+      case 'directory.unwatch':
+        window.watches.get(placeName(request.data))?.()
+        window.watches.delete(placeName(request.data))
+        return {}
+      case 'transaction.start':
+        return this.#start(window, request.data)
+      case 'transaction.attach':
+        return this.#attach(window, request.data.transactionId)
+      case 'transaction.answer': {
+        const { transactionId, ...answer } = request.data
+        return this.#ask(window, transactionId, { type: 'answer', ...answer })
+      }
+      case 'transaction.cancel':
+        return this.#ask(window, request.data.transactionId, { type: 'cancel' })
+      case 'transaction.leave':
+        return this.#leave(window, request.data.transactionId)
+      case 'transaction.redirected':
+        return this.#ask(window, request.data.transactionId, { type: 'redirected' })
+      case 'page.open':
+        return this.#openPage(window, request.data)
+      case 'page.setState':
+        return this.#setPageState(window, request.data)
+      case 'page.leave':
+        return this.#leavePage(window, request.data.pageKey)
+      default:
+        throw new AppError('not-found')
+    }
+  }
+
+  // Directories
+
+  async #watch(window: Window, place: Place): Promise<Directory> {
+    const actor = await this.#actor(window, place)
+    const key = directoryOf(actor)
+    const name = placeName(place)
+    if (!window.watches.has(name)) {
+      if (window.watches.size >= watchesMax) throw new AppError('too-many-requests')
+      let pending = false
+      const stop = this.#options.directories.watch(key, () => {
+        if (pending) return
+        pending = true
+        this.#options.clock.setTimer(directoryEventMs, () => {
+          pending = false
+          if (window.watches.has(name)) this.#sendDirectory(window, place)
+        })
+      })
+      window.watches.set(name, stop)
+    }
+    return (await this.#options.directories.view(key)).directory(actor)
+  }
+
+  /** Asks again who the person is: rights may have changed while the list was open. */
+  #sendDirectory(window: Window, place: Place): void {
+    this.#actor(window, place)
+      .then(async actor => {
+        const directory = (await this.#options.directories.view(directoryOf(actor))).directory(actor)
+        window.connection.send('directory', { ...place, directory })
+      })
+      .catch((error: unknown) => this.#options.log.debug('directory.not-sent', { error }))
+  }
+
+  // Transactions
+
+  async #start(window: Window, data: Of<'transaction.start'>): Promise<TransactionSnapshot> {
+    const actor = await this.#actor(window, data)
+    const key = transactionKey(data.transactionId)
+    const asker = askerOf(window, actor)
+    const view = await this.#options.directories.view(directoryOf(actor))
+    const offer = view.action(data.slug, actor)
+    const host = offer && this.#next(offer.hosts)
+    if (!offer || !host) {
+      // It may be running already, on a host that is away for a moment.
+      const running = await this.#tryAttach(window, key, asker)
+      if (running) return running
+      throw new AppError(offer ? 'host-not-found' : 'not-found')
+    }
+    if (this.#options.isOutboxFull())
+      throw new AppError('queue-full', 'The history cannot take more right now.')
+    const { definition } = offer
+    const sdk = new SdkVersion(host.sdkName, host.sdkVersion)
+    const { user, organization, environment } = actor
+    const start: TransactionStart = {
+      id: data.transactionId as TransactionId,
+      organizationId: organization.id,
+      environmentId: environment.id,
+      place: { organization: organization.slug, environment: environment.slug },
+      developerId: environment.slug === 'development' ? user.id : null,
+      owner: { ...user, role: actor.role, teams: actor.teams },
+      slug: definition.slug,
+      name: definition.name ?? definition.slug.slice(definition.slug.lastIndexOf('/') + 1),
+      backgroundable: definition.backgroundable,
+      warnOnClose: definition.warnOnClose,
+      instanceId: host.instanceId,
+      sdkName: host.sdkName,
+      sdkVersion: host.sdkVersion,
+      appends: sdk.displayResolvesImmediately,
+      sdkEnvironment: sdk.environmentFor(environment.slug),
+      params: data.params ?? {},
+      ...(data.paramsMeta !== undefined && { paramsMeta: data.paramsMeta as Json }),
+      url: actionUrl(window.connection.origin, actor, data.slug, data.params ?? {}),
+    }
+    const attached = await this.#options.runtime.send<Attached>(key, { type: 'start', start, asker })
+    return this.#attached(window, key, asker, attached)
+  }
+
+  /** The newest hosts come last; all that serve the action take turns. */
+  #next<Host>(hosts: readonly Host[]): Host | undefined {
+    this.#turn += 1
+    return hosts[this.#turn % Math.max(1, hosts.length)]
+  }
+
+  async #attach(window: Window, transactionId: string): Promise<TransactionSnapshot> {
+    const key = transactionKey(transactionId)
+    const { asker } = await this.#askerFor(window, key)
+    return this.#attached(window, key, asker, await this.#sendAttach(key, asker))
+  }
+
+  async #tryAttach(window: Window, key: EntityKey, asker: Asker): Promise<TransactionSnapshot | null> {
+    try {
+      return this.#attached(window, key, asker, await this.#sendAttach(key, asker))
+    } catch (error) {
+      if (error instanceof AppError && error.code === 'not-found') return null
+      throw error
+    }
+  }
+
+  #sendAttach(key: EntityKey, asker: Asker): Promise<Attached> {
+    return this.#options.runtime.send<Attached>(key, { type: 'attach', asker })
+  }
+
+  #attached(window: Window, key: EntityKey, asker: Asker, attached: Attached): TransactionSnapshot {
+    const { instanceId, snapshot } = attached
+    window.attached.set(key, { asker, instanceId })
+    return { ...snapshot, hostConnected: this.#isHostConnected(key, instanceId) }
+  }
+
+  /** Tells the entity what is known softly, so that it says when that changes. */
+  #isHostConnected(key: EntityKey, instanceId: InstanceId): boolean {
+    const connected = this.#options.hosts.isConnected(instanceId)
+    const type = connected ? 'host-back' : 'host-gone'
+    this.#options.runtime.send(key, { type, instanceId }).catch(() => undefined)
+    return connected
+  }
+
+  async #leave(window: Window, transactionId: string): Promise<unknown> {
+    const key = transactionKey(transactionId)
+    const result = await this.#ask(window, transactionId, { type: 'leave' })
+    window.attached.delete(key)
+    return result
+  }
+
+  async #ask(window: Window, transactionId: string, message: { type: string }): Promise<unknown> {
+    const key = transactionKey(transactionId)
+    const asker = window.attached.get(key)?.asker ?? (await this.#askerFor(window, key)).asker
+    return this.#options.runtime.send(key, { ...message, asker }, { deadlineMs: limits.clientCallMsMax })
+  }
+
+  /** Finds out where a transaction is and who this person is there. */
+  async #askerFor(window: Window, key: EntityKey): Promise<{ asker: Asker; located: NonNullable<Located> }> {
+    const located = await this.#options.runtime.send<Located>(key, { type: 'locate' })
+    if (!located) throw new AppError('not-found', 'There is no such transaction.')
+    const actor = await this.#actor(window, located.place)
+    if (actor.organization.id !== located.organizationId)
+      throw new AppError('not-found', 'There is no such transaction.')
+    return { asker: askerOf(window, actor), located }
+  }
+
+  // Pages
+
+  async #openPage(window: Window, data: Of<'page.open'>): Promise<PageSnapshot> {
+    const actor = await this.#actor(window, data)
+    const asker = askerOf(window, actor)
+    const key: EntityKey = `page:${data.pageKey}`
+    if (!window.attached.has(key) && countPages(window) >= limits.pagesPerClientMax) {
+      throw new AppError('too-many-requests', 'Too many pages are open in this window.')
+    }
+    const view = await this.#options.directories.view(directoryOf(actor))
+    const offer = view.page(data.slug, actor)
+    if (!offer) throw new AppError('not-found')
+    const host = this.#next(offer.hosts)
+    if (!host) throw new AppError('host-not-found')
+    const page: PageStart = {
+      pageKey: data.pageKey as PageKey,
+      organizationId: actor.organization.id,
+      environmentId: actor.environment.id,
+      userId: actor.user.id,
+      slug: data.slug,
+      instanceId: host.instanceId,
+    }
+    const opened = await this.#options.runtime.send<PageOpened>(key, {
+      type: 'open',
+      page,
+      asker,
+    })
+    window.attached.set(key, { asker, instanceId: opened.instanceId })
+    if (opened.isNew) await this.#openOnHost(window, key, actor, data, host)
+    return { ...opened.snapshot, hostConnected: this.#isHostConnected(key, opened.instanceId) }
+  }
+
+  async #openOnHost(
+    window: Window,
+    key: EntityKey,
+    actor: Actor,
+    data: Of<'page.open'>,
+    host: { instanceId: InstanceId; sdkName: string; sdkVersion: string },
+  ): Promise<void> {
+    const { email, firstName, lastName } = actor.user
+    const sdk = new SdkVersion(host.sdkName, host.sdkVersion)
+    try {
+      const answer = await this.#options.hosts.call(host.instanceId, 'OPEN_PAGE', {
+        pageKey: data.pageKey,
+        page: { slug: data.slug },
+        environment: sdk.environmentFor(actor.environment.slug),
+        user: { email, firstName, lastName, role: actor.role, teams: [...actor.teams] },
+        params: data.params ?? {},
+        ...(data.paramsMeta !== undefined && { paramsMeta: data.paramsMeta }),
+      })
+      if (answer.type === 'ERROR')
+        throw new AppError('host-not-found', answer.message ?? 'The host could not open this page.')
+    } catch (error) {
+      window.attached.delete(key)
+      await this.#options.runtime.send(key, { type: 'failed' }).catch(() => undefined)
+      throw error
+    }
+  }
+
+  #setPageState(window: Window, data: Of<'page.setState'>): Promise<unknown> {
+    const { pageKey, ...state } = data
+    return this.#askPage(window, pageKey, { type: 'set-state', ...state })
+  }
+
+  async #leavePage(window: Window, pageKey: string): Promise<unknown> {
+    const result = await this.#askPage(window, pageKey, { type: 'leave' })
+    window.attached.delete(`page:${pageKey}`)
+    return result
+  }
+
+  #askPage(window: Window, pageKey: string, message: { type: string }): Promise<unknown> {
+    const key: EntityKey = `page:${pageKey}`
+    const asker = window.attached.get(key)?.asker
+    if (!asker) throw new AppError('not-found', 'This page is not open in this window.')
+    return this.#options.runtime.send(key, { ...message, asker }, { deadlineMs: limits.clientCallMsMax })
+  }
+
+  #actor(window: Window, place: Place): Promise<Actor> {
+    return this.#options.accounts.actor(
+      window.connection.identity.user.id,
+      place.organization,
+      place.environment,
+    )
+  }
+}
+
+const transactionKey = (id: string): EntityKey => `transaction:${id}`
+const placeName = (place: Place): string => `${place.organization}+${place.environment}`
+
+function countPages(window: Window): number {
+  let count = 0
+  for (const key of window.attached.keys()) if (key.startsWith('page:')) count += 1
+  return count
+}
+
+/** In the console everybody has a directory of their own. */
+function directoryOf(actor: Actor): EntityKey {
+  const isConsole = actor.environment.slug === 'development'
+  return directoryKey(actor.environment.id, isConsole ? actor.user.id : null)
+}
+
+function askerOf(window: Window, actor: Actor): Asker {
+  return {
+    clientId: window.clientId,
+    userId: actor.user.id,
+    organizationId: actor.organization.id,
+    mayTakeOver: actor.permissions.has('READ_ORG_PROD_TRANSACTIONS'),
+  }
+}
+
+/** Absolute address of an action in the dashboard, with its parameters; params that are empty are left out. */
+function actionUrl(origin: string, actor: Actor, slug: string, params: Params): string {
+  const { organization, environment } = actor
+  const isConsole = environment.slug === 'development'
+  const isProduction = environment.slug === 'production'
+  const root = `${origin}/dashboard/${organization.slug}${isConsole || isProduction ? '' : `+${environment.slug}`}`
+  const query = new URLSearchParams()
+  for (const [name, value] of Object.entries(params)) if (value) query.set(name, String(value))
+  const search = query.size > 0 ? `?${query}` : ''
+  return `${root}${isConsole ? '/develop' : ''}/actions/${slug}${search}`
+}

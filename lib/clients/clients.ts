@@ -1,0 +1,185 @@
+/**
+ * The browser windows connected to this node: who they are, what they look at, what they are told.
+ *
+ * A window may be connected here while everything it looks at is owned elsewhere. It is found by its client id, which
+ * is derived from the person and the window's own id, so that nobody can take another person's place.
+ */
+import { createHash } from 'node:crypto'
+import type { WebSocket } from 'ws'
+import type { Accounts, ClientIdentity } from '../accounts/index.js'
+import { AppError } from '../errors.js'
+import type { Directories, Hosts } from '../hosts/index.js'
+import type { ClientId, EntityKey, InstanceId, SessionId } from '../ids.js'
+import { limits } from '../limits.js'
+import type { Log } from '../log.js'
+import type { Clock, EntityRuntime, Signal, Timer } from '../partitions/index.js'
+import type { Asker, ClientSignal } from '../transactions/index.js'
+import { ClientConnection } from './client-connection.js'
+import { ClientRequests } from './client-requests.js'
+import type { Request } from './requests.js'
+import { protocolVersion } from './wire.js'
+
+export interface ClientsOptions {
+  readonly runtime: EntityRuntime
+  readonly accounts: Accounts
+  readonly hosts: Hosts
+  readonly directories: Directories
+  readonly clock: Clock
+  readonly log: Log
+  /** Version of the running build; a browser with another one may reload itself. */
+  readonly build: string
+  /** New transactions are refused while this is true. */
+  isOutboxFull(): boolean
+}
+
+/** What one window looks at. */
+export interface Window {
+  readonly connection: ClientConnection
+  readonly clientId: ClientId
+  /** Attached transactions and open pages, by entity key. */
+  readonly attached: Map<EntityKey, { readonly asker: Asker; readonly instanceId: InstanceId }>
+  /** Watched directories: ends the watch. */
+  readonly watches: Map<string, () => void>
+}
+
+export class Clients {
+  readonly #options: ClientsOptions
+  readonly #requests: ClientRequests
+  readonly #connections = new Set<ClientConnection>()
+  readonly #windows = new Map<ClientId, Window>()
+  #heartbeat: Timer | null = null
+  #draining = false
+
+  constructor(options: ClientsOptions) {
+    this.#options = options
+    this.#requests = new ClientRequests(options)
+    options.runtime.onSignal('client', (signal, key) => this.#tell(signal, key))
+    options.hosts.onPresence((instanceId, connected) => this.#presenceChanged(instanceId, connected))
+    this.#beat()
+  }
+
+  get count(): number {
+    return this.#connections.size
+  }
+
+  /** Sessions of all open sockets, to be asked whether they are revoked. */
+  openSessions(): SessionId[] {
+    return [...new Set([...this.#connections].map(connection => connection.identity.sessionId))]
+  }
+
+  closeRevoked(sessions: readonly SessionId[]): void {
+    for (const connection of this.#connections) {
+      if (sessions.includes(connection.identity.sessionId)) connection.close(4401, 'Your session has ended.')
+    }
+  }
+
+  /** Takes a socket whose session was accepted. */
+  accept(socket: WebSocket, identity: ClientIdentity, from: { address: string; origin: string }): void {
+    const connection = new ClientConnection(socket, {
+      identity,
+      ...from,
+      clock: this.#options.clock,
+      log: this.#options.log,
+      events: {
+        requested: (caller, request) => this.#requested(caller, request),
+        closed: caller => this.#closed(caller),
+      },
+    })
+    this.#connections.add(connection)
+    this.#options.clock.setTimer(limits.authenticationMsMax, () => {
+      if (connection.clientId === null) connection.close(1008, 'The first request must be `hello`.')
+    })
+  }
+
+  /** Tells every browser to connect again. */
+  drain(): void {
+    this.#draining = true
+    this.#heartbeat?.cancel()
+    for (const connection of this.#connections)
+      connection.close(1012, 'Closing briefly for a planned restart.')
+  }
+
+  async #requested(connection: ClientConnection, request: Request): Promise<unknown> {
+    if (request.method === 'hello') return this.#hello(connection, request.data)
+    if (request.method === 'ping') return {}
+    const window = connection.clientId === null ? undefined : this.#windows.get(connection.clientId)
+    if (window?.connection !== connection)
+      throw new AppError('bad-request', 'The first request must be `hello`.')
+    return this.#requests.handle(window, request)
+  }
+
+  #hello(connection: ClientConnection, data: { client: string; protocol: number }): unknown {
+    if (data.protocol !== protocolVersion) {
+      throw new AppError('bad-request', `This server speaks protocol ${protocolVersion}. Reload the page.`)
+    }
+    const userId = connection.identity.user.id
+    const clientId = createHash('sha256')
+      .update(`${userId}\0${data.client}`)
+      .digest('base64url')
+      .slice(0, 32) as ClientId
+    const older = this.#windows.get(clientId)
+    connection.clientId = clientId
+    if (older?.connection !== connection) {
+      this.#windows.set(clientId, { connection, clientId, attached: new Map(), watches: new Map() })
+      if (older) {
+        for (const stop of older.watches.values()) stop()
+        older.connection.close(1008, 'This window connected again.')
+      }
+    }
+    return { protocol: protocolVersion, userId, build: this.#options.build }
+  }
+
+  #tell(signal: Signal, key: EntityKey): void {
+    const window = this.#windows.get(signal.target as ClientId)
+    const payload = signal.payload as ClientSignal
+    if ('probe' in payload) {
+      if (!window?.attached.has(key)) this.#gone(key, signal.target as ClientId)
+      return
+    }
+    if (!window) return
+    if (payload.event === 'transaction.usurped') window.attached.delete(key)
+    window.connection.send(payload.event, payload.data)
+  }
+
+  #presenceChanged(instanceId: InstanceId, connected: boolean): void {
+    const type = connected ? 'host-back' : 'host-gone'
+    for (const window of this.#windows.values()) {
+      for (const [key, watched] of window.attached) {
+        if (watched.instanceId !== instanceId) continue
+        this.#options.runtime.send(key, { type, instanceId }).catch((error: unknown) => {
+          this.#options.log.debug('presence.not-told', { key, error })
+        })
+      }
+    }
+  }
+
+  #closed(connection: ClientConnection): void {
+    this.#connections.delete(connection)
+    const { clientId } = connection
+    if (clientId === null) return
+    const window = this.#windows.get(clientId)
+    if (window?.connection !== connection) return
+    this.#windows.delete(clientId)
+    for (const stop of window.watches.values()) stop()
+    for (const key of window.attached.keys()) this.#gone(key, clientId)
+  }
+
+  /** The entity finds out by itself, later, when this message is lost. */
+  #gone(key: EntityKey, clientId: ClientId): void {
+    this.#options.runtime.send(key, { type: 'client-gone', clientId }).catch((error: unknown) => {
+      this.#options.log.debug('client.gone-not-told', { key, error })
+    })
+  }
+
+  #beat(): void {
+    this.#heartbeat = this.#options.clock.setTimer(limits.pingIntervalMs, () => {
+      const silentSinceMs = this.#options.clock.nowMs() - limits.clientSilentMsMax
+      for (const connection of this.#connections) {
+        if (connection.lastHeardMs < silentSinceMs)
+          connection.close(1008, 'Nothing was heard from this browser.')
+        else connection.ping()
+      }
+      if (!this.#draining) this.#beat()
+    })
+  }
+}

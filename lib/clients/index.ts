@@ -1,0 +1,1 @@
+export { Clients, type ClientsOptions } from './clients.js'

@@ -1,0 +1,126 @@
+/**
+ * A directory as one person may see it: the declarations of all its hosts merged (the newest host that is connected
+ * wins), access rules applied, and the hosts that could take a run now.
+ */
+import { type AccessRule, type Actor, mayRun } from '../accounts/index.js'
+import type { Directory, DirectoryAction, DirectoryPage } from '../clients/wire.js'
+import type { InstanceId } from '../ids.js'
+import type { Access, DeclaredAction, DeclaredPage } from '../sdk/index.js'
+import { lastPart, parentPath } from './definitions.js'
+import type { DirectoryHost, DirectoryState } from './directory.js'
+
+/** One declared thing and who serves it right now, newest host last. */
+export interface Offer<Definition> {
+  readonly definition: Definition
+  readonly hosts: readonly DirectoryHost[]
+}
+
+export class DirectoryView {
+  readonly #actions = new Map<string, { definition: DeclaredAction; hosts: DirectoryHost[] }>()
+  readonly #pages = new Map<string, { definition: DeclaredPage; hosts: DirectoryHost[] }>()
+  readonly #hosts: number
+
+  constructor(state: DirectoryState, isConnected: (instanceId: InstanceId) => boolean) {
+    const known = [...state.hosts.values()].sort((a, b) => a.order - b.order)
+    const connected: DirectoryHost[] = []
+    for (const host of known) {
+      if (isConnected(host.instanceId)) connected.push(host)
+      else this.#add(state, host, false)
+    }
+    this.#hosts = connected.length
+    for (const host of connected) this.#add(state, host, true)
+  }
+
+  #add(state: DirectoryState, host: DirectoryHost, isConnected: boolean): void {
+    const definitions = state.definitions.get(host.digest)
+    if (!definitions) return
+    const takesRuns = isConnected && !host.shuttingDown
+    for (const definition of definitions.actions) offer(this.#actions, definition, host, takesRuns)
+    for (const definition of definitions.pages) offer(this.#pages, definition, host, takesRuns)
+  }
+
+  /** The action of this path, if the person may run it. */
+  action(slug: string, actor: Actor): Offer<DeclaredAction> | null {
+    const found = this.#actions.get(slug)
+    if (!found || !this.#allows(actor, found.definition.access, found.definition.groupSlug)) return null
+    return found
+  }
+
+  /** The page of this path, if it has a layout and the person may open it. */
+  page(slug: string, actor: Actor): Offer<DeclaredPage> | null {
+    const found = this.#pages.get(slug)
+    if (!found?.definition.hasHandler) return null
+    return this.#allows(actor, found.definition.access, parentPath(slug)) ? found : null
+  }
+
+  /** Everything the person may see. Folders show while something inside is allowed. */
+  directory(actor: Actor): Directory {
+    const actions: DirectoryAction[] = []
+    const visible = new Set<string>()
+    for (const { definition, hosts } of this.#actions.values()) {
+      if (!this.#allows(actor, definition.access, definition.groupSlug)) continue
+      actions.push(listedAction(definition, hosts.length > 0))
+      for (let path = definition.groupSlug; path !== null; path = parentPath(path)) visible.add(path)
+    }
+    const mayOpen = new Set<string>()
+    for (const { definition } of this.#pages.values()) {
+      if (!definition.hasHandler) continue
+      if (!this.#allows(actor, definition.access, parentPath(definition.slug))) continue
+      mayOpen.add(definition.slug)
+      for (let path: string | null = definition.slug; path !== null; path = parentPath(path))
+        visible.add(path)
+    }
+    const pages: DirectoryPage[] = []
+    for (const { definition, hosts } of this.#pages.values()) {
+      if (!visible.has(definition.slug)) continue
+      pages.push(listedPage(definition, hosts.length > 0, mayOpen.has(definition.slug)))
+    }
+    return { actions: actions.sort(byName), pages: pages.sort(byName), hosts: this.#hosts }
+  }
+
+  /** The own rule counts, else the nearest one above, else it is open. */
+  #allows(actor: Actor, own: Access | null, parent: string | null): boolean {
+    const chain = [ruleOf(own)]
+    for (let path = parent; path !== null; path = parentPath(path)) {
+      chain.push(ruleOf(this.#pages.get(path)?.definition.access ?? null))
+    }
+    return mayRun(actor, chain)
+  }
+}
+
+/** A rule written in code lets the members of its teams run. */
+function ruleOf(access: Access | null): AccessRule | null {
+  if (access === null) return null
+  if (access === 'entire-organization') return { availability: 'ORGANIZATION' }
+  return {
+    availability: 'GROUPS',
+    teams: Object.fromEntries(access.teams.map(team => [team, 'RUNNER' as const])),
+  }
+}
+
+function offer<Definition extends { slug: string }>(
+  offers: Map<string, { definition: Definition; hosts: DirectoryHost[] }>,
+  definition: Definition,
+  host: DirectoryHost,
+  takesRuns: boolean,
+): void {
+  const before = offers.get(definition.slug)
+  const hosts = before?.hosts ?? []
+  if (takesRuns) hosts.push(host)
+  offers.set(definition.slug, { definition, hosts })
+}
+
+function byName(a: { name: string; slug: string }, b: { name: string; slug: string }): number {
+  return a.name.localeCompare(b.name) || a.slug.localeCompare(b.slug)
+}
+
+function listedAction(definition: DeclaredAction, online: boolean): DirectoryAction {
+  const { slug, groupSlug, description, unlisted, backgroundable, warnOnClose } = definition
+  const name = definition.name ?? lastPart(slug)
+  return { slug, parent: groupSlug, name, description, unlisted, backgroundable, warnOnClose, online }
+}
+
+function listedPage(definition: DeclaredPage, online: boolean, mayOpen: boolean): DirectoryPage {
+  const { slug, name, description, unlisted, hasHandler } = definition
+  return { slug, parent: parentPath(slug), name, description, unlisted, hasHandler, mayOpen, online }
+}

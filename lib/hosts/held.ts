@@ -1,0 +1,26 @@
+/**
+ * Hosts are held, not refused: a passing unavailability of ours must never reach an SDK, because a refusal fails the
+ * action. A call that fails for a reason that passes is tried again until it succeeds or the host itself is gone.
+ */
+import { AppError } from '../errors.js'
+import type { Clock } from '../partitions/index.js'
+
+const firstDelayMs = 20
+const delayMsMax = 2_000
+
+/** Runs `attempt` until it does not fail with a retryable error; gives up when `isOver` says so. */
+export async function held<Result>(
+  clock: Clock,
+  isOver: () => boolean,
+  attempt: () => Promise<Result>,
+): Promise<Result> {
+  for (let delayMs = firstDelayMs; ; delayMs = Math.min(delayMs * 2, delayMsMax)) {
+    try {
+      return await attempt()
+    } catch (error) {
+      const passes = error instanceof AppError && error.kind.retryable
+      if (!passes || isOver()) throw error
+      await new Promise<void>(resolve => clock.setTimer(delayMs, resolve))
+    }
+  }
+}

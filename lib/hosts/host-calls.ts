@@ -1,0 +1,292 @@
+/**
+ * What hosts call, one function per method: check, hand to the entity, answer in the words of the SDK's version.
+ * An answer to a host is given only after what it acknowledges is durable.
+ */
+import type { HostIdentity } from '../accounts/index.js'
+import { AppError } from '../errors.js'
+import { type EntityKey, isId, type TransactionId } from '../ids.js'
+import type { Log } from '../log.js'
+import type { Clock, EntityRuntime, Json } from '../partitions/index.js'
+import {
+  type IncomingCall,
+  type InitializeHostReturns,
+  parseIoCall,
+  parsePageLayout,
+  parseTransactionResult,
+  SdkVersion,
+  type ServerMethodInputs,
+} from '../sdk/index.js'
+import type { HostReply, PageMessage, TransactionMessage } from '../transactions/index.js'
+import { digestOf } from './definitions.js'
+import { held } from './held.js'
+import { directoryKey, type HostAttach, type HostAttached, hostKey } from './host.js'
+import type { HostConnection } from './host-connection.js'
+
+export interface HostCallsOptions {
+  readonly runtime: EntityRuntime
+  readonly clock: Clock
+  readonly log: Log
+  /** Absolute address of the dashboard, without a slash at the end. */
+  dashboardUrl(connection: HostConnection): string
+  unknownTeams(
+    organizationId: HostIdentity['organization']['id'],
+    slugs: readonly string[],
+  ): Promise<string[]>
+  notify(identity: HostIdentity, notification: ServerMethodInputs<'NOTIFY'>): Promise<boolean>
+  /** A host has declared something new; for the records in the database, which nobody waits for. */
+  declared(connection: HostConnection, definitions: HostDeclaration): void
+}
+
+export type HostDeclaration = Pick<ServerMethodInputs<'INITIALIZE_HOST'>, 'actions' | 'pages'>
+
+/** Text of the error a person sees when a host has sent an IO call that cannot be read. */
+const invalidCallMessage = 'Received invalid message from action.'
+/** How long an initialisation may wait for what it could do without. */
+const warningsMsMax = 1_000
+
+type Inputs<Method extends IncomingCall['method']> = ServerMethodInputs<Method>
+
+export class HostCalls {
+  readonly #options: HostCallsOptions
+
+  constructor(options: HostCallsOptions) {
+    this.#options = options
+  }
+
+  /** Handles any call but INITIALIZE_HOST. */
+  async handle(connection: HostConnection, call: IncomingCall): Promise<unknown> {
+    const { sdk } = connection
+    if (sdk === null) throw new AppError('bad-request', 'INITIALIZE_HOST must come first.')
+    switch (call.method) {
+      case 'SEND_IO_CALL':
+        return this.#ioCall(connection, sdk, call.data)
+      case 'SEND_LOADING_CALL':
+        return this.#either(connection, call.data.transactionId, {
+          type: 'loading',
+          instanceId: connection.instanceId,
+          loading: call.data.loading,
+        })
+      case 'SEND_REDIRECT':
+        return this.#either(connection, call.data.transactionId, {
+          type: 'redirect',
+          instanceId: connection.instanceId,
+          redirect: call.data.redirect,
+        })
+      case 'SEND_LOG':
+        return accepted(
+          await this.#toTransaction(connection, call.data.transactionId, {
+            type: 'log',
+            instanceId: connection.instanceId,
+            index: call.data.index ?? null,
+            text: call.data.data,
+            atMs: call.data.timestamp ?? this.#options.clock.nowMs(),
+          }),
+        )
+      case 'MARK_TRANSACTION_COMPLETE':
+        return this.#complete(connection, call.data)
+      case 'SEND_PAGE':
+        return this.#page(connection, call.data)
+      case 'NOTIFY':
+        return this.#options.notify(connection.identity, call.data)
+      case 'BEGIN_HOST_SHUTDOWN':
+        return this.#shutdown(connection, call.rpcId)
+      case 'INITIALIZE_HOST':
+        throw new AppError('internal')
+    }
+  }
+
+  /**
+   * Registers the host and what it serves. The host entity decides whether this declaration is the newest; the
+   * directory is told; only then is the host answered. Rejects only when the connection must be closed: SDKs do not
+   * survive a refused re-initialisation.
+   */
+  async initialize(
+    connection: HostConnection,
+    call: IncomingCall & { method: 'INITIALIZE_HOST' },
+    firstRpcId: number | null,
+  ): Promise<{ answer: InitializeHostReturns; attached: HostAttached }> {
+    const { identity, instanceId } = connection
+    const { data } = call
+    const sdk = new SdkVersion(data.sdkName, data.sdkVersion)
+    connection.sdk = sdk
+    const isDevelopment = identity.kind === 'DEVELOPMENT'
+    const definitions = isDevelopment || !sdk.codePermissions ? withoutAccess(data) : data
+    const developerId = isDevelopment ? identity.user.id : null
+    const attached = await this.#held(connection, () =>
+      this.#options.runtime.send<HostAttached>(hostKey(instanceId), {
+        type: 'attach',
+        instanceId,
+        organizationId: identity.organization.id,
+        environmentId: identity.environment.id,
+        developerId,
+        apiKeyId: identity.apiKeyId,
+        sdkName: sdk.name ?? '',
+        sdkVersion: sdk.version ?? '',
+        connectionId: connection.id,
+        declaredAtMs: data.timestamp ?? this.#options.clock.nowMs(),
+        rpcId: numeric(call.rpcId),
+        firstRpcId,
+      } satisfies HostAttach),
+    )
+    const directory = directoryKey(identity.environment.id, developerId)
+    if (attached.applied) {
+      await this.#held(connection, () =>
+        this.#options.runtime.send(directory, {
+          type: 'announce',
+          instanceId,
+          digest: digestOf(definitions),
+          definitions: { actions: definitions.actions, pages: definitions.pages },
+          sdkName: sdk.name ?? '',
+          sdkVersion: sdk.version ?? '',
+        }),
+      )
+      this.#options.declared(connection, definitions)
+    }
+    connection.directory = directory
+    return { answer: await this.#welcome(connection, sdk, data.invalidSlugs, definitions), attached }
+  }
+
+  async #welcome(
+    connection: HostConnection,
+    sdk: SdkVersion,
+    invalidSlugs: string[],
+    definitions: HostDeclaration,
+  ): Promise<InitializeHostReturns> {
+    const { organization, environment } = connection.identity
+    return {
+      type: 'success',
+      environment: sdk.environmentFor(environment.slug),
+      invalidSlugs,
+      organization: { name: organization.name, slug: organization.slug },
+      dashboardUrl: this.#options.dashboardUrl(connection),
+      warnings: await this.#warnings(connection, definitions),
+    }
+  }
+
+  /** Teams named in code that the organization does not have. Not worth failing or waiting for. */
+  async #warnings(connection: HostConnection, definitions: HostDeclaration): Promise<string[]> {
+    const teams = new Set<string>()
+    for (const { access } of [...definitions.actions, ...definitions.pages]) {
+      if (access !== null && access !== 'entire-organization')
+        for (const team of access.teams) teams.add(team)
+    }
+    if (teams.size === 0) return []
+    const asked = this.#options.unknownTeams(connection.identity.organization.id, [...teams]).catch(() => [])
+    const late = new Promise<string[]>(resolve =>
+      this.#options.clock.setTimer(warningsMsMax, () => resolve([])),
+    )
+    const unknown = await Promise.race([asked, late])
+    return unknown.map(team => `The team "${team}", named in an access rule, does not exist.`)
+  }
+
+  async #ioCall(connection: HostConnection, sdk: SdkVersion, data: Inputs<'SEND_IO_CALL'>): Promise<unknown> {
+    let call: ReturnType<typeof parseIoCall>
+    try {
+      call = parseIoCall(data.ioCall)
+    } catch (error) {
+      this.#options.log.info('io-call.invalid', { transaction: data.transactionId, error: String(error) })
+      return sdk.sendIoCallFailure(invalidCallMessage)
+    }
+    const reply = await this.#toTransaction(connection, data.transactionId, {
+      type: 'io-call',
+      instanceId: connection.instanceId,
+      connectionId: connection.id,
+      call,
+      bytes: data.ioCall.length,
+    })
+    return reply.accepted || sdk.sendIoCallFailure(reply.reason)
+  }
+
+  async #complete(connection: HostConnection, data: Inputs<'MARK_TRANSACTION_COMPLETE'>): Promise<boolean> {
+    let result: ReturnType<typeof parseTransactionResult>
+    try {
+      result = parseTransactionResult(data)
+    } catch {
+      result = {
+        status: 'FAILURE',
+        data: { error: 'InvalidResult', message: 'The host sent a result that cannot be read.' },
+      }
+    }
+    const reply = await this.#toTransaction(connection, data.transactionId, {
+      type: 'complete',
+      instanceId: connection.instanceId,
+      status: result.status,
+      data: result.data as Json,
+      ...(result.meta !== undefined && { meta: result.meta as Json }),
+    })
+    return accepted(reply)
+  }
+
+  async #page(connection: HostConnection, data: Inputs<'SEND_PAGE'>): Promise<boolean> {
+    if (!isId(data.pageKey)) return false
+    let layout: ReturnType<typeof parsePageLayout> | null
+    try {
+      layout = data.page === undefined ? null : parsePageLayout(data.page)
+    } catch {
+      const error = { error: 'InvalidPage', message: 'The host sent a page that cannot be read.' }
+      layout = { kind: 'BASIC', errors: [error] }
+    }
+    return accepted(
+      await this.#toPage(connection, data.pageKey, {
+        type: 'layout',
+        instanceId: connection.instanceId,
+        layout,
+      }),
+    )
+  }
+
+  async #shutdown(connection: HostConnection, rpcId: string): Promise<{ type: 'success' }> {
+    connection.shuttingDown = true
+    const message = { type: 'shutdown', connectionId: connection.id, rpcId: numeric(rpcId) }
+    await this.#held(connection, () => this.#options.runtime.send(hostKey(connection.instanceId), message))
+    const { directory } = connection
+    if (directory) {
+      const { instanceId } = connection
+      await this.#held(connection, () =>
+        this.#options.runtime.send(directory, { type: 'shutdown', instanceId }),
+      )
+    }
+    return { type: 'success' }
+  }
+
+  /** Loading states and redirects name a transaction or a page in the same field. */
+  async #either(
+    connection: HostConnection,
+    id: string,
+    message: Extract<TransactionMessage, { type: 'loading' | 'redirect' }>,
+  ): Promise<boolean> {
+    const reply = await this.#toTransaction(connection, id, message)
+    if (reply.accepted || !isId(id)) return reply.accepted
+    return accepted(await this.#toPage(connection, id, message))
+  }
+
+  #toTransaction(connection: HostConnection, id: string, message: TransactionMessage): Promise<HostReply> {
+    if (!isId(id)) return Promise.resolve({ accepted: false, reason: 'There is no such transaction.' })
+    const key: EntityKey = `transaction:${id as TransactionId}`
+    return this.#held(connection, () => this.#options.runtime.send<HostReply>(key, message))
+  }
+
+  #toPage(connection: HostConnection, pageKey: string, message: PageMessage): Promise<HostReply> {
+    return this.#held(connection, () => this.#options.runtime.send<HostReply>(`page:${pageKey}`, message))
+  }
+
+  #held<Result>(connection: HostConnection, attempt: () => Promise<Result>): Promise<Result> {
+    return held(this.#options.clock, () => connection.rpc.isClosed, attempt)
+  }
+}
+
+function accepted(reply: HostReply): boolean {
+  return reply.accepted
+}
+
+function withoutAccess(definitions: HostDeclaration): HostDeclaration {
+  return {
+    actions: definitions.actions.map(action => ({ ...action, access: null })),
+    pages: definitions.pages.map(page => ({ ...page, access: null })),
+  }
+}
+
+/** SDKs count their calls; anything else is left out of what depends on the order. */
+export function numeric(rpcId: string): number | null {
+  return /^[1-9][0-9]{0,14}$/.test(rpcId) ? Number(rpcId) : null
+}

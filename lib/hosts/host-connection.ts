@@ -1,0 +1,181 @@
+/**
+ * One socket of one host: authenticated before the first frame is read, initialised by the host's first call, fenced
+ * when a newer connection of the same instance appears.
+ *
+ * A host that sends faster than its calls are worked off is not refused but held: its socket is not read for a while,
+ * and TCP does the rest. Only what breaks the protocol closes the connection.
+ */
+import type { WebSocket } from 'ws'
+import type { HostIdentity } from '../accounts/index.js'
+import { AppError, errorKinds } from '../errors.js'
+import type { ConnectionId, EntityKey, InstanceId } from '../ids.js'
+import { limits } from '../limits.js'
+import type { Clock, Timer } from '../partitions/index.js'
+import {
+  HostRpc,
+  type IncomingCall,
+  type RpcProblem,
+  type RpcResponse,
+  type SdkVersion,
+} from '../sdk/index.js'
+
+export interface HostConnectionEvents {
+  called(connection: HostConnection, call: IncomingCall): Promise<unknown>
+  responseAcked(connection: HostConnection, rpcId: string): void
+  responseUnsent(connection: HostConnection, response: RpcResponse): void
+  problem(connection: HostConnection, problem: RpcProblem): void
+  closed(connection: HostConnection): void
+}
+
+/** Calls a host may have open before its socket is paused; well below where the RPC refuses. */
+const runningSoftMax = 256
+/** Ids of answers written to this connection, remembered so that none is written twice. */
+const writtenMax = 4_096
+
+export class HostConnection {
+  readonly id: ConnectionId
+  readonly instanceId: InstanceId
+  readonly identity: HostIdentity
+  readonly rpc: HostRpc
+  /** Set by INITIALIZE_HOST. */
+  sdk: SdkVersion | null = null
+  /** The directory that lists what it serves; null before it is initialised. */
+  directory: EntityKey | null = null
+  shuttingDown = false
+  readonly #socket: WebSocket
+  readonly #events: HostConnectionEvents
+  readonly #clock: Clock
+  readonly #written = new Set<string>()
+  #resume: Timer | null = null
+  #windowStartMs = 0
+  #windowCalls = 0
+  #lastHeardMs: number
+  #closed = false
+
+  constructor(
+    socket: WebSocket,
+    options: {
+      id: ConnectionId
+      instanceId: InstanceId
+      identity: HostIdentity
+      clock: Clock
+      events: HostConnectionEvents
+    },
+  ) {
+    this.id = options.id
+    this.instanceId = options.instanceId
+    this.identity = options.identity
+    this.#socket = socket
+    this.#events = options.events
+    this.#clock = options.clock
+    this.#lastHeardMs = options.clock.nowMs()
+    this.rpc = new HostRpc({
+      sendText: text => this.#send(text),
+      onCall: call => this.#called(call),
+      onProblem: problem => this.#events.problem(this, problem),
+      onResponseAcked: rpcId => this.#events.responseAcked(this, rpcId),
+      onResponseUnsent: response => this.#events.responseUnsent(this, response),
+      after: (delayMs, run) => {
+        const timer = options.clock.setTimer(delayMs, run)
+        return () => timer.cancel()
+      },
+    })
+    socket.on('message', (data, isBinary) => this.#received(data as Buffer, isBinary))
+    socket.on('pong', () => {
+      this.#lastHeardMs = this.#clock.nowMs()
+    })
+    socket.on('close', () => this.#onClose())
+    socket.on('error', () => socket.terminate())
+  }
+
+  /** Ready for transactions and pages. */
+  get isInitialized(): boolean {
+    return this.directory !== null && !this.#closed
+  }
+
+  /** Last sign of life, in ms of node time. */
+  get lastHeardMs(): number {
+    return this.#lastHeardMs
+  }
+
+  /** True the first time this answer is to be written to this connection. */
+  claimDelivery(deliveryId: string): boolean {
+    if (this.#written.has(deliveryId)) return false
+    this.#written.add(deliveryId)
+    if (this.#written.size > writtenMax) {
+      for (const oldest of this.#written) {
+        this.#written.delete(oldest)
+        break
+      }
+    }
+    return true
+  }
+
+  ping(): void {
+    if (!this.#closed && this.#socket.readyState === this.#socket.OPEN) this.#socket.ping()
+  }
+
+  close(code: number, reason: string): void {
+    if (this.#closed) return
+    this.#socket.close(code, reason.slice(0, 120))
+    // A peer that does not answer the close is not waited for.
+    this.#clock.setTimer(2_000, () => this.#socket.terminate())
+  }
+
+  #called(call: IncomingCall): Promise<unknown> {
+    this.#throttle()
+    return this.#events.called(this, call).finally(() => this.#maybeResume())
+  }
+
+  #received(data: Buffer, isBinary: boolean): void {
+    this.#lastHeardMs = this.#clock.nowMs()
+    try {
+      if (isBinary) throw new AppError('invalid-frame', 'Frames must be text.')
+      this.rpc.onText(data)
+    } catch (error) {
+      const known = error instanceof AppError ? error : new AppError('internal')
+      const { closeCode } = errorKinds[known.code] as { closeCode?: number }
+      this.close(closeCode ?? 1011, known.message)
+    }
+  }
+
+  /** Holds the socket when too many calls are open or come in too fast. */
+  #throttle(): void {
+    const nowMs = this.#clock.nowMs()
+    if (nowMs - this.#windowStartMs >= 1_000) {
+      this.#windowStartMs = nowMs
+      this.#windowCalls = 0
+    }
+    this.#windowCalls += 1
+    if (this.#windowCalls > limits.hostMessagesPerSecondMax) {
+      if (this.#resume) return
+      this.#socket.pause()
+      this.#resume = this.#clock.setTimer(this.#windowStartMs + 1_000 - nowMs, () => {
+        this.#resume = null
+        this.#maybeResume()
+      })
+    } else if (this.rpc.runningCount >= runningSoftMax) this.#socket.pause()
+  }
+
+  #maybeResume(): void {
+    if (this.#closed || this.#resume || !this.#socket.isPaused) return
+    if (this.rpc.runningCount < runningSoftMax / 2) this.#socket.resume()
+  }
+
+  #send(text: string): void {
+    if (this.#closed || this.#socket.readyState !== this.#socket.OPEN) return
+    if (this.#socket.bufferedAmount > limits.socketSendBufferBytesMax) {
+      this.#socket.terminate()
+      return
+    }
+    this.#socket.send(text)
+  }
+
+  #onClose(): void {
+    if (this.#closed) return
+    this.#closed = true
+    this.#resume?.cancel()
+    this.rpc.close()
+    this.#events.closed(this)
+  }
+}

@@ -1,0 +1,340 @@
+/**
+ * The hosts connected to this node: their sockets, their unconfirmed answers, and the calls that must reach them.
+ *
+ * One instance has one connection: the newest. What an older socket still says is no longer listened to. Answers a
+ * host has not confirmed are kept beyond its connection and sent on the next one, because the promises in its process
+ * outlive its sockets.
+ */
+import type { WebSocket } from 'ws'
+import type { HostIdentity } from '../accounts/index.js'
+import { AppError } from '../errors.js'
+import { type ApiKeyId, type ConnectionId, type InstanceId, newId } from '../ids.js'
+import { limits } from '../limits.js'
+import type { Log } from '../log.js'
+import type { Clock, Effect, EntityRuntime, Signal, Timer } from '../partitions/index.js'
+import {
+  HostMailbox,
+  type HostMethodInputs,
+  type HostMethodReturns,
+  type IncomingCall,
+  type RpcProblem,
+  type RpcResponse,
+} from '../sdk/index.js'
+import type { HostCall, HostDelivery } from '../transactions/index.js'
+import type { Directories } from './directories.js'
+import { type HostAttached, hostKey } from './host.js'
+import { HostCalls, type HostCallsOptions, numeric } from './host-calls.js'
+import { HostConnection } from './host-connection.js'
+
+export interface HostsOptions extends HostCallsOptions {
+  readonly directories: () => Directories
+  readonly runtime: EntityRuntime
+  readonly clock: Clock
+  readonly log: Log
+}
+
+export type PresenceHandler = (instanceId: InstanceId, connected: boolean) => void
+
+interface Mailbox {
+  readonly state: HostMailbox
+  /** Set while no connection is open: then it is forgotten. */
+  forget: Timer | null
+}
+
+/** Mailboxes of hosts that are away. */
+const awayMailboxesMax = 10_000
+
+export class Hosts {
+  readonly #options: HostsOptions
+  readonly #calls: HostCalls
+  readonly #connections = new Map<InstanceId, HostConnection>()
+  readonly #mailboxes = new Map<InstanceId, Mailbox>()
+  /** Connections whose first call is being, or was, looked at. */
+  readonly #begun = new WeakSet<HostConnection>()
+  readonly #initializing = new WeakMap<HostConnection, Promise<unknown>>()
+  /** Id of the INITIALIZE_HOST whose answer makes the connection ready once the host has confirmed it. */
+  readonly #readyAt = new WeakMap<HostConnection, string>()
+  readonly #ready = new WeakSet<HostConnection>()
+  readonly #presence = new Set<PresenceHandler>()
+  #heartbeat: Timer | null = null
+  #draining = false
+
+  constructor(options: HostsOptions) {
+    this.#options = options
+    this.#calls = new HostCalls(options)
+    options.runtime.onEffect('host', { dispatch: effect => this.#dispatch(effect) })
+    options.runtime.onSignal('host', (signal, key) => this.#deliver(signal, key))
+    options.runtime.onSignal('host-probe', signal => this.#probe(signal))
+    this.#beat()
+  }
+
+  /** Hosts that are connected and initialised. */
+  get count(): number {
+    return this.#connections.size
+  }
+
+  isConnected(instanceId: InstanceId): boolean {
+    const connection = this.#connections.get(instanceId)
+    return connection !== undefined && this.#ready.has(connection)
+  }
+
+  /** Runs the handler whenever a host becomes reachable or unreachable. */
+  onPresence(handler: PresenceHandler): void {
+    this.#presence.add(handler)
+  }
+
+  /** Keys of all open sockets, to be asked whether they are revoked. */
+  openKeys(): ApiKeyId[] {
+    return [...new Set([...this.#connections.values()].map(connection => connection.identity.apiKeyId))]
+  }
+
+  closeRevoked(keys: readonly ApiKeyId[]): void {
+    for (const connection of this.#connections.values()) {
+      if (keys.includes(connection.identity.apiKeyId)) connection.close(1008, 'This API key was revoked.')
+    }
+  }
+
+  /** Takes a socket whose key was accepted. It is the only one of its instance from now on. */
+  accept(socket: WebSocket, instanceId: InstanceId, identity: HostIdentity): void {
+    const older = this.#connections.get(instanceId)
+    if (older && older.identity.organization.id !== identity.organization.id) {
+      socket.close(1008, 'This instance id belongs to another organization.')
+      return
+    }
+    const connection = new HostConnection(socket, {
+      id: newId<ConnectionId>(),
+      instanceId,
+      identity,
+      clock: this.#options.clock,
+      events: {
+        called: (caller, call) => this.#called(caller, call),
+        responseAcked: (caller, rpcId) => this.#responseAcked(caller, rpcId),
+        responseUnsent: (caller, response) => this.#responseUnsent(caller, response),
+        problem: (caller, problem) => this.#problem(caller, problem),
+        closed: caller => this.#closed(caller),
+      },
+    })
+    this.#connections.set(instanceId, connection)
+    older?.close(1008, 'A new connection was established for this instance id.')
+    const mailbox = this.#mailboxes.get(instanceId)
+    mailbox?.forget?.cancel()
+    if (mailbox) mailbox.forget = null
+    connection.rpc
+      .sendAuthenticated()
+      .catch(() => connection.close(1008, 'The connection was not confirmed.'))
+  }
+
+  /** Calls a connected host. Rejects with `host-not-found` when it is not connected here. */
+  call<Method extends 'OPEN_PAGE'>(
+    instanceId: InstanceId,
+    method: Method,
+    data: HostMethodInputs<Method>,
+  ): Promise<HostMethodReturns<Method>> {
+    const connection = this.#connections.get(instanceId)
+    if (!connection || !this.#ready.has(connection)) return Promise.reject(new AppError('host-not-found'))
+    return connection.rpc.call(method, data).result
+  }
+
+  /** Tells every host to connect again, and takes no more. */
+  drain(): void {
+    this.#draining = true
+    this.#heartbeat?.cancel()
+    for (const connection of this.#connections.values()) {
+      connection.close(1012, 'Closing briefly for a planned restart.')
+    }
+  }
+
+  get isDraining(): boolean {
+    return this.#draining
+  }
+
+  async #called(connection: HostConnection, call: IncomingCall): Promise<unknown> {
+    const { instanceId } = connection
+    const isFirst = !this.#begun.has(connection)
+    this.#begun.add(connection)
+    const known = this.#mailboxes.get(instanceId)
+    if (call.method === 'INITIALIZE_HOST') {
+      const redelivery = isFirst && known ? known.state.connected(call.rpcId) : null
+      known?.state.received(call.rpcId, call.method)
+      const answer = await this.#initialize(connection, call, isFirst, redelivery)
+      this.#mailboxes.get(instanceId)?.state.computed(call.rpcId, answer)
+      return answer
+    }
+    const initializing = this.#initializing.get(connection)
+    if (initializing) await initializing
+    const mailbox = this.#mailboxes.get(instanceId)?.state
+    mailbox?.received(call.rpcId, call.method)
+    const answer = await this.#calls.handle(connection, call)
+    mailbox?.computed(call.rpcId, answer)
+    return answer
+  }
+
+  /** Declarations of one connection are applied one after another. */
+  #initialize(
+    connection: HostConnection,
+    call: IncomingCall & { method: 'INITIALIZE_HOST' },
+    isFirst: boolean,
+    redelivery: ReturnType<HostMailbox['connected']> | null,
+  ): Promise<unknown> {
+    const before = this.#initializing.get(connection) ?? Promise.resolve()
+    const after = before
+      .then(() => this.#calls.initialize(connection, call, isFirst ? numeric(call.rpcId) : null))
+      .then(({ answer, attached }) => {
+        if (isFirst) this.#settle(connection, call, attached, redelivery)
+        this.#readyAt.set(connection, call.rpcId)
+        return answer
+      })
+      .catch((error: unknown) => {
+        // A refused initialisation would leave the SDK half dead; a closed socket makes it try again.
+        const message = error instanceof AppError ? error.message : 'The host could not be registered.'
+        connection.close(1008, message)
+        throw error
+      })
+    this.#initializing.set(
+      connection,
+      after.catch(() => undefined),
+    )
+    return after
+  }
+
+  /** Sends what earlier connections of this instance still owe it. */
+  #settle(
+    connection: HostConnection,
+    call: IncomingCall,
+    attached: HostAttached,
+    redelivery: ReturnType<HostMailbox['connected']> | null,
+  ): void {
+    let owed = redelivery
+    if (!this.#mailboxes.has(connection.instanceId)) {
+      const state = new HostMailbox({
+        lastFirstId: attached.previousFirstRpcId,
+        objectIds: attached.unsettledByTrue,
+      })
+      this.#mailboxes.set(connection.instanceId, { state, forget: null })
+      owed = state.connected(call.rpcId)
+      state.received(call.rpcId, call.method)
+    }
+    for (const { rpcId, method, data } of owed?.responses ?? []) {
+      if (rpcId !== call.rpcId) connection.rpc.sendResponse(rpcId, method, data)
+    }
+    for (const rpcId of owed?.lostIds ?? []) connection.rpc.sendResponse(rpcId, 'SEND_LOG', true)
+  }
+
+  #responseAcked(connection: HostConnection, rpcId: string): void {
+    this.#mailboxes.get(connection.instanceId)?.state.confirmed(rpcId)
+    if (this.#readyAt.get(connection) === rpcId) this.#becomeReady(connection)
+  }
+
+  /**
+   * The host has read the answer to its initialisation. Not before: an SDK drops a start that arrives in the same
+   * breath as that answer.
+   */
+  #becomeReady(connection: HostConnection): void {
+    if (this.#ready.has(connection) || this.#connections.get(connection.instanceId) !== connection) return
+    this.#ready.add(connection)
+    this.#options.runtime.redispatch('host', connection.instanceId)
+    this.#changed(connection, true)
+  }
+
+  /** An answer that was too late for its connection goes to the next one, if that is there already. */
+  #responseUnsent(connection: HostConnection, response: RpcResponse): void {
+    const newer = this.#connections.get(connection.instanceId)
+    if (!newer || newer === connection || !this.#ready.has(newer)) return
+    if (response.method === 'INITIALIZE_HOST') return
+    newer.rpc.sendResponse(response.rpcId, response.method, response.data)
+  }
+
+  #problem(connection: HostConnection, problem: RpcProblem): void {
+    this.#options.log.warn('host.problem', {
+      instance: connection.instanceId,
+      kind: problem.kind,
+      method: problem.method,
+      error: problem.error instanceof AppError ? problem.error.message : problem.error,
+    })
+    if (problem.kind === 'handler-failed')
+      this.#mailboxes.get(connection.instanceId)?.state.confirmed(problem.rpcId)
+  }
+
+  #closed(connection: HostConnection): void {
+    const { instanceId } = connection
+    if (this.#connections.get(instanceId) !== connection) return
+    this.#connections.delete(instanceId)
+    this.#keepMailbox(instanceId)
+    if (connection.directory === null) return
+    const detach = { type: 'detach', connectionId: connection.id }
+    this.#options.runtime.send(hostKey(instanceId), detach).catch((error: unknown) => {
+      // The entity asks by itself later.
+      this.#options.log.debug('host.detach-failed', { instance: instanceId, error })
+    })
+    if (this.#ready.has(connection)) this.#changed(connection, false)
+  }
+
+  #keepMailbox(instanceId: InstanceId): void {
+    const mailbox = this.#mailboxes.get(instanceId)
+    if (!mailbox) return
+    if (this.#mailboxes.size - this.#connections.size > awayMailboxesMax) {
+      this.#mailboxes.delete(instanceId)
+      return
+    }
+    mailbox.forget = this.#options.clock.setTimer(limits.hostGraceMs, () =>
+      this.#mailboxes.delete(instanceId),
+    )
+  }
+
+  #changed(connection: HostConnection, connected: boolean): void {
+    if (connection.directory) this.#options.directories().presenceChanged(connection.directory)
+    for (const handler of this.#presence) handler(connection.instanceId, connected)
+  }
+
+  /** Confirmed by the host's ACK: from then on it is in the host's hands. */
+  async #dispatch(effect: Effect): Promise<void> {
+    const connection = this.#connections.get(effect.target as InstanceId)
+    if (!connection || !this.#ready.has(connection)) throw new AppError('host-not-found')
+    const call = effect.payload as unknown as HostCall
+    if (connection.sdk && !connection.sdk.supports(call.method)) return
+    // The entity made the data for this method; see HostCall.
+    await connection.rpc.call(call.method, call.data as never).acked
+  }
+
+  #deliver(signal: Signal, key: string): void {
+    const connection = this.#connections.get(signal.target as InstanceId)
+    if (!connection || !this.#ready.has(connection)) return
+    const { transactionId, inputGroupKey, deliveryId, value } = signal.payload as HostDelivery
+    if (!connection.claimDelivery(deliveryId)) return
+    const { acked } = connection.rpc.call('IO_RESPONSE', { transactionId, value })
+    if (!key.startsWith('transaction:')) return
+    const { instanceId } = connection
+    acked
+      .then(() =>
+        this.#options.runtime.send(`transaction:${transactionId}`, {
+          type: 'answer-delivered',
+          instanceId,
+          inputGroupKey,
+          deliveryId,
+        }),
+      )
+      .catch((error: unknown) =>
+        this.#options.log.debug('delivery.unconfirmed', { transaction: transactionId, error }),
+      )
+  }
+
+  #probe(signal: Signal): void {
+    const { connectionId } = signal.payload as { connectionId: ConnectionId }
+    const instanceId = signal.target as InstanceId
+    if (this.#connections.get(instanceId)?.id === connectionId) return
+    this.#options.runtime.send(hostKey(instanceId), { type: 'detach', connectionId }).catch(() => undefined)
+  }
+
+  /** One timer for all sockets. */
+  #beat(): void {
+    this.#heartbeat = this.#options.clock.setTimer(limits.pingIntervalMs, () => {
+      const silentSinceMs = this.#options.clock.nowMs() - limits.hostSilentMsMax
+      for (const connection of this.#connections.values()) {
+        if (connection.lastHeardMs < silentSinceMs)
+          connection.close(1011, 'Nothing was heard from this host.')
+        else connection.ping()
+      }
+      if (!this.#draining) this.#beat()
+    })
+  }
+}
