@@ -19,11 +19,7 @@ export interface EntityRuntime {
    * durable. Rejects with `queue-full` when the mailbox is full, `unavailable` when a commit failed, `timeout` after
    * `deadlineMs` (the message may still take effect).
    */
-  send<Reply>(
-    key: EntityKey,
-    message: EntityMessage,
-    options?: { deadlineMs?: number },
-  ): Promise<Reply>
+  send<Reply>(key: EntityKey, message: EntityMessage, options?: { deadlineMs?: number }): Promise<Reply>
   /** Dispatches every unconfirmed effect for `target` again, e.g. because a host connected. */
   redispatch(to: string, target: string): void
   onSignal(to: string, handler: (signal: Signal, key: EntityKey) => void): void

@@ -61,6 +61,8 @@ export interface DecisionContext {
   readonly key: EntityKey
   /** Node time in ms: monotonic, see partitions/time. */
   readonly nowMs: number
+  /** The entity is marked for the history outbox and its row has not reached Postgres yet: it must not be deleted. */
+  readonly historyPending: boolean
 }
 
 /** The message every entity with an alarm must understand. */

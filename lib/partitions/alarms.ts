@@ -1,0 +1,295 @@
+/**
+ * Alarms: each entity has at most one. They lie on disk in the order they are due; only the near future is in memory,
+ * so a million far alarms cost nothing, and one timer of the operating system serves them all.
+ *
+ * Invariant: every alarm of a partition with due ≤ `loadedUntilMs` is in memory; the rest is read when that time comes
+ * near. An alarm is never delivered before its time. Those that became due while the node was down are delivered at the
+ * start, a few at a time, so that they do not shut out what is new. What can go wrong: the entity moved its alarm
+ * meanwhile. The entity decides: it is delivered only if it is still the entity's alarm.
+ */
+import type { EntityKey } from '../ids.js'
+import type { Log } from '../log.js'
+import type { PartitionId } from '../ring/index.js'
+import type { Clock, Timer } from './clock.js'
+import { type PartitionKeys, parsePartitionKey } from './keys.js'
+import type { Store } from './store.js'
+
+/** `delivered`: nothing more to do. `again`: it could not be delivered now and is tried again soon. */
+export type AlarmOutcome = 'delivered' | 'again'
+
+export interface AlarmsOptions {
+  readonly store: Store
+  readonly clock: Clock
+  readonly log: Log
+  readonly keys: (partition: PartitionId) => PartitionKeys
+  readonly deliver: (partition: PartitionId, key: EntityKey, dueAtMs: number) => Promise<AlarmOutcome>
+  /** Alarms kept in memory. */
+  readonly alarmsMax: number
+}
+
+interface Alarm {
+  readonly partition: PartitionId
+  readonly key: EntityKey
+  readonly dueAtMs: number
+}
+
+interface Slot {
+  loadedUntilMs: number
+  isLoading: boolean
+  /** Grows when what is being read is no longer wanted. */
+  round: number
+}
+
+/** How far ahead alarms are read. */
+const horizonMs = 60_000
+/** Read again when less than this is left. */
+const refillMs = 20_000
+const atOnceMax = 64
+const againMs = 1_000
+const nothingLoaded = -1
+/** Beyond it an operating system's timer would have to be split; alarms are re-examined this often at least. */
+const sleepMsMax = 60_000
+
+export class Alarms {
+  readonly #options: AlarmsOptions
+  readonly #slots = new Map<PartitionId, Slot>()
+  /** In memory, by key; what `#heap` says beyond it is stale. */
+  readonly #alarms = new Map<EntityKey, Alarm>()
+  #heap: Alarm[] = []
+  #timer: Timer | undefined
+  #timerAtMs = Number.POSITIVE_INFINITY
+  #delivering = 0
+  #isStarted = false
+
+  constructor(options: AlarmsOptions) {
+    this.#options = options
+  }
+
+  get count(): number {
+    return this.#alarms.size
+  }
+
+  /** Reads the near future of `partitions` and begins to deliver. */
+  async start(partitions: readonly PartitionId[]): Promise<void> {
+    this.#isStarted = true
+    for (const partition of partitions) {
+      this.#slots.set(partition, { loadedUntilMs: nothingLoaded, isLoading: false, round: 0 })
+    }
+    await Promise.all(partitions.map(partition => this.#load(partition)))
+    this.#run()
+  }
+
+  stop(): void {
+    this.#isStarted = false
+    this.#timer?.cancel()
+    this.#timer = undefined
+  }
+
+  /** The entity's alarm is now (on disk) at `dueAtMs`; null: it has none. */
+  set(partition: PartitionId, key: EntityKey, dueAtMs: number | null): void {
+    const slot = this.#slots.get(partition)
+    if (!slot) return
+    // A page that is being read may hold the old time.
+    if (slot.isLoading) this.#restart(slot, partition)
+    if (dueAtMs === null || dueAtMs > slot.loadedUntilMs) {
+      this.#alarms.delete(key)
+      return
+    }
+    this.#remember({ partition, key, dueAtMs })
+    if (this.#alarms.size > this.#options.alarmsMax) this.#shrink()
+    this.#schedule()
+  }
+
+  /** Reads a partition's alarms again: after a failed commit, memory and disk may differ. */
+  reload(partition: PartitionId): void {
+    const slot = this.#slots.get(partition)
+    if (!slot) return
+    for (const alarm of [...this.#alarms.values()]) {
+      if (alarm.partition === partition) this.#alarms.delete(alarm.key)
+    }
+    slot.loadedUntilMs = nothingLoaded
+    if (slot.isLoading) this.#restart(slot, partition)
+    else void this.#load(partition)
+  }
+
+  #restart(slot: Slot, partition: PartitionId): void {
+    slot.round += 1
+    slot.isLoading = false
+    void this.#load(partition)
+  }
+
+  async #load(partition: PartitionId): Promise<void> {
+    const slot = this.#slots.get(partition)
+    if (!slot || slot.isLoading) return
+    slot.isLoading = true
+    const { round } = slot
+    const { alarmsMax, clock, keys, log, store } = this.#options
+    const untilMs = clock.nowMs() + horizonMs
+    const limit = Math.max(8, Math.floor(alarmsMax / Math.max(1, this.#slots.size)))
+    try {
+      const range = keys(partition).alarmRange(slot.loadedUntilMs, untilMs)
+      const page = await store.range({ ...range, limit })
+      if (slot.round !== round || !this.#isStarted) return
+      let lastDueAtMs = slot.loadedUntilMs
+      for (const record of page.records) {
+        const parsed = parsePartitionKey(record.key)
+        if (!parsed) continue
+        const dueAtMs = Number.parseInt(parsed.rest, 16)
+        this.#remember({ partition, key: parsed.key, dueAtMs })
+        lastDueAtMs = Math.max(lastDueAtMs, dueAtMs)
+      }
+      // A full page may end among alarms of the same ms; those are read again with the next one.
+      slot.loadedUntilMs = page.hasMore ? await this.#finishMs(partition, lastDueAtMs, slot, round) : untilMs
+    } catch (error) {
+      log.warn('alarms.read-failed', { partition, error })
+      slot.loadedUntilMs = Math.max(slot.loadedUntilMs, clock.nowMs() - horizonMs)
+    } finally {
+      if (slot.round === round) slot.isLoading = false
+      this.#schedule()
+    }
+  }
+
+  /** Reads all alarms due in exactly that ms, so that the boundary of what is loaded is exact. */
+  async #finishMs(partition: PartitionId, dueAtMs: number, slot: Slot, round: number): Promise<number> {
+    const { keys, store } = this.#options
+    const page = await store.range(keys(partition).alarmRange(dueAtMs - 1, dueAtMs))
+    if (slot.round !== round || !this.#isStarted) return slot.loadedUntilMs
+    for (const record of page.records) {
+      const parsed = parsePartitionKey(record.key)
+      if (parsed) this.#remember({ partition, key: parsed.key, dueAtMs })
+    }
+    return dueAtMs
+  }
+
+  #remember(alarm: Alarm): void {
+    const known = this.#alarms.get(alarm.key)
+    if (known?.dueAtMs === alarm.dueAtMs) return
+    this.#alarms.set(alarm.key, alarm)
+    push(this.#heap, alarm)
+    if (this.#heap.length > 2 * this.#alarms.size + 1_024) this.#heap = sorted(this.#alarms.values())
+  }
+
+  /** Too many: the later half goes back to being on disk only. */
+  #shrink(): void {
+    const all = sorted(this.#alarms.values())
+    const kept = all.slice(0, Math.ceil(all.length / 2))
+    for (const alarm of all.slice(kept.length)) {
+      const slot = this.#slots.get(alarm.partition)
+      if (slot) slot.loadedUntilMs = Math.min(slot.loadedUntilMs, alarm.dueAtMs - 1)
+    }
+    // What is beyond its partition's new boundary would be read twice.
+    this.#alarms.clear()
+    this.#heap = []
+    for (const alarm of kept) {
+      if (alarm.dueAtMs > (this.#slots.get(alarm.partition)?.loadedUntilMs ?? nothingLoaded)) continue
+      this.#alarms.set(alarm.key, alarm)
+      push(this.#heap, alarm)
+    }
+  }
+
+  #run(): void {
+    this.#timer?.cancel()
+    this.#timer = undefined
+    this.#timerAtMs = Number.POSITIVE_INFINITY
+    if (!this.#isStarted) return
+    const nowMs = this.#options.clock.nowMs()
+    for (let first = this.#heap[0]; first && this.#delivering < atOnceMax; first = this.#heap[0]) {
+      if (this.#alarms.get(first.key) !== first) {
+        pop(this.#heap)
+        continue
+      }
+      if (first.dueAtMs > nowMs) break
+      pop(this.#heap)
+      this.#alarms.delete(first.key)
+      void this.#deliver(first)
+    }
+    for (const [partition, slot] of this.#slots) {
+      if (!slot.isLoading && slot.loadedUntilMs < nowMs + refillMs && this.#mayRefill(slot, nowMs)) {
+        void this.#load(partition)
+      }
+    }
+    this.#schedule()
+  }
+
+  /** A partition that is ahead of a full memory waits for room. */
+  #mayRefill(slot: Slot, nowMs: number): boolean {
+    return this.#alarms.size < this.#options.alarmsMax / 2 || slot.loadedUntilMs < nowMs
+  }
+
+  async #deliver(alarm: Alarm): Promise<void> {
+    this.#delivering += 1
+    let outcome: AlarmOutcome = 'again'
+    try {
+      outcome = await this.#options.deliver(alarm.partition, alarm.key, alarm.dueAtMs)
+    } catch (error) {
+      this.#options.log.warn('alarm.not-delivered', { key: alarm.key, error })
+    }
+    this.#delivering -= 1
+    if (outcome === 'again' && this.#isStarted) {
+      this.#options.clock.setTimer(againMs, () => {
+        if (!this.#isStarted || this.#alarms.has(alarm.key)) return
+        this.#remember(alarm)
+        this.#schedule()
+      })
+    }
+    this.#schedule()
+  }
+
+  #schedule(): void {
+    if (!this.#isStarted) return
+    const nowMs = this.#options.clock.nowMs()
+    let wakeAtMs = nowMs + sleepMsMax
+    const first = this.#heap[0]
+    if (first && this.#delivering < atOnceMax) wakeAtMs = Math.min(wakeAtMs, first.dueAtMs)
+    for (const slot of this.#slots.values()) {
+      if (slot.isLoading) continue
+      const refillAtMs =
+        this.#alarms.size < this.#options.alarmsMax / 2
+          ? slot.loadedUntilMs - refillMs + 1
+          : slot.loadedUntilMs + 1
+      wakeAtMs = Math.min(wakeAtMs, refillAtMs)
+    }
+    wakeAtMs = Math.max(wakeAtMs, nowMs)
+    if (this.#timer && this.#timerAtMs <= wakeAtMs) return
+    this.#timer?.cancel()
+    this.#timerAtMs = wakeAtMs
+    this.#timer = this.#options.clock.setTimer(wakeAtMs - nowMs, () => this.#run())
+  }
+}
+
+function push(heap: Alarm[], alarm: Alarm): void {
+  heap.push(alarm)
+  let at = heap.length - 1
+  while (at > 0) {
+    const parentAt = (at - 1) >> 1
+    const parent = heap[parentAt]
+    if (!parent || parent.dueAtMs <= alarm.dueAtMs) break
+    heap[at] = parent
+    at = parentAt
+  }
+  heap[at] = alarm
+}
+
+function pop(heap: Alarm[]): void {
+  const last = heap.pop()
+  if (!last || heap.length === 0) return
+  let at = 0
+  for (;;) {
+    let childAt = 2 * at + 1
+    let child = heap[childAt]
+    const right = heap[childAt + 1]
+    if (child && right && right.dueAtMs < child.dueAtMs) {
+      childAt += 1
+      child = right
+    }
+    if (!child || child.dueAtMs >= last.dueAtMs) break
+    heap[at] = child
+    at = childAt
+  }
+  heap[at] = last
+}
+
+/** A sorted array is a heap. */
+function sorted(alarms: Iterable<Alarm>): Alarm[] {
+  return [...alarms].sort((a, b) => a.dueAtMs - b.dueAtMs)
+}

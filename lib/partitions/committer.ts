@@ -1,0 +1,338 @@
+/**
+ * Group commit: many small commits of many partitions become few batches on disk.
+ *
+ * One batch is in flight at a time; the next takes everything that was queued meanwhile, without a timer. A commit is
+ * numbered and chained when it is queued, so its order is fixed before the disk sees it; the head of each partition is
+ * written once per batch.
+ *
+ * Invariant: `done` is called without an error only when the commit and everything queued before it are on disk (with
+ * `sync`, on the medium) and on every replica. What can go wrong: a batch fails. Whether it reached the disk is unknown
+ * then, so everything queued fails with it, the partitions' memory must be dropped (`onFailure`, called before any
+ * `done`), and nothing is accepted until the heads were read again and written with a higher epoch.
+ */
+import { AppError } from '../errors.js'
+import type { Log } from '../log.js'
+import type { PartitionId } from '../ring/index.js'
+import type { Clock } from './clock.js'
+import type { DiskOperation } from './disk.js'
+import type { FailurePoints } from './failure-points.js'
+import { headKey, headRange, PartitionKeys } from './keys.js'
+import {
+  type CommitOperation,
+  chainAfter,
+  firstHead,
+  formatHead,
+  type PartitionHead,
+  type Position,
+  parseHead,
+} from './position.js'
+import { rebuildHead } from './rebuild-head.js'
+import { sealRecord } from './record.js'
+import type { Store } from './store.js'
+
+/** A numbered batch of one partition, as a replica will receive it. */
+export interface Commit {
+  readonly partition: PartitionId
+  readonly operations: readonly CommitOperation[]
+  readonly previous: Position
+  /** The partition's head after this commit. */
+  readonly head: PartitionHead
+  readonly bytes: number
+}
+
+export interface CommitterOptions {
+  readonly store: Store
+  readonly clock: Clock
+  readonly log: Log
+  /** fsync before a commit counts as done. */
+  readonly sync: boolean
+  /** Bytes of queued commits beyond which `isReady` turns false. */
+  readonly queueBytesMax: number
+  readonly failurePoints?: FailurePoints | undefined
+  /** Brings a group's commits to the replicas; they count as done when it resolves. */
+  readonly replicate?: ((commits: readonly Commit[]) => Promise<void>) | undefined
+  /** Commits of these partitions failed; called before their `done`. */
+  readonly onFailure: (partitions: ReadonlySet<PartitionId>, error: unknown) => void
+  /** Commits are accepted again after `isReady` was false. */
+  readonly onReady: () => void
+}
+
+interface QueuedCommit extends Commit {
+  readonly done: (error?: unknown) => void
+}
+
+interface PartitionState {
+  head: PartitionHead
+  keys: PartitionKeys
+}
+
+/** A batch larger than this keeps the ones behind it waiting too long. */
+const groupBytesMax = 16 * 1024 * 1024
+const recoveryDelayMs = 100
+/** What an operation costs in memory beside its key and value, roughly. */
+const operationOverheadBytes = 64
+
+export class Committer {
+  readonly #options: CommitterOptions
+  readonly #partitions = new Map<PartitionId, PartitionState>()
+  #queue: QueuedCommit[] = []
+  #queueBytes = 0
+  #isWriting = false
+  #isScheduled = false
+  #isRecovering = false
+  #isClosed = false
+  #wasFull = false
+  #idleWaiters: (() => void)[] = []
+  #commits = 0
+  #groups = 0
+
+  constructor(options: CommitterOptions) {
+    this.#options = options
+  }
+
+  /** Reads the heads of `partitions` and raises their epochs. Nothing may be committed before. */
+  async open(partitions: readonly PartitionId[]): Promise<void> {
+    const { store, log } = this.#options
+    const { records } = await store.range(headRange)
+    const stored = new Map(records.map(record => [record.key, parseHead(record.text)]))
+    for (const partition of partitions) {
+      let head = stored.get(headKey(partition))
+      if (!head) {
+        head = await rebuildHead(store, partition)
+        if (head.epoch > 0)
+          log.error('partition.head-rebuilt', { partition, epoch: head.epoch, seq: head.seq })
+      }
+      this.#partitions.set(partition, {
+        head: { ...head, epoch: head.epoch + 1 },
+        keys: new PartitionKeys(partition, head.generation),
+      })
+    }
+    await this.#writeHeads(partitions)
+  }
+
+  /** False while the queue is full or a failure is being repaired: commit nothing until `onReady`. */
+  get isReady(): boolean {
+    if (this.#queueBytes >= this.#options.queueBytesMax) {
+      this.#wasFull = true
+      return false
+    }
+    return !this.#isRecovering && !this.#isClosed
+  }
+
+  get queueBytes(): number {
+    return this.#queueBytes
+  }
+
+  get counters(): { readonly commits: number; readonly groups: number } {
+    return { commits: this.#commits, groups: this.#groups }
+  }
+
+  head(partition: PartitionId): PartitionHead {
+    return this.#state(partition).head
+  }
+
+  keys(partition: PartitionId): PartitionKeys {
+    return this.#state(partition).keys
+  }
+
+  /**
+   * Queues a commit and numbers it. `digestChange` is what it adds to the partition's digest. Call only when `isReady`;
+   * `done` is called exactly once, in the order of queueing.
+   */
+  enqueue(
+    partition: PartitionId,
+    operations: readonly CommitOperation[],
+    digestChange: number,
+    done: (error?: unknown) => void,
+  ): void {
+    const state = this.#state(partition)
+    const previous = state.head
+    const position = { epoch: previous.epoch, seq: previous.seq + 1 }
+    state.head = {
+      ...position,
+      generation: previous.generation,
+      chain: chainAfter(previous.chain, position, operations),
+      digest: (previous.digest + digestChange) >>> 0,
+    }
+    const bytes = sizeOf(operations)
+    this.#queue.push({ partition, operations, previous, head: state.head, bytes, done })
+    this.#queueBytes += bytes
+    this.#schedule()
+  }
+
+  /** Commits and resolves when it is on disk. Waits while the queue is full. Rejects with `unavailable`. */
+  async commit(
+    partition: PartitionId,
+    operations: readonly CommitOperation[],
+    digestChange = 0,
+  ): Promise<void> {
+    while (!this.isReady) {
+      if (this.#isClosed) throw new AppError('unavailable')
+      await new Promise<void>(resolve => this.#idleWaiters.push(resolve))
+    }
+    await new Promise<void>((resolve, reject) => {
+      this.enqueue(partition, operations, digestChange, error => {
+        if (error === undefined) resolve()
+        else reject(new AppError('unavailable', undefined, { cause: error }))
+      })
+    })
+  }
+
+  /** Resolves when nothing is queued or being written. */
+  async idle(): Promise<void> {
+    while (this.#queue.length > 0 || this.#isWriting) {
+      await new Promise<void>(resolve => this.#idleWaiters.push(resolve))
+    }
+  }
+
+  /** Accepts nothing any more; what is queued is still written. */
+  close(): void {
+    this.#isClosed = true
+    this.#wakeWaiters()
+  }
+
+  #state(partition: PartitionId): PartitionState {
+    const state = this.#partitions.get(partition)
+    if (!state) throw new AppError('unavailable', 'This partition is not owned here.')
+    return state
+  }
+
+  #schedule(): void {
+    if (this.#isScheduled || this.#isWriting || this.#isRecovering) return
+    this.#isScheduled = true
+    // Everything that this turn of the event loop still decides goes into the same batch.
+    setImmediate(() => {
+      this.#isScheduled = false
+      if (!this.#isWriting && !this.#isRecovering && this.#queue.length > 0) void this.#writeGroup()
+    })
+  }
+
+  async #writeGroup(): Promise<void> {
+    this.#isWriting = true
+    const group = this.#takeGroup()
+    const { store, failurePoints, replicate, sync } = this.#options
+    try {
+      if (failurePoints) await failurePoints.reach('commit.before-write')
+      const written = store.write(this.#groupOperations(group), sync)
+      if (replicate) await Promise.all([written, replicate(group)])
+      else await written
+      if (failurePoints) await failurePoints.reach('commit.after-write')
+    } catch (error) {
+      this.#fail(group, error)
+      return
+    }
+    this.#isWriting = false
+    this.#groups += 1
+    this.#commits += group.length
+    for (const commit of group) this.#queueBytes -= commit.bytes
+    for (const commit of group) commit.done()
+    if (this.#queue.length > 0) this.#schedule()
+    this.#announceReady()
+    this.#wakeWaiters()
+  }
+
+  #takeGroup(): QueuedCommit[] {
+    let bytes = 0
+    let count = 0
+    for (const commit of this.#queue) {
+      if (count > 0 && bytes + commit.bytes > groupBytesMax) break
+      bytes += commit.bytes
+      count += 1
+    }
+    if (count === this.#queue.length) {
+      const all = this.#queue
+      this.#queue = []
+      return all
+    }
+    return this.#queue.splice(0, count)
+  }
+
+  #groupOperations(group: readonly QueuedCommit[]): DiskOperation[] {
+    const operations: DiskOperation[] = []
+    const heads = new Map<PartitionId, PartitionHead>()
+    for (const commit of group) {
+      for (const operation of commit.operations) operations.push(operation)
+      heads.set(commit.partition, commit.head)
+    }
+    for (const [partition, head] of heads) operations.push(headOperation(partition, head))
+    return operations
+  }
+
+  #fail(group: readonly QueuedCommit[], error: unknown): void {
+    const failed = [...group, ...this.#queue]
+    this.#queue = []
+    this.#queueBytes = 0
+    this.#isWriting = false
+    this.#isRecovering = true
+    const partitions = new Set(failed.map(commit => commit.partition))
+    this.#options.log.error('commit.failed', { commits: failed.length, partitions: partitions.size, error })
+    this.#options.onFailure(partitions, error)
+    for (const commit of failed) commit.done(error)
+    this.#wakeWaiters()
+    void this.#recover([...partitions])
+  }
+
+  async #recover(partitions: readonly PartitionId[]): Promise<void> {
+    for (let isRecovered = false; !isRecovered; ) {
+      if (this.#isClosed) return
+      try {
+        await this.#reread(partitions)
+        isRecovered = true
+      } catch (error) {
+        this.#options.log.warn('commit.recovery-failed', { error })
+        await new Promise<void>(resolve => this.#options.clock.setTimer(recoveryDelayMs, resolve))
+      }
+    }
+    this.#isRecovering = false
+    this.#wasFull = false
+    this.#options.onReady()
+    this.#wakeWaiters()
+  }
+
+  async #reread(partitions: readonly PartitionId[]): Promise<void> {
+    for (const partition of partitions) {
+      const state = this.#state(partition)
+      const record = await this.#options.store.get(headKey(partition))
+      const head = record ? parseHead(record.text) : firstHead
+      // The failed numbers may have been written or seen by a replica: they are never used again.
+      const epoch = Math.max(head.epoch, state.head.epoch) + 1
+      state.head = { ...head, epoch }
+      state.keys = new PartitionKeys(partition, head.generation)
+    }
+    await this.#writeHeads(partitions)
+  }
+
+  async #writeHeads(partitions: readonly PartitionId[]): Promise<void> {
+    await this.#options.store.write(
+      partitions.map(partition => headOperation(partition, this.#state(partition).head)),
+      true,
+    )
+  }
+
+  #announceReady(): void {
+    if (!this.#wasFull || this.#queueBytes >= this.#options.queueBytesMax / 2) return
+    this.#wasFull = false
+    this.#options.onReady()
+  }
+
+  #wakeWaiters(): void {
+    if (this.#idleWaiters.length === 0) return
+    const waiters = this.#idleWaiters
+    this.#idleWaiters = []
+    for (const wake of waiters) wake()
+  }
+}
+
+function headOperation(partition: PartitionId, head: PartitionHead): DiskOperation {
+  const key = headKey(partition)
+  return { type: 'put', key, value: sealRecord(key, formatHead(head)).bytes }
+}
+
+function sizeOf(operations: readonly CommitOperation[]): number {
+  let bytes = operationOverheadBytes
+  for (const operation of operations) {
+    bytes += operation.key.length + operationOverheadBytes
+    if (operation.type === 'put') bytes += operation.value.length
+  }
+  return bytes
+}

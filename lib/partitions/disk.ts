@@ -1,0 +1,215 @@
+/**
+ * Bytes on disk: levelup over `leveldown` (a directory) or `memdown` (memory, gone with the process). Nothing outside
+ * this file and `disk-repair.ts` knows LevelDB.
+ *
+ * Invariant: a write is all or nothing, and with `sync` it is on the medium before its promise resolves. What can go
+ * wrong: a file is damaged. Then LevelDB answers `Corruption`; what cannot be read is kept aside, the directory is
+ * repaired and opened again, and the operation is tried once more, so that one bad file does not take the node down.
+ * What is missing afterwards is found by the entities' own digests.
+ */
+import type { AbstractIterator } from 'abstract-leveldown'
+
+import levelup from 'levelup'
+
+import { directoryLooksDamaged, repairDirectory } from './disk-repair.js'
+import type { KeyRange } from './keys.js'
+import { leveldown, memdown } from './leveldb.js'
+
+export type DiskOperation =
+  | { readonly type: 'put'; readonly key: string; readonly value: Buffer }
+  | { readonly type: 'del'; readonly key: string }
+
+export interface DiskEntry {
+  readonly key: string
+  readonly bytes: Buffer
+}
+
+export interface RangeOptions extends KeyRange {
+  /** Entries at most; all when absent. */
+  readonly limit?: number
+  /** Ends the read after the entry that reaches it. */
+  readonly bytesMax?: number
+}
+
+/** Ordered keys and bytes. Every method rejects with the operating system's or LevelDB's error. */
+export interface Disk {
+  get(key: string): Promise<Buffer | undefined>
+  /** Entries in key order, from one consistent snapshot. */
+  range(options: RangeOptions): Promise<DiskEntry[]>
+  write(operations: readonly DiskOperation[], sync: boolean): Promise<void>
+  close(): Promise<void>
+}
+
+/** A file of the store was damaged; what could not be read is in `movedTo`. */
+export interface DiskDamage {
+  readonly error: string
+  readonly movedTo: string
+  readonly files: readonly string[]
+}
+
+export interface LevelDiskOptions {
+  readonly backend: 'leveldown' | 'memdown'
+  /** Directory of LevelDB; unused by memdown. */
+  readonly path?: string
+  /** Name of the quarantine directory of a repair happening now, e.g. a time. */
+  readonly repairName: () => string
+  readonly onDamage: (damage: DiskDamage) => void
+}
+
+type Level = ReturnType<typeof levelup>
+
+/** Repairs in one life of the process; more means the medium itself is failing. */
+const repairsMax = 4
+
+/** Opens a disk. @throws Error when another process has the directory open, or it cannot be repaired */
+export async function openLevelDisk(options: LevelDiskOptions): Promise<Disk> {
+  if (options.backend === 'memdown') return new LevelDisk(levelup(memdown<Buffer, Buffer>()), undefined)
+  const { path } = options
+  if (path === undefined) throw new Error('leveldown needs a directory')
+  const repair = async (error: unknown) => {
+    const damage = await repairDirectory(path, options.repairName(), error)
+    options.onDamage(damage)
+  }
+  const hint = await directoryLooksDamaged(path)
+  if (hint !== undefined) await repair(new Error(`Corruption: ${hint}`))
+  try {
+    return new LevelDisk(await openLevel(path), { path, repair })
+  } catch (error) {
+    if (!isCorruption(error)) throw error
+    await repair(error)
+    return new LevelDisk(await openLevel(path), { path, repair })
+  }
+}
+
+/** True when LevelDB says that a file, rather than the medium or a caller, is at fault. */
+export function isCorruption(error: unknown): boolean {
+  return error instanceof Error && /corruption/i.test(error.message)
+}
+
+async function openLevel(path: string): Promise<Level> {
+  return await new Promise<Level>((resolve, reject) => {
+    const level = levelup(leveldown(path), { createIfMissing: true }, (error: Error | undefined) => {
+      if (!error) resolve(level)
+      else if (!/lock/i.test(error.message)) reject(error)
+      else reject(new Error(`another process has the store open: ${path}`, { cause: error }))
+    })
+  })
+}
+
+interface Repairer {
+  readonly path: string
+  repair(error: unknown): Promise<void>
+}
+
+class LevelDisk implements Disk {
+  #level: Level
+  readonly #repairer: Repairer | undefined
+  #repairsLeft = repairsMax
+  #repairing: Promise<void> | undefined
+  #operations = 0
+  #whenIdle: (() => void) | undefined
+
+  constructor(level: Level, repairer: Repairer | undefined) {
+    this.#level = level
+    this.#repairer = repairer
+  }
+
+  get(key: string): Promise<Buffer | undefined> {
+    return this.#run(
+      () =>
+        new Promise<Buffer | undefined>((resolve, reject) => {
+          this.#level.get(key, (error: (Error & { notFound?: boolean }) | undefined, value: Buffer) => {
+            if (!error) resolve(value)
+            else if (error.notFound) resolve(undefined)
+            else reject(error)
+          })
+        }),
+    )
+  }
+
+  range(options: RangeOptions): Promise<DiskEntry[]> {
+    return this.#run(() => readRange(this.#level, options))
+  }
+
+  write(operations: readonly DiskOperation[], sync: boolean): Promise<void> {
+    return this.#run(
+      () =>
+        new Promise<void>((resolve, reject) => {
+          this.#level.batch([...operations], { sync }, error => (error ? reject(error) : resolve()))
+        }),
+    )
+  }
+
+  async close(): Promise<void> {
+    await this.#repairing
+    await this.#level.close()
+  }
+
+  async #run<T>(operation: () => Promise<T>): Promise<T> {
+    while (this.#repairing) await this.#repairing
+    try {
+      return await this.#counted(operation)
+    } catch (error) {
+      if (!isCorruption(error) || !this.#repairer) throw error
+      this.#repairing ??= this.#repair(this.#repairer, error).finally(() => {
+        this.#repairing = undefined
+      })
+      await this.#repairing
+      return await this.#counted(operation)
+    }
+  }
+
+  async #counted<T>(operation: () => Promise<T>): Promise<T> {
+    this.#operations += 1
+    try {
+      return await operation()
+    } finally {
+      this.#operations -= 1
+      if (this.#operations === 0) this.#whenIdle?.()
+    }
+  }
+
+  async #repair(repairer: Repairer, error: unknown): Promise<void> {
+    if (this.#repairsLeft === 0) throw error
+    this.#repairsLeft -= 1
+    if (this.#operations > 0) {
+      await new Promise<void>(resolve => {
+        this.#whenIdle = resolve
+      })
+      this.#whenIdle = undefined
+    }
+    await this.#level.close()
+    await repairer.repair(error)
+    this.#level = await openLevel(repairer.path)
+  }
+}
+
+function readRange(level: Level, options: RangeOptions): Promise<DiskEntry[]> {
+  return new Promise((resolve, reject) => {
+    const entries: DiskEntry[] = []
+    let bytesLeft = options.bytesMax ?? Number.POSITIVE_INFINITY
+    const iterator: AbstractIterator<string, Buffer> = level.iterator({
+      gte: options.gte,
+      lt: options.lt,
+      limit: options.limit ?? -1,
+      keyAsBuffer: false,
+      valueAsBuffer: true,
+    })
+    const end = (error?: Error) => {
+      iterator.end(endError => {
+        const failure = error ?? endError
+        if (failure) reject(failure)
+        else resolve(entries)
+      })
+    }
+    const next = (error: Error | undefined, key: string | undefined, bytes: Buffer) => {
+      if (error) return end(error)
+      if (key === undefined) return end()
+      entries.push({ key, bytes })
+      bytesLeft -= bytes.length
+      if (bytesLeft <= 0) return end()
+      iterator.next(next)
+    }
+    iterator.next(next)
+  })
+}

@@ -1,0 +1,58 @@
+/**
+ * The head of an entity: what its records must be. It is written in the same batch as they are.
+ *
+ * Invariant: the number of records and the sum of their checksums (modulo 2^32, over key and text) are those in the
+ * head. An entity that lost a record, kept one it deleted, or got an older one back is therefore recognised when it is
+ * activated, and set aside as a whole rather than served in part.
+ */
+import type { PartitionHead, Position } from './position.js'
+
+export interface EntityHead extends Position {
+  readonly records: number
+  readonly digest: number
+  readonly alarmAtMs: number | null
+}
+
+/** Digest of an entity or a partition after `added` came and `removed` went. */
+export function changeDigest(digest: number, added: number, removed: number): number {
+  return (digest + added - removed) >>> 0
+}
+
+export function formatEntityHead(head: EntityHead): string {
+  return `[${head.records},${head.digest},${head.alarmAtMs},${head.epoch},${head.seq}]`
+}
+
+/** Undefined when the text is none that `formatEntityHead` makes. */
+export function parseEntityHead(text: string): EntityHead | undefined {
+  const match = /^\[(\d+),(\d+),(null|\d+),(\d+),(\d+)\]$/.exec(text)
+  if (!match) return undefined
+  const [, records, digest, alarm, epoch, seq] = match
+  return {
+    records: Number(records),
+    digest: Number(digest),
+    alarmAtMs: alarm === 'null' ? null : Number(alarm),
+    epoch: Number(epoch),
+    seq: Number(seq),
+  }
+}
+
+/** Says why an entity is damaged; undefined when it is whole. `crcs` are the checksums of its records. */
+export function entityDefect(
+  head: EntityHead | undefined,
+  crcs: Iterable<number>,
+  partition: PartitionHead,
+): string | undefined {
+  let count = 0
+  let digest = 0
+  for (const crc of crcs) {
+    count += 1
+    digest = changeDigest(digest, crc, 0)
+  }
+  if (!head) return count === 0 ? undefined : 'its head is lost'
+  if (head.records !== count) return `it has ${count} records in place of ${head.records}`
+  if (head.digest !== digest) return 'its records are not those it was committed with'
+  if (head.epoch > partition.epoch || (head.epoch === partition.epoch && head.seq > partition.seq)) {
+    return 'it is newer than its partition'
+  }
+  return undefined
+}

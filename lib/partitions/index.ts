@@ -1,0 +1,182 @@
+/**
+ * Partitions: durable entities behind keys. See README.md beside this file.
+ *
+ * In a test, on memory alone:
+ *
+ *     const partitions = await openPartitions({ storage: { backend: 'memdown' } })
+ *     partitions.register(kind)
+ *     partitions.onEffect('host', { dispatch: async effect => … })
+ *     await partitions.start()
+ *     const reply = await partitions.send('counter:1', { type: 'add' })
+ *     await partitions.stop()
+ *
+ * Register kinds, handlers and dispatchers between `openPartitions` and `start`; an effect whose dispatcher is
+ * registered later waits for it. Give `clock: new VirtualClock()` to move time by hand.
+ */
+import { newId } from '../ids.js'
+import { limits as defaultLimits, type Limits } from '../limits.js'
+import { createLog, type Log } from '../log.js'
+import { partitionOf, type Ring, SingleNodeRing } from '../ring/index.js'
+import { type Clock, systemClock } from './clock.js'
+import type { Commit } from './committer.js'
+import type { EffectDispatcher, EntityRuntime } from './contract.js'
+import type { Disk } from './disk.js'
+import type { AnyEntityKind } from './entity.js'
+import type { FailurePoints } from './failure-points.js'
+import type { HistoryWriter } from './outbox.js'
+import { Runtime } from './runtime.js'
+import { type Damage, openStore, type Store } from './store.js'
+
+export interface PartitionsOptions {
+  readonly storage:
+    | { readonly backend: 'leveldown'; readonly path: string; readonly sync?: boolean }
+    | { readonly backend: 'memdown' }
+  /** A ring of this node alone when absent. */
+  readonly ring?: Ring
+  readonly clock?: Clock
+  /** From 0 up to 1; spreads retries. */
+  readonly random?: () => number
+  readonly log?: Log
+  readonly limits?: Partial<Limits>
+  /** The disk failed: nothing may be acknowledged any more, the process should end. Throws it as uncaught when absent. */
+  readonly onFatal?: (error: unknown) => void
+  readonly onDamage?: (damage: Damage) => void
+  readonly failurePoints?: FailurePoints | undefined
+  /** Effects kept in memory; the others wait on disk. */
+  readonly effectsInMemoryMax?: number
+  /** Alarms kept in memory; later ones wait on disk. */
+  readonly alarmsInMemoryMax?: number
+  /** Brings committed batches to replicas: resolves when they have them on disk. */
+  readonly replicate?: (commits: readonly Commit[]) => Promise<void>
+  /** Takes the place of LevelDB: for tests that make it fail. */
+  readonly disk?: Disk
+}
+
+export interface PartitionsStats {
+  readonly storeId: string
+  readonly boot: number
+  readonly entitiesInMemory: number
+  readonly effectsInMemory: number
+  readonly effectsInFlight: number
+  readonly alarmsInMemory: number
+  readonly outboxRows: number
+  readonly commits: number
+  /** Batches written; commits / groups is how well they share. */
+  readonly groups: number
+  readonly commitQueueBytes: number
+  readonly damages: readonly Damage[]
+}
+
+export interface Partitions extends EntityRuntime {
+  readonly store: Store
+  readonly ring: Ring
+  readonly clock: Clock
+  register(kind: AnyEntityKind): void
+  /** Where history rows go; without one they wait. */
+  setHistoryWriter(writer: HistoryWriter): void
+  /** History rows that are not in Postgres yet. */
+  readonly outboxRows: number
+  /** True when the outbox has reached its limit: refuse new work. */
+  readonly outboxFull: boolean
+  /** Dispatches what is stored, delivers alarms, writes history. Call it once, after everything is registered. */
+  start(): Promise<void>
+  /** Takes nothing new, waits for what is being done, `deadlineMs` (5,000) at most, and closes the store. */
+  stop(options?: { readonly deadlineMs?: number }): Promise<void>
+  stats(): PartitionsStats
+}
+
+/**
+ * Opens the store and makes the runtime ready to take messages.
+ * @throws Error when another process has the directory open, or a newer version wrote it
+ */
+export async function openPartitions(options: PartitionsOptions): Promise<Partitions> {
+  const clock = options.clock ?? systemClock()
+  const log = options.log ?? createLog('interval:partitions')
+  const ring = options.ring ?? new SingleNodeRing(newId())
+  const { storage } = options
+  const store = await openStore({
+    backend: storage.backend,
+    ...(storage.backend === 'leveldown' && { path: storage.path }),
+    ...(options.disk && { disk: options.disk }),
+    clock,
+    log: log.child('store'),
+    onFatal: options.onFatal ?? throwUncaught,
+    ...(options.onDamage && { onDamage: options.onDamage }),
+  })
+  const runtime = new Runtime({
+    store,
+    ring,
+    clock,
+    random: options.random ?? Math.random,
+    log,
+    limits: { ...defaultLimits, ...options.limits },
+    sync: storage.backend === 'leveldown' && storage.sync !== false,
+    effectsInMemoryMax: options.effectsInMemoryMax ?? 10_000,
+    alarmsInMemoryMax: options.alarmsInMemoryMax ?? 10_000,
+    failurePoints: options.failurePoints,
+    replicate: options.replicate,
+  })
+  try {
+    await runtime.open()
+  } catch (error) {
+    await store.close()
+    throw error
+  }
+  let stopped: Promise<void> | undefined
+  return {
+    store,
+    ring,
+    clock,
+    send: (key, message, sendOptions) => runtime.send(key, message, sendOptions),
+    redispatch: (to, target) => runtime.effects.redispatch(to, target),
+    onSignal: (to, handler) => runtime.onSignal(to, handler),
+    onEffect: (to: string, dispatcher: EffectDispatcher) => runtime.onEffect(to, dispatcher),
+    register: kind => runtime.register(kind),
+    setHistoryWriter: writer => runtime.setHistoryWriter(writer),
+    get outboxRows() {
+      return runtime.outbox.rows
+    },
+    get outboxFull() {
+      return runtime.outbox.isFull
+    },
+    start: () => runtime.start(),
+    stop({ deadlineMs = 5_000 } = {}) {
+      stopped ??= runtime.stop(deadlineMs).finally(() => store.close())
+      return stopped
+    },
+    stats: () => ({
+      storeId: store.storeId,
+      boot: store.boot,
+      entitiesInMemory: runtime.entitiesInMemory,
+      effectsInMemory: runtime.effects.count,
+      effectsInFlight: runtime.effects.inFlight,
+      alarmsInMemory: runtime.alarms.count,
+      outboxRows: runtime.outbox.rows,
+      commits: runtime.committer.counters.commits,
+      groups: runtime.committer.counters.groups,
+      commitQueueBytes: runtime.committer.queueBytes,
+      damages: store.damages,
+    }),
+  }
+}
+
+function throwUncaught(error: unknown): void {
+  setImmediate(() => {
+    throw new Error('the disk failed', { cause: error })
+  })
+}
+
+export { type Clock, systemClock, type Timer, VirtualClock } from './clock.js'
+export type { Commit } from './committer.js'
+export type { EffectDispatcher, EntityRuntime } from './contract.js'
+export type * from './entity.js'
+export {
+  type FailurePointName,
+  type FailurePoints,
+  failurePointNames,
+  parseFailurePoints,
+} from './failure-points.js'
+export type { HistoryItem, HistoryWriter } from './outbox.js'
+export type { Position } from './position.js'
+export type { Damage, Store } from './store.js'
+export { partitionOf }

@@ -1,0 +1,42 @@
+/**
+ * A record on disk: one format byte, a CRC-32 of key and text, the text (JSON in UTF-8).
+ *
+ * The checksum covers the key, so a record found under a key that is not its own (a flipped bit in a key block) is as
+ * damaged as one with a flipped bit in its text. It does not cover partition prefix and generation, so that copies to
+ * another generation are plain copies.
+ */
+import { crc32 } from 'node:zlib'
+import { sealedPart } from './keys.js'
+
+/** Grows when the format changes; older ones stay readable. */
+export const recordFormat = 1
+const overheadBytes = 5
+
+export interface SealedRecord {
+  readonly bytes: Buffer
+  readonly crc: number
+}
+
+/** Makes the bytes to store `text` under `key`. */
+export function sealRecord(key: string, text: string): SealedRecord {
+  const bytes = Buffer.allocUnsafe(overheadBytes + Buffer.byteLength(text))
+  bytes.write(text, overheadBytes)
+  const crc = crc32(bytes.subarray(overheadBytes), crc32(sealedPart(key)))
+  bytes[0] = recordFormat
+  bytes.writeUInt32BE(crc, 1)
+  return { bytes, crc }
+}
+
+export interface OpenedRecord {
+  readonly text: string
+  readonly crc: number
+}
+
+/** The text that was stored under `key`; undefined when the record is damaged. */
+export function openRecord(key: string, bytes: Buffer): OpenedRecord | undefined {
+  if (bytes.length < overheadBytes || bytes[0] !== recordFormat) return undefined
+  const body = bytes.subarray(overheadBytes)
+  const crc = crc32(body, crc32(sealedPart(key)))
+  if (crc !== bytes.readUInt32BE(1)) return undefined
+  return { text: body.toString(), crc }
+}

@@ -1,0 +1,558 @@
+/**
+ * The entity runtime: brings entities to life, gives them one message at a time, commits what they decide, and lets
+ * nothing out before it is on disk.
+ *
+ * Decisions are pipelined: the next message is decided on the state in memory while the commits before it are still
+ * being written; replies, signals and effects leave in order as their commits arrive on disk. A decision that changes
+ * nothing waits for those before it as well, since its reply may tell of them.
+ *
+ * Invariant: whatever left depends only on what is on disk. What can go wrong: a commit fails. Then the memory of every
+ * entity of the partitions concerned is dropped, all who wait get `unavailable`, and the next message reads the disk.
+ */
+import { AppError } from '../errors.js'
+import type { EntityKey } from '../ids.js'
+import type { Limits } from '../limits.js'
+import type { Log } from '../log.js'
+import { allPartitions, type PartitionId, partitionOf, type Ring } from '../ring/index.js'
+import { type AlarmOutcome, Alarms } from './alarms.js'
+import type { Clock, Timer } from './clock.js'
+import { Committer } from './committer.js'
+import type { EffectDispatcher } from './contract.js'
+import { Effects } from './effects.js'
+import type { AlarmMessage, AnyEntityKind, Decision, Json, Signal } from './entity.js'
+import { changeDigest, entityDefect, parseEntityHead } from './entity-head.js'
+import type { FailurePoints } from './failure-points.js'
+import { isEntityKey, kindOf, parsePartitionKey } from './keys.js'
+import { LazyDrops } from './lazy-drops.js'
+import { type Envelope, LiveEntity, type Release } from './live-entity.js'
+import { type HistoryWriter, Outbox } from './outbox.js'
+import { buildCommit, changesNothing } from './pending-commit.js'
+import type { CommitOperation } from './position.js'
+import type { Store } from './store.js'
+
+export interface RuntimeOptions {
+  readonly store: Store
+  readonly ring: Ring
+  readonly clock: Clock
+  /** From 0 up to 1. */
+  readonly random: () => number
+  readonly log: Log
+  readonly limits: Limits
+  readonly sync: boolean
+  readonly effectsInMemoryMax: number
+  readonly alarmsInMemoryMax: number
+  readonly failurePoints?: FailurePoints | undefined
+  readonly replicate?: ConstructorParameters<typeof Committer>[0]['replicate']
+}
+
+/** How long a deletion is put off while the entity's history is not written. */
+const postponedDeletionMs = 60_000
+const sweepMs = 1_000
+/** Least recently used entities looked at to find one that may leave. */
+const evictionScanMax = 64
+const noSignals: readonly Signal[] = []
+
+export class Runtime {
+  readonly committer: Committer
+  readonly effects: Effects
+  readonly alarms: Alarms
+  readonly outbox: Outbox
+  readonly #options: RuntimeOptions
+  readonly #kinds = new Map<string, AnyEntityKind>()
+  readonly #signalHandlers = new Map<string, (signal: Signal, key: EntityKey) => void>()
+  /** In the order of last use, to about a second. */
+  readonly #live = new Map<EntityKey, LiveEntity>()
+  /** Have messages, and wait for the committer. */
+  readonly #stalled = new Set<LiveEntity>()
+  readonly #drops: LazyDrops
+  #sweep: Timer | undefined
+  #isStopping = false
+  #busyWaiters: (() => void)[] = []
+
+  constructor(options: RuntimeOptions) {
+    this.#options = options
+    const { clock, failurePoints, limits, log, random, ring, store, sync } = options
+    this.committer = new Committer({
+      store,
+      clock,
+      log: log.child('committer'),
+      sync,
+      queueBytesMax: limits.commitQueueBytesMax,
+      failurePoints,
+      replicate: options.replicate,
+      onFailure: partitions => this.#discard(partitions),
+      onReady: () => this.#resume(),
+    })
+    const keys = (partition: PartitionId) => this.committer.keys(partition)
+    this.#drops = new LazyDrops(clock, partition => {
+      if (this.committer.isReady) this.#commit(partition, [], 0, () => undefined)
+    })
+    const shared = { store, clock, keys, drops: this.#drops, failurePoints }
+    this.effects = new Effects({
+      ...shared,
+      random,
+      log: log.child('effects'),
+      effectsMax: options.effectsInMemoryMax,
+    })
+    this.alarms = new Alarms({
+      store,
+      clock,
+      keys,
+      log: log.child('alarms'),
+      alarmsMax: options.alarmsInMemoryMax,
+      deliver: (partition, key, dueAtMs) => this.#deliverAlarm(partition, key, dueAtMs),
+    })
+    this.outbox = new Outbox({ ...shared, log: log.child('outbox'), rowsMax: limits.outboxRowsMax })
+    this.effects.register('entity', {
+      dispatch: (effect, _key) => this.#dispatchToEntity(effect.target as EntityKey, effect.payload),
+    })
+    ring.onInbound(async request =>
+      ring.ownerOf(request.partition) === ring.self
+        ? await this.send(request.key as EntityKey, request.message, request)
+        : await Promise.reject(new AppError('unavailable')),
+    )
+  }
+
+  /** Reads where the partitions stand and raises their epochs: messages are taken from here on. */
+  async open(): Promise<void> {
+    await this.committer.open(this.#owned())
+  }
+
+  register(kind: AnyEntityKind): void {
+    if (this.#kinds.has(kind.name)) throw new Error(`entity kind ${kind.name} is registered twice`)
+    this.#kinds.set(kind.name, kind)
+  }
+
+  onSignal(to: string, handler: (signal: Signal, key: EntityKey) => void): void {
+    this.#signalHandlers.set(to, handler)
+  }
+
+  onEffect(to: string, dispatcher: EffectDispatcher): void {
+    this.effects.register(to, dispatcher)
+  }
+
+  setHistoryWriter(writer: HistoryWriter): void {
+    this.outbox.register(writer)
+  }
+
+  /** Begins with what is stored: effects, history, alarms. */
+  async start(): Promise<void> {
+    const owned = this.#owned()
+    await this.outbox.start(owned)
+    await this.effects.start(owned)
+    await this.alarms.start(owned)
+    this.#sweepLater()
+  }
+
+  get entitiesInMemory(): number {
+    return this.#live.size
+  }
+
+  send<Reply>(
+    key: EntityKey,
+    message: { readonly type: string },
+    options: { readonly deadlineMs?: number } = {},
+  ): Promise<Reply> {
+    return new Promise<Reply>((resolve, reject) => {
+      const { deadlineMs } = options
+      const deliver = resolve as (reply: unknown) => void
+      if (deadlineMs === undefined) {
+        this.#post(key, { message, resolve: deliver, reject }, options)
+        return
+      }
+      const timer = this.#options.clock.setTimer(deadlineMs, () => reject(new AppError('timeout')))
+      const envelope: Envelope = {
+        message,
+        resolve(reply) {
+          timer.cancel()
+          deliver(reply)
+        },
+        reject(error) {
+          timer.cancel()
+          reject(error)
+        },
+      }
+      this.#post(key, envelope, options)
+    })
+  }
+
+  /** Waits for what is being done, `deadlineMs` at most; nothing new is taken. */
+  async stop(deadlineMs: number): Promise<void> {
+    this.#isStopping = true
+    this.#sweep?.cancel()
+    this.alarms.stop()
+    const untilMs = this.#options.clock.nowMs() + deadlineMs
+    await Promise.all([this.effects.stop(deadlineMs), this.outbox.stop(deadlineMs)])
+    await this.#whenIdle(Math.max(0, untilMs - this.#options.clock.nowMs()))
+    this.#drops.flush()
+    this.#drops.stop()
+    await this.#within(this.committer.idle(), Math.max(100, untilMs - this.#options.clock.nowMs()))
+    this.committer.close()
+    for (const entity of [...this.#live.values()]) this.#dismiss(entity, new AppError('draining'))
+  }
+
+  #owned(): PartitionId[] {
+    const { ring } = this.#options
+    return allPartitions().filter(partition => ring.ownerOf(partition) === ring.self)
+  }
+
+  #post(key: EntityKey, envelope: Envelope, options: { readonly deadlineMs?: number }): void {
+    try {
+      const entity = this.#live.get(key) ?? this.#activate(key, envelope, options)
+      if (entity) this.#take(entity, envelope)
+    } catch (error) {
+      envelope.reject(error)
+    }
+  }
+
+  #take(entity: LiveEntity, envelope: Envelope): void {
+    if (this.#isStopping && entity.phase !== 'live') throw new AppError('draining')
+    const { clock, limits } = this.#options
+    if (entity.mailbox.length + entity.waitingReleases >= limits.mailboxMessagesMax)
+      throw new AppError('queue-full')
+    const nowMs = clock.nowMs()
+    if (nowMs - entity.usedAtMs >= sweepMs) {
+      entity.usedAtMs = nowMs
+      this.#live.delete(entity.key)
+      this.#live.set(entity.key, entity)
+    }
+    entity.mailbox.push(envelope)
+    if (entity.phase === 'live') this.#pump(entity)
+  }
+
+  /** A new entity in memory; undefined when its owner is another node, which is then asked. */
+  #activate(
+    key: EntityKey,
+    envelope: Envelope,
+    options: { readonly deadlineMs?: number },
+  ): LiveEntity | undefined {
+    if (this.#isStopping) throw new AppError('draining')
+    if (!isEntityKey(key)) throw new AppError('bad-request', 'This is not the key of anything.')
+    const { clock, limits, ring } = this.#options
+    const partition = partitionOf(key)
+    const owner = ring.ownerOf(partition)
+    if (owner !== ring.self) {
+      const { deadlineMs } = options
+      const request = { partition, key, message: envelope.message }
+      ring
+        .forward(owner, deadlineMs === undefined ? request : { ...request, deadlineMs })
+        .then(envelope.resolve, envelope.reject)
+      return undefined
+    }
+    const kind = this.#kinds.get(kindOf(key))
+    if (!kind) throw new AppError('bad-request', 'This is not the key of anything.')
+    if (this.#live.size >= limits.entitiesInMemoryMax) this.#evictOldest()
+    if (this.#live.size >= 2 * limits.entitiesInMemoryMax) throw new AppError('queue-full')
+    const entity = new LiveEntity(key, kind, partition, clock.nowMs())
+    this.#live.set(key, entity)
+    void this.#load(entity)
+    return entity
+  }
+
+  async #load(entity: LiveEntity): Promise<void> {
+    const { log, store } = this.#options
+    try {
+      const keys = this.committer.keys(entity.partition)
+      const { records, damaged } = await store.range(keys.entityRange(entity.key))
+      if (entity.phase !== 'loading') return
+      const values = new Map<string, Json>()
+      let head: ReturnType<typeof parseEntityHead>
+      for (const record of records) {
+        const name = parsePartitionKey(record.key)?.rest ?? ''
+        if (name === '') {
+          head = parseEntityHead(record.text)
+          entity.headCrc = record.crc
+        } else {
+          entity.records.set(name, record.crc)
+          values.set(name, JSON.parse(record.text) as Json)
+        }
+      }
+      const defect =
+        damaged.length > 0
+          ? 'a record of it is damaged'
+          : entityDefect(head, entity.records.values(), this.committer.head(entity.partition))
+      if (defect !== undefined) {
+        const what = { kind: 'entity', what: entity.key, reason: defect } as const
+        await store.setAside(
+          records.map(({ key, bytes }) => ({ key, bytes })),
+          what,
+        )
+        if (entity.headCrc !== undefined && this.committer.isReady) {
+          this.#commit(entity.partition, [], changeDigest(0, 0, entity.headCrc), () => undefined)
+        }
+        throw new AppError('damaged')
+      }
+      entity.digest = head?.digest ?? 0
+      entity.alarmAtMs = head?.alarmAtMs ?? null
+      entity.state = entity.kind.load(values, entity.key)
+      entity.phase = 'live'
+    } catch (error) {
+      if (!(error instanceof AppError)) log.error('entity.not-loaded', { key: entity.key, error })
+      if (entity.phase !== 'gone')
+        this.#dismiss(entity, error instanceof AppError ? error : new AppError('internal'))
+      return
+    }
+    this.#pump(entity)
+  }
+
+  #pump(entity: LiveEntity): void {
+    while (entity.mailbox.length > 0 && entity.phase === 'live') {
+      if (!this.committer.isReady) {
+        this.#stalled.add(entity)
+        return
+      }
+      const envelope = entity.mailbox.shift()
+      if (envelope) this.#decide(entity, envelope)
+    }
+    if (!entity.isBusy) this.#settled(entity)
+  }
+
+  #decide(entity: LiveEntity, envelope: Envelope): void {
+    const { alarmDueAtMs } = envelope
+    const isAlarm = alarmDueAtMs !== undefined
+    if (isAlarm && entity.alarmAtMs !== alarmDueAtMs) {
+      // Moved or removed since. If it lies on disk without an entity that wants it, it goes.
+      this.#drops.add(entity.partition, this.committer.keys(entity.partition).alarm(alarmDueAtMs, entity.key))
+      this.#afterEarlier(entity, { envelope, reply: undefined, signals: noSignals })
+      return
+    }
+    const { clock, limits, log } = this.#options
+    const keys = this.committer.keys(entity.partition)
+    const before = this.committer.head(entity.partition)
+    const position = { epoch: before.epoch, seq: before.seq + 1 }
+    let decision: Decision<unknown, unknown>
+    let commit: ReturnType<typeof buildCommit>
+    try {
+      decision = entity.kind.decide(entity.state, envelope.message, {
+        key: entity.key,
+        nowMs: clock.nowMs(),
+        historyPending: this.outbox.has(entity.key),
+      })
+      // An alarm that fired is over, unless the entity sets a new one.
+      if (isAlarm && decision.alarmAtMs === undefined) decision = { ...decision, alarmAtMs: null }
+      if (decision.state === null && (decision.history || this.outbox.has(entity.key))) {
+        decision = this.#postponeDeletion(entity, decision)
+      }
+      if (changesNothing(decision, entity.alarmAtMs)) {
+        entity.state = decision.state
+        this.#afterEarlier(entity, { envelope, reply: decision.reply, signals: decision.signals })
+        return
+      }
+      commit = buildCommit(entity, decision, keys, position, limits.entityRecordBytesMax)
+    } catch (error) {
+      if (!(error instanceof AppError)) {
+        log.error('decision.failed', { key: entity.key, message: envelope.message.type, error })
+      }
+      const refusal = error instanceof AppError ? error : new AppError('internal')
+      this.#afterEarlier(entity, { envelope, reply: undefined, refusal, signals: noSignals })
+      return
+    }
+    const isDeleted = decision.state === null
+    for (const [name, crc] of commit.recordChanges) {
+      if (crc === undefined) entity.records.delete(name)
+      else entity.records.set(name, crc)
+    }
+    const alarmChanged = commit.alarmAtMs !== entity.alarmAtMs
+    entity.digest = commit.digest
+    entity.headCrc = commit.headCrc
+    entity.alarmAtMs = commit.alarmAtMs
+    entity.state = isDeleted ? entity.kind.load(new Map(), entity.key) : decision.state
+    if (decision.history) this.outbox.mark(entity.partition, entity.key, position)
+    const releases: Release[] = [{ envelope, reply: decision.reply, signals: decision.signals }]
+    entity.lastReleases = releases
+    entity.waitingReleases += 1
+    entity.pendingCommits += 1
+    const { dropEffects, history } = decision
+    this.#commit(entity.partition, commit.operations, commit.digestChange, error => {
+      entity.pendingCommits -= 1
+      if (entity.lastReleases === releases) entity.lastReleases = undefined
+      entity.waitingReleases -= releases.length
+      if (error !== undefined) {
+        for (const release of releases) {
+          release.envelope.reject(new AppError('unavailable', undefined, { cause: error }))
+        }
+        return
+      }
+      if (alarmChanged) this.alarms.set(entity.partition, entity.key, commit.alarmAtMs)
+      if (history) this.outbox.committed(entity.key, position)
+      if (dropEffects?.length) this.effects.cancel(entity.partition, entity.key, dropEffects)
+      if (commit.effects.length > 0) this.effects.add(entity.partition, entity.key, commit.effects)
+      for (const release of releases) this.#release(entity, release)
+      if (!entity.isBusy) this.#settled(entity)
+    })
+    const { failurePoints } = this.#options
+    if (failurePoints) void failurePoints.reach('decision.after-decide')
+  }
+
+  /** The history of an entity is read from its records, so they stay until it is written. */
+  #postponeDeletion(entity: LiveEntity, decision: Decision<unknown, unknown>): Decision<unknown, unknown> {
+    const alarmAtMs = this.#options.clock.nowMs() + postponedDeletionMs
+    const { put: _put, del: _del, ...rest } = decision
+    return { ...rest, state: entity.state, alarmAtMs }
+  }
+
+  /** Lets something out as soon as everything decided before it is on disk. */
+  #afterEarlier(entity: LiveEntity, release: Release): void {
+    if (entity.lastReleases) {
+      entity.lastReleases.push(release)
+      entity.waitingReleases += 1
+    } else this.#release(entity, release)
+  }
+
+  #release(entity: LiveEntity, release: Release): void {
+    const { failurePoints } = this.#options
+    if (!failurePoints) {
+      this.#letOut(entity, release)
+      return
+    }
+    const reached = failurePoints.reach('reply.before-send')
+    if (reached) void reached.then(() => this.#letOut(entity, release))
+    else this.#letOut(entity, release)
+  }
+
+  #letOut(entity: LiveEntity, release: Release): void {
+    if (release.signals) {
+      for (const signal of release.signals) {
+        try {
+          this.#signalHandlers.get(signal.to)?.(signal, entity.key)
+        } catch (error) {
+          this.#options.log.error('signal.failed', { key: entity.key, to: signal.to, error })
+        }
+      }
+    }
+    if (release.refusal !== undefined) release.envelope.reject(release.refusal)
+    else release.envelope.resolve(release.reply)
+  }
+
+  /** Commits operations together with the partition's waiting drops, which go first. */
+  #commit(
+    partition: PartitionId,
+    operations: readonly CommitOperation[],
+    digestChange: number,
+    done: (error?: unknown) => void,
+  ): void {
+    const drops = this.#drops.take(partition)
+    if (!drops) {
+      this.committer.enqueue(partition, operations, digestChange, done)
+      return
+    }
+    const all: CommitOperation[] = [...drops].map(key => ({ type: 'del', key }))
+    for (const operation of operations) all.push(operation)
+    this.committer.enqueue(partition, all, digestChange, error => {
+      if (error !== undefined) for (const key of drops) this.#drops.add(partition, key)
+      done(error)
+    })
+  }
+
+  async #deliverAlarm(partition: PartitionId, key: EntityKey, dueAtMs: number): Promise<AlarmOutcome> {
+    if (!this.#kinds.has(kindOf(key))) return 'again'
+    const message: AlarmMessage = { type: 'alarm', dueAtMs }
+    try {
+      await new Promise<unknown>((resolve, reject) =>
+        this.#post(key, { message, alarmDueAtMs: dueAtMs, resolve, reject }, {}),
+      )
+      return 'delivered'
+    } catch (error) {
+      this.#options.log.warn('alarm.refused', { key, partition, error })
+      return error instanceof AppError && error.code === 'damaged' ? 'delivered' : 'again'
+    }
+  }
+
+  async #dispatchToEntity(target: EntityKey, payload: Json): Promise<void> {
+    try {
+      await this.send(target, payload as { readonly type: string; readonly [name: string]: Json })
+    } catch (error) {
+      if (!(error instanceof AppError) || error.kind.retryable) throw error
+      // It was heard and refused; saying it again would not change that.
+      this.#options.log.warn('effect.refused', { target, code: error.code })
+    }
+  }
+
+  /** Drops the memory of partitions whose commits failed; the disk may hold them or not. */
+  #discard(partitions: ReadonlySet<PartitionId>): void {
+    for (const entity of [...this.#live.values()]) {
+      if (partitions.has(entity.partition)) this.#dismiss(entity, new AppError('unavailable'))
+    }
+    for (const partition of partitions) {
+      this.outbox.failed(partition)
+      this.effects.reload(partition)
+      this.alarms.reload(partition)
+    }
+  }
+
+  #dismiss(entity: LiveEntity, error: AppError): void {
+    entity.phase = 'gone'
+    this.#stalled.delete(entity)
+    if (this.#live.get(entity.key) === entity) this.#live.delete(entity.key)
+    const waiting = entity.mailbox
+    entity.mailbox = []
+    for (const envelope of waiting) envelope.reject(error)
+    this.#wakeBusyWaiters()
+  }
+
+  #resume(): void {
+    const stalled = [...this.#stalled]
+    this.#stalled.clear()
+    for (const entity of stalled) this.#pump(entity)
+    this.#drops.flush()
+  }
+
+  #settled(entity: LiveEntity): void {
+    // Nothing of a deleted or never created entity is worth keeping.
+    if (entity.headCrc === undefined && entity.phase === 'live') {
+      entity.phase = 'gone'
+      this.#live.delete(entity.key)
+    }
+    this.#wakeBusyWaiters()
+  }
+
+  #sweepLater(): void {
+    const { clock, limits } = this.#options
+    this.#sweep = clock.setTimer(Math.min(sweepMs, Math.max(10, limits.entityIdleMs / 4)), () => {
+      const idleSinceMs = clock.nowMs() - limits.entityIdleMs
+      for (const entity of this.#live.values()) {
+        if (entity.usedAtMs > idleSinceMs) break
+        this.#evict(entity)
+      }
+      this.#sweepLater()
+    })
+  }
+
+  #evictOldest(): void {
+    let left = evictionScanMax
+    for (const entity of this.#live.values()) {
+      if (this.#evict(entity) || left === 0) return
+      left -= 1
+    }
+  }
+
+  #evict(entity: LiveEntity): boolean {
+    if (entity.isBusy) return false
+    entity.phase = 'gone'
+    this.#live.delete(entity.key)
+    return true
+  }
+
+  async #whenIdle(deadlineMs: number): Promise<void> {
+    const untilMs = this.#options.clock.nowMs() + deadlineMs
+    while ([...this.#live.values()].some(entity => entity.isBusy)) {
+      const leftMs = untilMs - this.#options.clock.nowMs()
+      if (leftMs <= 0) return
+      await this.#within(new Promise<void>(resolve => this.#busyWaiters.push(resolve)), leftMs)
+    }
+  }
+
+  async #within(work: Promise<void>, deadlineMs: number): Promise<void> {
+    await new Promise<void>((resolve, reject) => {
+      const timer = this.#options.clock.setTimer(deadlineMs, resolve)
+      work.then(resolve, reject).finally(() => timer.cancel())
+    })
+  }
+
+  #wakeBusyWaiters(): void {
+    if (this.#busyWaiters.length === 0) return
+    const waiters = this.#busyWaiters
+    this.#busyWaiters = []
+    for (const wake of waiters) wake()
+  }
+}

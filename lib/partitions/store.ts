@@ -1,0 +1,225 @@
+/**
+ * The store: records with checksums on a disk, and what the store knows about itself.
+ *
+ * Invariant: a record whose checksum is wrong is never handed out. It is moved, byte for byte, to the quarantine range
+ * and reported. The store's id lives inside it, so a copied, restored or wiped directory is recognised as another one;
+ * the boot number grows with each opening. After a failed write nothing is known about the disk, so `onFatal` is
+ * called, and the process is expected to end.
+ */
+import { randomUUID } from 'node:crypto'
+import type { Log } from '../log.js'
+import type { Clock } from './clock.js'
+import { type Disk, type DiskEntry, type DiskOperation, openLevelDisk, type RangeOptions } from './disk.js'
+import { metaKey, partitionsRange, quarantinePrefix, quarantineRange } from './keys.js'
+import { openRecord, sealRecord } from './record.js'
+
+/** Grows when the layout changes; a store of a newer version is refused. */
+export const storeFormat = 1
+
+export interface StoredRecord {
+  readonly key: string
+  readonly text: string
+  readonly crc: number
+  readonly bytes: Buffer
+}
+
+export interface RangeResult {
+  readonly records: readonly StoredRecord[]
+  /** Keys of damaged records that were found and set aside. */
+  readonly damaged: readonly string[]
+  /** The last key read, damaged or not: where the next page starts. Undefined when nothing was read. */
+  readonly lastKey: string | undefined
+  /** True when the range may hold more than was read. */
+  readonly hasMore: boolean
+}
+
+/** Something was found damaged and set aside. */
+export interface Damage {
+  readonly kind: 'file' | 'record' | 'entity'
+  readonly what: string
+  readonly reason: string
+}
+
+export interface Store {
+  /** Another id is another store, whatever its directory is called. */
+  readonly storeId: string
+  /** 1 at the first opening. */
+  readonly boot: number
+  readonly damages: readonly Damage[]
+  get(key: string): Promise<StoredRecord | undefined>
+  range(options: RangeOptions): Promise<RangeResult>
+  write(operations: readonly DiskOperation[], sync: boolean): Promise<void>
+  /** Moves whole records to quarantine and reports them as one damage. */
+  setAside(records: readonly DiskEntry[], damage: Damage): Promise<void>
+  close(): Promise<void>
+}
+
+export interface StoreOptions {
+  readonly backend: 'leveldown' | 'memdown'
+  /** Directory of LevelDB; needed by leveldown. */
+  readonly path?: string
+  /** Takes the place of the disk that backend and path name: for tests that make it fail. */
+  readonly disk?: Disk
+  readonly clock: Clock
+  readonly log: Log
+  /** The disk failed: nothing may be acknowledged any more. */
+  readonly onFatal: (error: unknown) => void
+  readonly onDamage?: (damage: Damage) => void
+  /** Opens without writing anything, so that a look changes nothing. */
+  readonly readOnly?: boolean
+}
+
+/** Reports kept for the status page; every one is logged. */
+const damagesMax = 1_000
+
+/**
+ * Opens the store, founding it when the directory is empty.
+ * @throws Error when it is open in another process or was written by a newer version
+ */
+export async function openStore(options: StoreOptions): Promise<Store> {
+  const damages: Damage[] = []
+  const report = (damage: Damage) => {
+    if (damages.length < damagesMax) damages.push(damage)
+    options.log.error('damage.found', { ...damage })
+    options.onDamage?.(damage)
+  }
+  const disk =
+    options.disk ??
+    (await openLevelDisk({
+      backend: options.backend,
+      ...(options.path !== undefined && { path: options.path }),
+      repairName: () => new Date(options.clock.nowMs()).toISOString(),
+      onDamage: damage =>
+        report({
+          kind: 'file',
+          what: damage.files.join(' '),
+          reason: `${damage.error}; see ${damage.movedTo}`,
+        }),
+    }))
+  const store = new CheckedStore(disk, options, damages, report)
+  try {
+    await store.open()
+  } catch (error) {
+    await disk.close()
+    throw error
+  }
+  return store
+}
+
+class CheckedStore implements Store {
+  storeId = ''
+  boot = 0
+  readonly damages: readonly Damage[]
+  readonly #disk: Disk
+  readonly #options: StoreOptions
+  readonly #report: (damage: Damage) => void
+  #setAsideCount = 0
+
+  constructor(
+    disk: Disk,
+    options: StoreOptions,
+    damages: readonly Damage[],
+    report: (damage: Damage) => void,
+  ) {
+    this.#disk = disk
+    this.#options = options
+    this.damages = damages
+    this.#report = report
+  }
+
+  async open(): Promise<void> {
+    const format = await this.get(metaKey('format'))
+    if (format !== undefined && Number(format.text) > storeFormat) {
+      throw new Error(`the store has format ${format.text}, this version reads up to ${storeFormat}`)
+    }
+    const id = await this.get(metaKey('store-id'))
+    const boot = await this.get(metaKey('boot'))
+    const isFounded = format !== undefined && id !== undefined
+    if (!isFounded && !(await this.#isEmpty())) {
+      this.#report({ kind: 'record', what: 'store id', reason: 'lost: this store counts as a new one' })
+    }
+    this.storeId = id?.text ?? randomUUID()
+    this.boot = Number(boot?.text ?? 0) + 1
+    if (this.#options.readOnly) return
+    const put = (name: string, text: string): DiskOperation => {
+      const key = metaKey(name)
+      return { type: 'put', key, value: sealRecord(key, text).bytes }
+    }
+    await this.#disk.write(
+      [put('format', String(storeFormat)), put('store-id', this.storeId), put('boot', String(this.boot))],
+      true,
+    )
+  }
+
+  async get(key: string): Promise<StoredRecord | undefined> {
+    const bytes = await this.#disk.get(key)
+    if (bytes === undefined) return undefined
+    const record = openRecord(key, bytes)
+    if (record) return { key, bytes, ...record }
+    await this.#setAsideRecords([{ key, bytes }])
+    return undefined
+  }
+
+  async range(options: RangeOptions): Promise<RangeResult> {
+    const entries = await this.#disk.range(options)
+    const records: StoredRecord[] = []
+    const bad: DiskEntry[] = []
+    let bytesRead = 0
+    for (const { key, bytes } of entries) {
+      bytesRead += bytes.length
+      const record = openRecord(key, bytes)
+      if (record) records.push({ key, bytes, text: record.text, crc: record.crc })
+      else bad.push({ key, bytes })
+    }
+    if (bad.length > 0) await this.#setAsideRecords(bad)
+    return {
+      records,
+      damaged: bad.map(entry => entry.key),
+      lastKey: entries.at(-1)?.key,
+      hasMore: entries.length === options.limit || (options.bytesMax ?? Infinity) <= bytesRead,
+    }
+  }
+
+  async write(operations: readonly DiskOperation[], sync: boolean): Promise<void> {
+    try {
+      await this.#disk.write(operations, sync)
+    } catch (error) {
+      this.#options.onFatal(error)
+      throw error
+    }
+  }
+
+  async setAside(records: readonly DiskEntry[], damage: Damage): Promise<void> {
+    if (!this.#options.readOnly) await this.#move(records)
+    this.#report(damage)
+  }
+
+  async close(): Promise<void> {
+    await this.#disk.close()
+  }
+
+  async #setAsideRecords(bad: readonly DiskEntry[]): Promise<void> {
+    if (!this.#options.readOnly) await this.#move(bad)
+    for (const { key } of bad) this.#report({ kind: 'record', what: key, reason: 'checksum is wrong' })
+  }
+
+  async #move(records: readonly DiskEntry[]): Promise<void> {
+    this.#setAsideCount += 1
+    const name = `${new Date(this.#options.clock.nowMs()).toISOString()}-${this.boot}-${this.#setAsideCount}`
+    const operations: DiskOperation[] = []
+    for (const { key, bytes } of records) {
+      operations.push(
+        { type: 'del', key },
+        { type: 'put', key: `${quarantinePrefix}${name}/${key}`, value: bytes },
+      )
+    }
+    await this.write(operations, true)
+  }
+
+  async #isEmpty(): Promise<boolean> {
+    for (const range of [partitionsRange, quarantineRange]) {
+      if ((await this.#disk.range({ ...range, limit: 1 })).length > 0) return false
+    }
+    return true
+  }
+}

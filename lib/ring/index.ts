@@ -1,0 +1,54 @@
+/**
+ * The ring: who is a member, which member should run a partition, and how a request reaches it.
+ *
+ * A key belongs to a partition for ever (`partitionOf`); a partition belongs to a member for a while (`ownerOf`).
+ * Callers never ask who owns a key for any other purpose than to send to it, so that adding members changes no caller.
+ * What can go wrong: two members disagree for a moment about an owner. The receiver therefore checks that it owns what
+ * it is asked for, and a request makes one hop at most.
+ */
+import farmhash from 'farmhash'
+import type { Branded, NodeId } from '../ids.js'
+
+declare const partitionBrand: unique symbol
+/** A slice of the key space: 0 to 255. */
+export type PartitionId = number & { readonly [partitionBrand]: true }
+
+/** Fixed: changing it on a cluster with data would move every key. */
+export const partitionCount = 256
+
+/** The partition that `key` belongs to: FarmHash fingerprint32 (equal on all platforms) modulo the number of partitions. */
+export function partitionOf(key: string): PartitionId {
+  return (farmhash.fingerprint32(key) % partitionCount) as PartitionId
+}
+
+/** All partitions, in order. */
+export function allPartitions(): PartitionId[] {
+  return Array.from({ length: partitionCount }, (_, index) => index as PartitionId)
+}
+
+export type RequestId = Branded<'ring request'>
+
+/** A message for an entity of `partition`, on its way to the partition's owner. Must survive JSON. */
+export interface ForwardRequest {
+  readonly partition: PartitionId
+  readonly key: string
+  readonly message: { readonly type: string }
+  readonly deadlineMs?: number
+}
+
+/** Handles what other members forward to this one. Rejects with an `AppError`. */
+export type InboundHandler = (request: ForwardRequest) => Promise<unknown>
+
+export interface Ring {
+  readonly self: NodeId
+  members(): readonly NodeId[]
+  ownerOf(partition: PartitionId): NodeId
+  /** Sends to `owner` and resolves with its reply. Rejects with `unavailable` when it cannot be reached. */
+  forward(owner: NodeId, request: ForwardRequest): Promise<unknown>
+  /** Given once, before `start`. */
+  onInbound(handler: InboundHandler): void
+  start(): Promise<void>
+  stop(): Promise<void>
+}
+
+export { SingleNodeRing } from './single-node.js'
