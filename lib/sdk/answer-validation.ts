@@ -102,9 +102,8 @@ function checkComponent(component: IoComponent, given: unknown): ValueCheck {
     const standsFor = isMultiple ? undefined : absentValue(methodName)
     return standsFor === undefined ? { message: messages.required } : check(standsFor, props(component))
   }
-  return isMultiple
-    ? checkEach(given, element => check(element, props(component)))
-    : check(given, props(component))
+  const known = props(component)
+  return isMultiple ? checkEach(given, element => check(element, known)) : check(given, known)
 }
 
 function isMissing(component: IoComponent, value: unknown): boolean {
