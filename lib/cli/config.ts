@@ -24,7 +24,9 @@ export const configCommand: Command = {
       return [
         path,
         text,
-        keyOf(path).effect === 'later' && source !== null ? `${from} (no effect yet)` : from,
+        keyOf(path).effect === 'later' && source !== null && source !== 'default'
+          ? `${from} (no effect yet)`
+          : from,
       ]
     })
     for (const line of textTable(['key', 'value', 'from'], rows)) io.print(line)

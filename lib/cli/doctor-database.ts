@@ -1,6 +1,6 @@
 /** Checks of the database: reachable, how far its schema is, and whether its clock agrees with ours. */
 import { existsSync } from 'node:fs'
-import { type Config, type LockHolder, openDataDirectory } from '../config/index.js'
+import { type Config, errorCode, type LockHolder, openDataDirectory } from '../config/index.js'
 import { type Database, openDatabase, readMigrations } from '../database/index.js'
 import { silentLog } from '../log.js'
 import { describe } from './describe.js'
@@ -63,7 +63,7 @@ async function examine(open: () => Promise<Database>, advice: string): Promise<D
   } catch (error) {
     // Should it open after all, it must not stay open.
     void opening.then(late => late.close()).catch(() => {})
-    return { checks: [{ name, status: 'fail', text: describe(error), advice }], clockOffsetMs: null }
+    return { checks: [{ name, status: 'fail', text: reasonOf(error), advice }], clockOffsetMs: null }
   }
   try {
     const beforeMs = Date.now()
@@ -87,6 +87,12 @@ async function examine(open: () => Promise<Database>, advice: string): Promise<D
   } finally {
     await database.close()
   }
+}
+
+/** With the code of what is behind it, e.g. ECONNREFUSED; its message may hold more than should be shown. */
+function reasonOf(error: unknown): string {
+  const cause = error instanceof Error ? error.cause : undefined
+  return cause === undefined ? describe(error) : `${describe(error)} (${errorCode(cause)})`
 }
 
 /** Reads only: `doctor` never changes the database. */
