@@ -10,8 +10,8 @@
  */
 import pg from 'pg'
 import { AppError } from '../errors.js'
+import type { Log } from '../log.js'
 import { startEmbedded } from './embedded.js'
-import type { Log } from './log.js'
 import { type MigrationResult, migrate } from './migrations.js'
 
 const connectMsMax = 5_000
@@ -107,7 +107,7 @@ function poolDatabase(
     keepAlive: true,
   })
   // An idle connection that breaks is replaced by the pool; unheard, its error would end the process.
-  pool.on('error', error => options.log.warn('a database connection broke', { reason: error.message }))
+  pool.on('error', error => options.log.warn('database.connection-broken', { reason: error.message }))
 
   const transaction = async <T>(work: (client: Queryable) => Promise<T>): Promise<T> => {
     const client = await pool.connect().catch((error: unknown) => {

@@ -11,8 +11,8 @@ import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { AppError } from '../errors.js'
+import type { Log } from '../log.js'
 import type { EmbeddedReport } from './embedded-process.js'
-import type { Log } from './log.js'
 
 /** Postgres clients derive the file's name from the port. */
 const port = 5432
@@ -79,7 +79,7 @@ export async function startEmbedded(options: EmbeddedOptions): Promise<EmbeddedP
         if (outcome === 'created') return start().then(fulfil, reject)
         const words = reason || `it ended with ${signal ?? `code ${code ?? 'unknown'}`}`
         if (outcome === 'ready') {
-          options.log.warn('the embedded database ended and is started again', { reason: words })
+          options.log.warn('embedded.restarting', { reason: words })
           restartLater()
         }
         reject(new AppError('unavailable', `The embedded database does not start: ${words}`))
@@ -92,7 +92,7 @@ export async function startEmbedded(options: EmbeddedOptions): Promise<EmbeddedP
     restartTimer = setTimeout(() => {
       start().catch((error: unknown) => {
         if (closing || child) return
-        options.log.error('the embedded database does not start', {
+        options.log.error('embedded.not-started', {
           reason: error instanceof Error ? error.message : String(error),
         })
         restartLater()

@@ -7,5 +7,4 @@ export {
   type Queryable,
   violatedConstraint,
 } from './database.js'
-export { type Log, silentLog } from './log.js'
 export { type Migration, type MigrationResult, migrate, readMigrations } from './migrations.js'

@@ -46,8 +46,8 @@ create index sessions_expires on sessions (expires_at);
 create table email_confirmations (
   id text primary key,
   person_id text not null references people on delete cascade,
+  -- The link carries the id and a keyed digest of it, so nothing secret is stored.
   email text not null,
-  token_hash bytea not null unique,
   created_at timestamptz not null default now(),
   expires_at timestamptz not null,
   used_at timestamptz
@@ -80,10 +80,14 @@ create index organizations_owner on organizations (owner_id);
 
 create table promo_codes (
   code text primary key,
+  -- Who gave it out.
   organization_id text not null references organizations on delete cascade,
   created_at timestamptz not null default now()
 );
 create index promo_codes_organization on promo_codes (organization_id);
+-- What an organization came with.
+alter table organizations add column promo_code text references promo_codes on delete set null;
+create index organizations_promo_code on organizations (promo_code);
 
 create table environments (
   id text primary key,

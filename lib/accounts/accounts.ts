@@ -1,0 +1,264 @@
+/**
+ * Puts the accounts together: what the rooms below need (`Accounts`), what the HTTP routes need, and what an operator
+ * needs. Every method that takes a person and an organization checks that the one belongs to the other.
+ */
+import type { Database } from '../database/index.js'
+import { AppError } from '../errors.js'
+import type { SessionId, TransactionId, UserId } from '../ids.js'
+import { limits as defaultLimits, type Limits } from '../limits.js'
+import type { Log } from '../log.js'
+import {
+  accessRules,
+  type DeclarationPlace,
+  type DeclaredAction,
+  type DeclaredPage,
+  recordDeclarations,
+} from './actions.js'
+import { generateKey, insertKey, type KeyKind, type KeyListing, listKeys, revokeKey } from './api-keys.js'
+import { type Audit, createAudit } from './audit.js'
+import type { Clock } from './clock.js'
+import type { Accounts, Actor, AuditEvent, ClientIdentity } from './contract.js'
+import { type ConfirmationLinks, followConfirmation } from './email-confirmations.js'
+import { type EnvironmentInfo, findEnvironment, listEnvironments } from './environments.js'
+import {
+  type HistoryRow,
+  listTransactions,
+  placeOfTransaction,
+  readTransaction,
+  type TransactionFilter,
+  type TransactionListing,
+  type TransactionPlace,
+  writeHistory,
+} from './history.js'
+import { createIdentities, type Identities } from './identities.js'
+import { type NewNotification, recordNotification } from './notifications.js'
+import { type Place, placesOf } from './organizations.js'
+import { createPasswords, type Passwords, type ScryptParameters } from './passwords.js'
+import { type AccessRule, requirePermission } from './permissions.js'
+import { deleteSession, listSessions, type SessionInfo } from './sessions.js'
+import { createSignIn, type Origin, type SignIn } from './sign-in.js'
+import { unknownTeamSlugs } from './teams.js'
+
+export interface AccountsOptions {
+  readonly database: Database
+  readonly log: Log
+  readonly clock: Clock
+  /** Key for links that are sent by mail. */
+  readonly secret: string
+  /** Origin of the dashboard, for links and messages. */
+  readonly appUrl: string
+  /** Whether strangers may make accounts, while no flag says otherwise. Default false. */
+  readonly signUp?: boolean
+  readonly limits?: Limits
+  /** Weaker ones only for tests. */
+  readonly passwordParameters?: ScryptParameters
+}
+
+export interface AccountsService extends Accounts, SignIn {
+  readonly database: Database
+  readonly audits: Audit
+  readonly passwords: Passwords
+  readonly identities: Identities
+  readonly links: ConfirmationLinks
+  readonly clock: Clock
+
+  signOut(who: ClientIdentity, origin: Origin): Promise<void>
+  sessions(userId: UserId): Promise<SessionInfo[]>
+  /** Rejects with `not-found` when the person has no such session. */
+  endSession(userId: UserId, id: string, origin: Origin): Promise<void>
+  /** Where a person may go. */
+  places(userId: UserId): Promise<Place[]>
+  environments(userId: UserId, organizationSlug: string): Promise<EnvironmentInfo[]>
+  /** All keys of the organization for who may make live keys, else the person's own. */
+  keys(userId: UserId, organizationSlug: string): Promise<KeyListing[]>
+  /** `key` is the text to present: it cannot be read again. */
+  createKey(
+    userId: UserId,
+    organizationSlug: string,
+    wanted: { kind: KeyKind; environment?: string | undefined; label?: string | undefined },
+    origin: Origin,
+  ): Promise<{ id: string; kind: KeyKind; environment: string; key: string }>
+  revokeKey(userId: UserId, organizationSlug: string, id: string, origin: Origin): Promise<void>
+  transactions(
+    userId: UserId,
+    organizationSlug: string,
+    environmentSlug: string,
+    filter: TransactionFilter,
+  ): Promise<{ transactions: TransactionListing[]; next: string | null }>
+  confirmEmail(userId: UserId, seal: string): Promise<'confirmed' | 'expired'>
+
+  recordNotification(notification: NewNotification): Promise<{ id: string; isNew: boolean }>
+  /** For the partitions' outbox. Rejects only when it should be tried again. */
+  writeHistory(rows: readonly HistoryRow[]): Promise<void>
+  readTransaction(id: TransactionId): ReturnType<typeof readTransaction>
+  placeOfTransaction(id: string): Promise<TransactionPlace | null>
+  recordDeclarations(
+    place: DeclarationPlace,
+    actions: readonly DeclaredAction[],
+    pages: readonly DeclaredPage[],
+  ): Promise<void>
+  accessRules(
+    place: DeclarationPlace,
+  ): Promise<{ actions: Map<string, AccessRule>; pages: Map<string, AccessRule> }>
+  /** Writes what is still waiting. The database stays open: it belongs to whoever opened it. */
+  close(): Promise<void>
+}
+
+export function createAccounts(options: AccountsOptions): AccountsService {
+  const { database, log, clock } = options
+  const limits = options.limits ?? defaultLimits
+  const times = { idleMs: limits.sessionIdleMsMax, absoluteMs: limits.sessionAbsoluteMsMax }
+  const audits = createAudit({ database, log, clock })
+  const identities = createIdentities({
+    database,
+    clock,
+    log,
+    limits,
+    keysHint: `Get one from the dashboard of your organization: ${options.appUrl}`,
+  })
+  const passwords = createPasswords({
+    hashesMax: limits.passwordHashesMax,
+    queueMax: limits.passwordHashQueueMax,
+    parameters: options.passwordParameters,
+  })
+  const links = { secret: options.secret, appUrl: options.appUrl }
+  const signIn = createSignIn({
+    database,
+    clock,
+    log,
+    limits,
+    audit: audits,
+    identities,
+    passwords,
+    signUp: options.signUp ?? false,
+  })
+
+  const audit = (event: AuditEvent): void => audits.record(event)
+
+  /** The person in the organization, where no environment matters: every organization has `production`. */
+  const member = (userId: UserId, organizationSlug: string): Promise<Actor> =>
+    identities.actor(userId, organizationSlug, 'production')
+
+  const denied = (actor: Actor, what: string, origin: Origin): AppError => {
+    audit({
+      name: 'access.denied',
+      userId: actor.user.id,
+      organizationId: actor.organization.id,
+      address: origin.address,
+      details: { what },
+    })
+    return new AppError('forbidden')
+  }
+
+  return {
+    ...signIn,
+    database,
+    audits,
+    passwords,
+    identities,
+    links,
+    clock,
+    authenticateKey: identities.authenticateKey,
+    authenticateSession: identities.authenticateSession,
+    actor: identities.actor,
+    revoked: identities.revoked,
+    onRevoked: identities.onRevoked,
+    audit,
+    unknownTeams: (organizationId, slugs) => unknownTeamSlugs(database, organizationId, slugs),
+
+    async signOut(who, origin) {
+      await deleteSession(database, who.user.id, who.sessionId)
+      identities.announce({ sessions: [who.sessionId] })
+      audit({
+        name: 'session.ended',
+        userId: who.user.id,
+        address: origin.address,
+        details: { session: who.sessionId },
+      })
+    },
+    sessions: userId => listSessions(database, userId, clock.nowMs(), times),
+    async endSession(userId, id, origin) {
+      if (!(await deleteSession(database, userId, id))) throw new AppError('not-found')
+      identities.announce({ sessions: [id as SessionId] })
+      audit({ name: 'session.revoked', userId, address: origin.address, details: { session: id } })
+    },
+    places: userId => placesOf(database, userId),
+    async environments(userId, organizationSlug) {
+      const { organization } = await member(userId, organizationSlug)
+      return listEnvironments(database, organization.id)
+    },
+
+    async keys(userId, organizationSlug) {
+      const actor = await member(userId, organizationSlug)
+      const all = actor.permissions.has('CREATE_PROD_API_KEYS')
+      return listKeys(database, actor.organization.id, all ? null : userId)
+    },
+    async createKey(userId, organizationSlug, wanted, origin) {
+      const actor = await member(userId, organizationSlug)
+      const live = wanted.kind === 'PRODUCTION'
+      if (!actor.permissions.has(live ? 'CREATE_PROD_API_KEYS' : 'CREATE_DEV_API_KEYS')) {
+        throw denied(actor, `create a ${live ? 'live' : 'development'} key`, origin)
+      }
+      const slug = wanted.environment ?? (live ? 'production' : 'development')
+      if (live === (slug === 'development')) {
+        const message = live
+          ? 'Live keys are for environments other than development.'
+          : 'Development keys are for the development environment.'
+        throw new AppError('invalid-value', message, { fields: { environment: message } })
+      }
+      const environment = await findEnvironment(database, actor.organization.id, { slug })
+      if (!environment) throw new AppError('not-found', 'There is no such environment.')
+      const text = generateKey(wanted.kind)
+      const key = await insertKey(database, {
+        text,
+        kind: wanted.kind,
+        organizationId: actor.organization.id,
+        environmentId: environment.id,
+        personId: userId,
+        label: wanted.label,
+      })
+      audit({
+        name: 'key.created',
+        userId,
+        organizationId: actor.organization.id,
+        address: origin.address,
+        details: { key: key.id, kind: wanted.kind, environment: slug },
+      })
+      return { id: key.id, kind: wanted.kind, environment: slug, key: text }
+    },
+    async revokeKey(userId, organizationSlug, id, origin) {
+      const actor = await member(userId, organizationSlug)
+      const all = actor.permissions.has('CREATE_PROD_API_KEYS')
+      if (!(await revokeKey(database, actor.organization.id, id, all ? null : userId))) {
+        throw new AppError('not-found')
+      }
+      identities.announce({ keys: [id] })
+      audit({
+        name: 'key.revoked',
+        userId,
+        organizationId: actor.organization.id,
+        address: origin.address,
+        details: { key: id },
+      })
+    },
+    async transactions(userId, organizationSlug, environmentSlug, filter) {
+      const actor = await identities.actor(userId, organizationSlug, environmentSlug)
+      requirePermission(
+        actor,
+        environmentSlug === 'development' ? 'READ_DEV_TRANSACTIONS' : 'READ_USER_PROD_TRANSACTIONS',
+      )
+      return listTransactions(database, actor, filter)
+    },
+    confirmEmail: (userId, seal) =>
+      database.transaction(client => followConfirmation(client, links, seal, userId, clock.nowMs())),
+
+    recordNotification: notification => recordNotification(database, notification),
+    writeHistory: rows => writeHistory(database, rows, log),
+    readTransaction: id => readTransaction(database, id),
+    placeOfTransaction: id => placeOfTransaction(database, id),
+    recordDeclarations: (place, actions, pages) =>
+      database.transaction(client => recordDeclarations(client, place, actions, pages)),
+    accessRules: place => accessRules(database, place),
+    close: () => audits.close(),
+  }
+}

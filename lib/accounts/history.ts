@@ -1,0 +1,328 @@
+/**
+ * The history of runs in Postgres. The runs themselves live in the partitions; their rows come here through an outbox,
+ * at least once, late, and after a change of owner perhaps in the wrong order.
+ *
+ * Invariant: a row holds the newest version that arrived, by (epoch, seq); writing a version again changes nothing.
+ * What can go wrong: a row refers to something that was deleted meanwhile, or holds what Postgres refuses. Neither may
+ * stop the rows behind it: the first is dropped with its organization, the second is reported and left out.
+ */
+import type { Queryable } from '../database/index.js'
+import { AppError } from '../errors.js'
+import type { EnvironmentId, OrganizationId, TransactionId, UserId } from '../ids.js'
+import type { Log } from '../log.js'
+import type { Actor } from './contract.js'
+import { storable, storableText } from './storable.js'
+
+export type HistoryStatus =
+  | 'PENDING'
+  | 'RUNNING'
+  | 'AWAITING_INPUT'
+  | 'COMPLETED'
+  | 'HOST_CONNECTION_DROPPED'
+  | 'CLIENT_CONNECTION_DROPPED'
+
+export interface HistoryLogLine {
+  readonly index: number
+  readonly text: string
+  readonly atMs: number
+}
+
+/** One version of one transaction. */
+export interface HistoryRow {
+  readonly id: TransactionId
+  readonly organizationId: OrganizationId
+  readonly environmentId: EnvironmentId
+  /** Set for a run in a development console. */
+  readonly developerId: UserId | null
+  readonly ownerId: UserId
+  readonly slug: string
+  readonly name: string
+  readonly hostId: string | null
+  readonly status: HistoryStatus
+  readonly resultStatus: 'SUCCESS' | 'FAILURE' | 'CANCELED' | 'REDIRECTED' | null
+  readonly resultData: unknown
+  readonly resultMeta?: unknown
+  readonly backgroundable: boolean
+  readonly createdAtMs: number
+  readonly updatedAtMs: number
+  readonly completedAtMs: number | null
+  readonly epoch: number
+  readonly seq: number
+  /** Lines that may be new; those already written are recognised by their index. */
+  readonly logs: readonly HistoryLogLine[]
+}
+
+/** A transaction as lists show it. */
+export interface TransactionListing {
+  readonly id: TransactionId
+  readonly slug: string
+  readonly name: string
+  readonly status: HistoryStatus
+  readonly resultStatus: HistoryRow['resultStatus']
+  readonly backgroundable: boolean
+  readonly owner: { id: UserId; email: string; firstName: string | null; lastName: string | null } | null
+  readonly createdAt: string
+  readonly completedAt: string | null
+}
+
+export interface TransactionFilter {
+  /** Only the asker's own. */
+  readonly mine?: boolean
+  /** Only those that have not ended. */
+  readonly open?: boolean
+  /** 1 to 100. */
+  readonly limit?: number
+  /** `next` of the page before. */
+  readonly cursor?: string | undefined
+}
+
+const pageMax = 100
+const pageDefault = 50
+
+/** Writes versions, in one statement. Rejects with `unavailable` when the database is away; then nothing is written. */
+export async function writeHistory(
+  database: Queryable,
+  rows: readonly HistoryRow[],
+  log: Log,
+): Promise<void> {
+  const newest = new Map<string, HistoryRow>()
+  for (const row of rows) {
+    const other = newest.get(row.id)
+    if (!other) newest.set(row.id, row)
+    else newest.set(row.id, merged(other, row))
+  }
+  const distinct = [...newest.values()]
+  if (distinct.length === 0) return
+  try {
+    await insert(database, distinct)
+  } catch (error) {
+    if (error instanceof AppError && error.kind.retryable) throw error
+    if (distinct.length === 1) {
+      log.error('history.row-refused', { transaction: distinct[0]?.id, error })
+      return
+    }
+    // One of them is refused: find it, write the others.
+    for (const row of distinct) await writeHistory(database, [row], log)
+  }
+}
+
+async function insert(database: Queryable, rows: readonly HistoryRow[]): Promise<void> {
+  const transactions = rows.map(({ logs, ...row }) => row)
+  const lines = rows.flatMap(row =>
+    row.logs.map(line => ({
+      id: row.id,
+      index: line.index,
+      text: storableText(line.text),
+      at: new Date(line.atMs).toISOString(),
+      epoch: row.epoch,
+      seq: row.seq,
+    })),
+  )
+  await database.query(
+    `with given as (
+       select row.*, environments.id as known from jsonb_to_recordset($1::jsonb) as row(id text, "organizationId" text,
+         "environmentId" text, "developerId" text, "ownerId" text, slug text, name text, "hostId" text, status text,
+         "resultStatus" text, "resultData" jsonb, "resultMeta" jsonb, backgroundable boolean, "createdAtMs" float8,
+         "updatedAtMs" float8, "completedAtMs" float8, epoch bigint, seq bigint)
+       join environments on environments.id = row."environmentId"
+         and environments.organization_id = row."organizationId"
+       where row."developerId" is null or exists (select from people where people.id = row."developerId")
+     ), written as (
+       insert into transactions as old (id, organization_id, environment_id, developer_id, owner_id, action_id,
+         action_slug, action_name, host_id, status, result_status, result_data, result_meta, backgroundable, created_at,
+         updated_at, completed_at, epoch, seq)
+       select given.id, "organizationId", "environmentId", "developerId", people.id,
+         (select actions.id from actions where actions.organization_id = "organizationId"
+           and actions.environment_id = "environmentId" and coalesce(actions.developer_id, '') = coalesce("developerId", '')
+           and actions.slug = given.slug),
+         given.slug, given.name, "hostId", status, "resultStatus", "resultData", "resultMeta", given.backgroundable,
+         to_timestamp("createdAtMs" / 1000), to_timestamp("updatedAtMs" / 1000), to_timestamp("completedAtMs" / 1000),
+         epoch, seq
+       from given left join people on people.id = given."ownerId"
+       order by given.id
+       on conflict (id) do update set owner_id = excluded.owner_id, action_id = coalesce(excluded.action_id, old.action_id),
+         action_name = excluded.action_name, host_id = excluded.host_id, status = excluded.status,
+         result_status = excluded.result_status, result_data = excluded.result_data, result_meta = excluded.result_meta,
+         updated_at = excluded.updated_at, completed_at = excluded.completed_at, epoch = excluded.epoch, seq = excluded.seq
+       where (old.epoch, old.seq) < (excluded.epoch, excluded.seq)
+     )
+     insert into transaction_logs as old (transaction_id, index, text, at, epoch, seq)
+     select line.id, line.index, line.text, line.at, line.epoch, line.seq
+     from jsonb_to_recordset($2::jsonb) as line(id text, index integer, text text, at timestamptz, epoch bigint, seq bigint)
+     join given on given.id = line.id
+     order by line.id, line.index
+     on conflict (transaction_id, index) do update set text = excluded.text, at = excluded.at, epoch = excluded.epoch,
+       seq = excluded.seq
+     where (old.epoch, old.seq) < (excluded.epoch, excluded.seq) and old.text <> excluded.text`,
+    [storable(transactions), storable(lines)],
+  )
+}
+
+/** The newer version, with the lines of both. */
+function merged(one: HistoryRow, other: HistoryRow): HistoryRow {
+  const otherIsNewer = other.epoch > one.epoch || (other.epoch === one.epoch && other.seq >= one.seq)
+  const [older, newer] = otherIsNewer ? [one, other] : [other, one]
+  const lines = new Map([...older.logs, ...newer.logs].map(line => [line.index, line]))
+  return { ...newer, logs: [...lines.values()] }
+}
+
+/**
+ * Transactions of the actor's place that they may see, newest first: in development their own; elsewhere their own,
+ * those of actions a team of theirs administers, or all with READ_ORG_PROD_TRANSACTIONS.
+ */
+export async function listTransactions(
+  database: Queryable,
+  actor: Actor,
+  filter: TransactionFilter,
+): Promise<{ transactions: TransactionListing[]; next: string | null }> {
+  const limit = Math.max(1, Math.min(filter.limit ?? pageDefault, pageMax))
+  const development = actor.environment.slug === 'development'
+  const after = filter.cursor === undefined ? null : decodeCursor(filter.cursor)
+  const { rows } = await database.query<{
+    id: TransactionId
+    action_slug: string
+    action_name: string
+    status: HistoryStatus
+    result_status: HistoryRow['resultStatus']
+    backgroundable: boolean
+    created_at: Date
+    completed_at: Date | null
+    owner: TransactionListing['owner']
+  }>(
+    `select transactions.id, action_slug, action_name, status, result_status, backgroundable,
+       transactions.created_at, completed_at,
+       case when people.id is not null then jsonb_build_object('id', people.id, 'email', people.email,
+         'firstName', people.first_name, 'lastName', people.last_name) end as owner
+     from transactions left join people on people.id = transactions.owner_id
+     where organization_id = $1 and environment_id = $2
+       and (owner_id = $3 or (not $4 and not $5 and ($6 or action_id in (
+         select action_access.action_id from action_access join teams on teams.id = action_access.team_id
+         where action_access.level = 'ADMINISTRATOR' and teams.organization_id = $1 and teams.slug = any($7)))))
+       and ($4 = (developer_id is not null)) and ($4 = false or developer_id = $3)
+       and (not $8 or completed_at is null)
+       and ($9::timestamptz is null or (transactions.created_at, transactions.id) < ($9, $10))
+     order by transactions.created_at desc, transactions.id desc limit $11`,
+    [
+      actor.organization.id,
+      actor.environment.id,
+      actor.user.id,
+      development,
+      filter.mine ?? false,
+      actor.permissions.has('READ_ORG_PROD_TRANSACTIONS'),
+      actor.teams,
+      filter.open ?? false,
+      after?.createdAt ?? null,
+      after?.id ?? null,
+      limit + 1,
+    ],
+  )
+  const page = rows.slice(0, limit)
+  const last = page.at(-1)
+  return {
+    transactions: page.map(row => ({
+      id: row.id,
+      slug: row.action_slug,
+      name: row.action_name,
+      status: row.status,
+      resultStatus: row.result_status,
+      backgroundable: row.backgroundable,
+      owner: row.owner,
+      createdAt: row.created_at.toISOString(),
+      completedAt: row.completed_at?.toISOString() ?? null,
+    })),
+    next: rows.length > limit && last ? encodeCursor(last.created_at, last.id) : null,
+  }
+}
+
+export interface TransactionPlace {
+  readonly organizationId: OrganizationId
+  readonly ownerId: UserId | null
+}
+
+/** Whose transaction this is, as far as the history knows; null when it does not know it. */
+export async function placeOfTransaction(database: Queryable, id: string): Promise<TransactionPlace | null> {
+  const { rows } = await database.query<{ organization_id: OrganizationId; owner_id: UserId | null }>(
+    'select organization_id, owner_id from transactions where id = $1',
+    [id],
+  )
+  const row = rows[0]
+  return row ? { organizationId: row.organization_id, ownerId: row.owner_id } : null
+}
+
+/** The result and the log lines of one transaction of this place, for when no partition holds it any more. */
+export async function readTransaction(
+  database: Queryable,
+  id: string,
+): Promise<(HistoryRow & { readonly environmentSlug: string; readonly organizationSlug: string }) | null> {
+  const { rows } = await database.query<Record<string, never> & StoredTransaction>(
+    `select transactions.*, environments.slug as environment_slug, organizations.slug as organization_slug
+     from transactions join environments on environments.id = environment_id
+     join organizations on organizations.id = transactions.organization_id where transactions.id = $1`,
+    [id],
+  )
+  const row = rows[0]
+  if (!row) return null
+  const lines = await database.query<{ index: number; text: string; at: Date }>(
+    'select index, text, at from transaction_logs where transaction_id = $1 order by index limit 10000',
+    [id],
+  )
+  return {
+    id: row.id,
+    organizationId: row.organization_id,
+    organizationSlug: row.organization_slug,
+    environmentId: row.environment_id,
+    environmentSlug: row.environment_slug,
+    developerId: row.developer_id,
+    ownerId: row.owner_id,
+    slug: row.action_slug,
+    name: row.action_name,
+    hostId: row.host_id,
+    status: row.status,
+    resultStatus: row.result_status,
+    resultData: row.result_data,
+    resultMeta: row.result_meta,
+    backgroundable: row.backgroundable,
+    createdAtMs: row.created_at.getTime(),
+    updatedAtMs: row.updated_at.getTime(),
+    completedAtMs: row.completed_at?.getTime() ?? null,
+    epoch: Number(row.epoch),
+    seq: Number(row.seq),
+    logs: lines.rows.map(line => ({ index: line.index, text: line.text, atMs: line.at.getTime() })),
+  }
+}
+
+interface StoredTransaction {
+  readonly id: TransactionId
+  readonly organization_id: OrganizationId
+  readonly organization_slug: string
+  readonly environment_id: EnvironmentId
+  readonly environment_slug: string
+  readonly developer_id: UserId | null
+  readonly owner_id: UserId
+  readonly action_slug: string
+  readonly action_name: string
+  readonly host_id: string | null
+  readonly status: HistoryStatus
+  readonly result_status: HistoryRow['resultStatus']
+  readonly result_data: unknown
+  readonly result_meta: unknown
+  readonly backgroundable: boolean
+  readonly created_at: Date
+  readonly updated_at: Date
+  readonly completed_at: Date | null
+  readonly epoch: string
+  readonly seq: string
+}
+
+function encodeCursor(createdAt: Date, id: string): string {
+  return Buffer.from(`${createdAt.toISOString()} ${id}`).toString('base64url')
+}
+
+function decodeCursor(cursor: string): { createdAt: Date; id: string } {
+  const [at = '', id] = Buffer.from(cursor, 'base64url').toString('utf8').split(' ')
+  const createdAt = new Date(at)
+  if (id === undefined || Number.isNaN(createdAt.getTime())) {
+    throw new AppError('bad-request', 'The cursor is not valid.', { fields: { cursor: 'not valid' } })
+  }
+  return { createdAt, id }
+}

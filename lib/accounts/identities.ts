@@ -1,0 +1,196 @@
+/**
+ * Who is speaking: the person or organization behind a key, a cookie, a place. Asked on every connection and request,
+ * so answers are remembered for a short while.
+ *
+ * Invariant: what is revoked on this node is refused at once and announced to whoever holds sockets; what is revoked
+ * elsewhere is found by `revoked`, which is asked every few seconds. What can go wrong: the database is away. Then
+ * remembered identities go on for `staleMs`, nothing counts as newly revoked, and unknown ones get `unavailable`.
+ */
+import type { Queryable } from '../database/index.js'
+import { AppError } from '../errors.js'
+import type { ApiKeyId, EnvironmentId, OrganizationId, SessionId, UserId } from '../ids.js'
+import type { Limits } from '../limits.js'
+import type { Log } from '../log.js'
+import { identityOfKey, keyCharactersMax, keyHash, liveKeys } from './api-keys.js'
+import { Cache } from './cache.js'
+import type { Clock } from './clock.js'
+import type { Accounts, Actor, ClientIdentity, HostIdentity } from './contract.js'
+import { impliedPermissions, roleOf } from './permissions.js'
+import {
+  findSession,
+  isSessionToken,
+  liveSessions,
+  type SessionRow,
+  tokenHash,
+  touchSession,
+} from './sessions.js'
+
+const keyFreshMs = 60_000
+/** Short: another node may have revoked it. */
+const sessionFreshMs = 3_000
+const actorFreshMs = 5_000
+const staleMs = 600_000
+const entriesMax = 20_000
+const touchEveryMs = 60_000
+
+type Revoked = { keys: readonly ApiKeyId[]; sessions: readonly SessionId[] }
+
+export interface Identities
+  extends Pick<Accounts, 'authenticateKey' | 'authenticateSession' | 'actor' | 'revoked' | 'onRevoked'> {
+  /** Something was revoked here: forget it and tell whoever listens. */
+  announce(revoked: { keys?: readonly string[]; sessions?: readonly string[] }): void
+  /** Memberships, teams, organizations or environments changed. */
+  forgetActors(): void
+}
+
+export function createIdentities(options: {
+  database: Queryable
+  clock: Clock
+  log: Log
+  limits: Limits
+  /** Where keys are made, for the message to somebody whose key is refused. */
+  keysHint: string
+}): Identities {
+  const { database, clock, limits } = options
+  const times = { idleMs: limits.sessionIdleMsMax, absoluteMs: limits.sessionAbsoluteMsMax }
+  const keys = new Cache<HostIdentity | null>({ clock, freshMs: keyFreshMs, staleMs, entriesMax })
+  const sessions = new Cache<SessionRow | null>({ clock, freshMs: sessionFreshMs, staleMs, entriesMax })
+  const actors = new Cache<Actor | null>({ clock, freshMs: actorFreshMs, staleMs, entriesMax })
+  const touchedAtMs = new Map<string, number>()
+  const handlers = new Set<(revoked: Revoked) => void>()
+
+  const touch = (session: SessionRow): void => {
+    const nowMs = clock.nowMs()
+    const lastMs = Math.max(session.lastUsedAtMs, touchedAtMs.get(session.sessionId) ?? 0)
+    if (nowMs - lastMs < touchEveryMs) return
+    touchedAtMs.delete(session.sessionId)
+    touchedAtMs.set(session.sessionId, nowMs)
+    if (touchedAtMs.size > entriesMax) touchedAtMs.delete(touchedAtMs.keys().next().value ?? '')
+    touchSession(database, session.sessionId, nowMs).catch((error: unknown) =>
+      options.log.warn('session.not-touched', { error }),
+    )
+  }
+
+  return {
+    async authenticateKey(key) {
+      if (key === undefined || key === '') {
+        throw new AppError('invalid-api-key', `Missing API key. ${options.keysHint}`)
+      }
+      const known =
+        key.length <= keyCharactersMax
+          ? await keys.get(
+              keyHash(key).toString('base64'),
+              () => identityOfKey(database, key),
+              found => found !== null,
+            )
+          : null
+      if (!known) throw new AppError('invalid-api-key', `Invalid API key. ${options.keysHint}`)
+      return known
+    },
+
+    async authenticateSession(token): Promise<ClientIdentity | null> {
+      if (!isSessionToken(token)) return null
+      const session = await sessions.get(
+        tokenHash(token).toString('base64'),
+        () => findSession(database, token, clock.nowMs(), times),
+        found => found !== null,
+      )
+      if (!session) return null
+      touch(session)
+      return { sessionId: session.sessionId, user: session.user }
+    },
+
+    async actor(userId, organizationSlug, environmentSlug) {
+      const found = await actors.get(
+        JSON.stringify([userId, organizationSlug, environmentSlug]),
+        () => findActor(database, userId, organizationSlug, environmentSlug),
+        value => value !== null,
+      )
+      if (!found) throw new AppError('not-found')
+      return found
+    },
+
+    async revoked(ids) {
+      if (ids.keys.length === 0 && ids.sessions.length === 0) return { keys: [], sessions: [] }
+      try {
+        const live = await liveKeys(database, ids.keys)
+        const going = await liveSessions(database, ids.sessions, clock.nowMs(), times)
+        const result = {
+          keys: ids.keys.filter(id => !live.has(id)),
+          sessions: ids.sessions.filter(id => !going.has(id)),
+        }
+        keys.drop(identity => identity !== null && result.keys.includes(identity.apiKeyId))
+        sessions.drop(session => session !== null && result.sessions.includes(session.sessionId))
+        return result
+      } catch (error) {
+        // Not knowing is no reason to end what runs.
+        if (error instanceof AppError && error.code === 'unavailable') return { keys: [], sessions: [] }
+        throw error
+      }
+    },
+
+    onRevoked(handler) {
+      handlers.add(handler)
+      return () => handlers.delete(handler)
+    },
+
+    announce({ keys: keyIds = [], sessions: sessionIds = [] }) {
+      if (keyIds.length === 0 && sessionIds.length === 0) return
+      keys.drop(identity => identity !== null && keyIds.includes(identity.apiKeyId))
+      sessions.drop(session => session !== null && sessionIds.includes(session.sessionId))
+      const revoked = { keys: keyIds as readonly ApiKeyId[], sessions: sessionIds as readonly SessionId[] }
+      for (const handler of handlers) {
+        try {
+          handler(revoked)
+        } catch (error) {
+          options.log.error('revocation.handler-failed', { error })
+        }
+      }
+    },
+
+    forgetActors() {
+      actors.drop()
+      // Keys name their organization and environment.
+      keys.drop()
+    },
+  }
+}
+
+async function findActor(
+  database: Queryable,
+  userId: UserId,
+  organizationSlug: string,
+  environmentSlug: string,
+): Promise<Actor | null> {
+  const { rows } = await database.query<{
+    email: string
+    first_name: string | null
+    last_name: string | null
+    permissions: string[]
+    teams: string[]
+    organization: { id: OrganizationId; slug: string; name: string }
+    environment: { id: EnvironmentId; slug: string; name: string }
+  }>(
+    `select people.email, people.first_name, people.last_name, memberships.permissions,
+       array(select teams.slug from team_memberships join teams on teams.id = team_memberships.team_id
+         where membership_id = memberships.id order by teams.slug) as teams,
+       jsonb_build_object('id', organizations.id, 'slug', organizations.slug, 'name', organizations.name) as organization,
+       jsonb_build_object('id', environments.id, 'slug', environments.slug, 'name', environments.name) as environment
+     from memberships
+     join people on people.id = memberships.person_id
+     join organizations on organizations.id = memberships.organization_id
+     join environments on environments.organization_id = organizations.id
+     where memberships.person_id = $1 and organizations.slug = $2 and environments.slug = $3`,
+    [userId, organizationSlug, environmentSlug],
+  )
+  const row = rows[0]
+  if (!row) return null
+  return {
+    user: { id: userId, email: row.email, firstName: row.first_name, lastName: row.last_name },
+    role: roleOf(row.permissions),
+    permissions: impliedPermissions(row.permissions),
+    teams: row.teams,
+    organization: row.organization,
+    environment: row.environment,
+  }
+}

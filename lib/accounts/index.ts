@@ -1,0 +1,39 @@
+/** The public face of the accounts. */
+export { type AccountsOptions, type AccountsService, createAccounts } from './accounts.js'
+export type { CodeAccess, DeclarationPlace, DeclaredAction, DeclaredPage } from './actions.js'
+export { type AdminDependencies, adminOperationNames, runAdminOperation } from './admin-operations.js'
+export type { KeyKind, KeyListing } from './api-keys.js'
+export type {
+  Accounts,
+  Actor,
+  AuditEvent,
+  ClientIdentity,
+  EnvironmentRef,
+  HostIdentity,
+  OrganizationRef,
+  Person,
+  Role,
+} from './contract.js'
+export type { EnvironmentInfo } from './environments.js'
+export type {
+  HistoryLogLine,
+  HistoryRow,
+  HistoryStatus,
+  TransactionFilter,
+  TransactionListing,
+} from './history.js'
+export type { NewNotification, NotificationMethod } from './notifications.js'
+export type { ScryptParameters } from './passwords.js'
+export {
+  type AccessChain,
+  type AccessLevel,
+  type AccessRule,
+  accessLevel,
+  impliedPermissions,
+  mayRun,
+  type Permission,
+  requirePermission,
+  roleOf,
+  type TeamLevel,
+} from './permissions.js'
+export type { Origin, SignedIn } from './sign-in.js'

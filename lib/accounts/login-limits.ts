@@ -1,0 +1,74 @@
+/**
+ * Slows down guessing: failed sign-ins are counted per account and per address over a sliding window, in memory.
+ *
+ * Two things can go wrong. Guessing in parallel: so an attempt counts from its start and is taken back when it
+ * succeeds. Locking somebody out by guessing wrongly for them: so an address from which the account has signed in
+ * before has a count of its own, which strangers cannot fill.
+ */
+import { AppError } from '../errors.js'
+import type { Clock } from './clock.js'
+
+const windowMs = 600_000
+/** Counters kept at once; the oldest go first. 10,000 of them take a few megabytes at most. */
+const countersMax = 10_000
+
+export interface LoginLimits {
+  /** Counts an attempt. Rejects with `too-many-requests`. Returns what to call when it succeeded. */
+  attempt(email: string, address: string): () => void
+}
+
+export function createLoginLimits(options: {
+  clock: Clock
+  failuresPerAccountMax: number
+  failuresPerAddressMax: number
+}): LoginLimits {
+  const failures = new Map<string, number[]>()
+  const knownAddresses = new Set<string>()
+
+  const recent = (key: string): number[] => {
+    const sinceMs = options.clock.nowMs() - windowMs
+    return (failures.get(key) ?? []).filter(atMs => atMs > sinceMs)
+  }
+
+  return {
+    attempt(email, address) {
+      const account = email.trim().toLowerCase()
+      const pair = `${account}\n${address}`
+      const keys: [key: string, max: number][] = [
+        [knownAddresses.has(pair) ? `pair ${pair}` : `account ${account}`, options.failuresPerAccountMax],
+        [`address ${address}`, options.failuresPerAddressMax],
+      ]
+      for (const [key, max] of keys) {
+        if (recent(key).length >= max) {
+          throw new AppError('too-many-requests', 'Too many failed attempts. Try again in ten minutes.')
+        }
+      }
+      const atMs = options.clock.nowMs()
+      for (const [key] of keys) {
+        const counted = [...recent(key), atMs]
+        failures.delete(key)
+        failures.set(key, counted)
+        trim(failures)
+      }
+      return () => {
+        for (const [key] of keys) {
+          const times = failures.get(key)
+          const index = times?.indexOf(atMs) ?? -1
+          if (index >= 0) times?.splice(index, 1)
+          if (times?.length === 0) failures.delete(key)
+        }
+        knownAddresses.delete(pair)
+        knownAddresses.add(pair)
+        trim(knownAddresses)
+      }
+    },
+  }
+}
+
+function trim(collection: { size: number; keys(): Iterator<string>; delete(key: string): boolean }): void {
+  while (collection.size > countersMax) {
+    const oldest = collection.keys().next()
+    if (oldest.done) return
+    collection.delete(oldest.value)
+  }
+}

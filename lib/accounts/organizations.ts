@@ -1,0 +1,153 @@
+/** Organizations: each has the two built-in environments from its first moment. */
+import { z } from 'zod'
+import type { Queryable } from '../database/index.js'
+import { AppError } from '../errors.js'
+import { newId, type OrganizationId, type UserId } from '../ids.js'
+import { insertEnvironment } from './environments.js'
+import { insertMembership } from './memberships.js'
+
+const nameCharactersMax = 100
+const slugCharactersMax = 60
+const slugTries = 100
+
+/** Slugs appear in addresses, where a plus sign separates the environment. */
+export const slugShape = z
+  .string()
+  .max(64)
+  .regex(/^[A-Za-z0-9][A-Za-z0-9_-]*$/, 'use letters, digits, hyphens and underscores')
+
+export interface OrganizationRow {
+  readonly id: OrganizationId
+  readonly slug: string
+  readonly name: string
+  readonly owner_id: UserId | null
+  readonly promo_code: string | null
+}
+
+const columns = 'organizations.id, organizations.slug, organizations.name, owner_id, promo_code'
+
+/** "Test Runner" → `test-runner`. */
+export function slugFrom(name: string): string {
+  const slug = name
+    .normalize('NFKD')
+    .replace(/\p{Mark}/gu, '')
+    .toLowerCase()
+    .replace(/[^a-z0-9]+/g, '-')
+    .slice(0, slugCharactersMax)
+    .replace(/^-+|-+$/g, '')
+  return slug || 'organization'
+}
+
+export interface NewOrganization {
+  readonly name: string
+  /** Taken as it is (`conflict` when it exists); without it one is made from the name. */
+  readonly slug?: string
+  readonly ownerId: UserId
+  readonly promoCode?: string | null
+  /** Besides the two built-in ones. */
+  readonly environments?: readonly { slug: string; name: string }[]
+}
+
+/** Makes the organization with its environments; the owner becomes its administrator. */
+export async function insertOrganization(
+  client: Queryable,
+  organization: NewOrganization,
+): Promise<OrganizationRow> {
+  const name = organization.name.trim().slice(0, nameCharactersMax)
+  if (!name)
+    throw new AppError('invalid-value', 'Give the organization a name.', {
+      fields: { organizationName: 'Give the organization a name.' },
+    })
+  const id = newId<OrganizationId>()
+  const insert = async (slug: string): Promise<OrganizationRow | undefined> => {
+    const { rows } = await client.query<OrganizationRow>(
+      `insert into organizations (id, slug, name, owner_id, promo_code) values ($1, $2, $3, $4, $5)
+       on conflict (slug) do nothing returning ${columns}`,
+      [id, slug, name, organization.ownerId, organization.promoCode ?? null],
+    )
+    return rows[0]
+  }
+  const wanted = organization.slug ?? slugFrom(name)
+  let row = await insert(wanted)
+  for (let count = 2; !row && organization.slug === undefined && count < slugTries; count += 1) {
+    row = await insert(`${wanted}-${count}`)
+  }
+  if (!row) throw new AppError('conflict', `An organization "${wanted}" already exists.`)
+  await insertEnvironment(client, { organizationId: id, slug: 'production', name: 'Production', position: 0 })
+  await insertEnvironment(client, {
+    organizationId: id,
+    slug: 'development',
+    name: 'Development',
+    position: 1,
+  })
+  for (const environment of organization.environments ?? []) {
+    if (environment.slug === 'production' || environment.slug === 'development') {
+      await client.query('update environments set name = $3 where organization_id = $1 and slug = $2', [
+        id,
+        environment.slug,
+        environment.name,
+      ])
+    } else {
+      await insertEnvironment(client, { organizationId: id, ...environment })
+    }
+  }
+  await insertMembership(client, {
+    organizationId: id,
+    personId: organization.ownerId,
+    permissions: ['ADMIN'],
+  })
+  return row
+}
+
+export async function findOrganization(
+  client: Queryable,
+  by: { id?: string | undefined; slug?: string | undefined },
+): Promise<OrganizationRow | null> {
+  const { rows } = await client.query<OrganizationRow>(
+    `select ${columns} from organizations where ($1::text is null or id = $1) and ($2::text is null or slug = $2)
+     and not ($1::text is null and $2::text is null)`,
+    [by.id ?? null, by.slug ?? null],
+  )
+  return rows[0] ?? null
+}
+
+/** What a person owns, oldest first. */
+export async function organizationsOwnedBy(client: Queryable, personId: UserId): Promise<OrganizationRow[]> {
+  const { rows } = await client.query<OrganizationRow>(
+    `select ${columns} from organizations where owner_id = $1 order by created_at, id`,
+    [personId],
+  )
+  return rows
+}
+
+/** Deletes it with everything in it. Returns the ids of its live keys; null when there is none. */
+export async function deleteOrganization(client: Queryable, id: string): Promise<string[] | null> {
+  const { rows } = await client.query<{ id: string }>(
+    'select id from api_keys where organization_id = $1 and revoked_at is null',
+    [id],
+  )
+  const { rowCount } = await client.query('delete from organizations where id = $1', [id])
+  return rowCount === 1 ? rows.map(row => row.id) : null
+}
+
+/** What somebody who signs in may choose from, in the order they joined. */
+export interface Place {
+  readonly id: OrganizationId
+  readonly slug: string
+  readonly name: string
+  readonly permissions: readonly string[]
+  readonly environments: readonly { slug: string; name: string; color: string | null }[]
+}
+
+export async function placesOf(client: Queryable, personId: UserId): Promise<Place[]> {
+  const { rows } = await client.query<Place & { permissions: string[] }>(
+    `select organizations.id, organizations.slug, organizations.name, memberships.permissions,
+       coalesce((select jsonb_agg(jsonb_build_object('slug', slug, 'name', environments.name, 'color', color)
+         order by position, environments.created_at) from environments
+         where environments.organization_id = organizations.id), '[]') as environments
+     from memberships join organizations on organizations.id = memberships.organization_id
+     where memberships.person_id = $1 order by memberships.created_at, memberships.id`,
+    [personId],
+  )
+  return rows
+}

@@ -1,0 +1,356 @@
+/**
+ * Ways in: signing in, the first account, signing up, accepting an invitation. Each ends with a fresh session.
+ *
+ * Invariants: nothing tells whether an address has an account except signing up itself; the first account is made
+ * once, however many ask at the same moment; every success and every refusal is in the audit log.
+ */
+import type { Database, Queryable } from '../database/index.js'
+import { AppError } from '../errors.js'
+import type { SessionId, UserId } from '../ids.js'
+import type { Limits } from '../limits.js'
+import type { Log } from '../log.js'
+import type { Audit } from './audit.js'
+import type { Clock } from './clock.js'
+import type { ClientIdentity } from './contract.js'
+import { insertConfirmation } from './email-confirmations.js'
+import { globalFlag } from './flags.js'
+import type { Identities } from './identities.js'
+import { acceptInvitation, type InvitationDetails, openInvitation } from './invitations.js'
+import { createLoginLimits } from './login-limits.js'
+import { insertOrganization, type OrganizationRow } from './organizations.js'
+import { checkNewPassword, type Passwords } from './passwords.js'
+import {
+  checkEmail,
+  insertPerson,
+  type PersonRow,
+  personByEmail,
+  personById,
+  personOf,
+  replacePasswordHash,
+  setPasswordHash,
+} from './people.js'
+import { deleteOtherSessions, insertSession, tokenHash } from './sessions.js'
+
+/** Where a request comes from. */
+export interface Origin {
+  readonly address: string
+  readonly userAgent: string | null
+  /** The session the browser had until now: it ends with the sign-in. */
+  readonly previousToken?: string | undefined
+}
+
+export interface SignedIn extends ClientIdentity {
+  /** For the cookie. It is not kept here. */
+  readonly token: string
+  readonly expiresAtMs: number
+}
+
+export interface NewAccount {
+  readonly email: string
+  readonly firstName: string
+  readonly lastName: string
+  readonly password: string
+}
+
+export interface SignIn {
+  signIn(email: string, password: string, origin: Origin): Promise<SignedIn>
+  /** True until the first account exists. */
+  setupNeeded(): Promise<boolean>
+  signUpEnabled(): Promise<boolean>
+  setUp(
+    account: NewAccount & { organizationName: string },
+    origin: Origin,
+  ): Promise<SignedIn & { organization: OrganizationRow }>
+  /** Rejects with `conflict` when the address has an account, `forbidden` when sign-up is off. */
+  signUpCheck(email: string): Promise<void>
+  signUp(
+    account: NewAccount & { organizationName: string; promoCode?: string | undefined },
+    origin: Origin,
+  ): Promise<SignedIn & { organization: OrganizationRow }>
+  invitation(id: string): Promise<InvitationDetails>
+  /** Makes the account the invitation is for and joins the organization. */
+  signUpInvited(
+    id: string,
+    account: Omit<NewAccount, 'email'>,
+    origin: Origin,
+  ): Promise<SignedIn & { invitation: InvitationDetails }>
+  /** Somebody who has an account joins; the invitation must be for their address. */
+  joinInvited(id: string, userId: UserId, origin: Origin): Promise<InvitationDetails>
+  /** Ends every other session of the person. */
+  changePassword(who: ClientIdentity, current: string, wanted: string, origin: Origin): Promise<void>
+}
+
+export interface SignInOptions {
+  readonly database: Database
+  readonly clock: Clock
+  readonly log: Log
+  readonly limits: Limits
+  readonly audit: Audit
+  readonly identities: Identities
+  readonly passwords: Passwords
+  /** Whether strangers may make accounts, while no flag says otherwise. */
+  readonly signUp: boolean
+}
+
+export function createSignIn(options: SignInOptions): SignIn {
+  const { database, clock, limits, audit, identities, passwords } = options
+  const times = { idleMs: limits.sessionIdleMsMax, absoluteMs: limits.sessionAbsoluteMsMax }
+  const attempts = createLoginLimits({
+    clock,
+    failuresPerAccountMax: limits.loginFailuresPerAccountMax,
+    failuresPerAddressMax: limits.loginFailuresPerAddressMax,
+  })
+
+  const refuse = (userId: UserId | null, origin: Origin, reason: string): void =>
+    audit.record({ name: 'session.refused', userId, address: origin.address, details: { reason } })
+
+  const startSession = async (client: Queryable, person: PersonRow, origin: Origin): Promise<SignedIn> => {
+    const session = await insertSession(
+      client,
+      {
+        personId: person.id,
+        address: origin.address,
+        userAgent: origin.userAgent,
+        nowMs: clock.nowMs(),
+      },
+      times,
+    )
+    return {
+      sessionId: session.id,
+      user: personOf(person),
+      token: session.token,
+      expiresAtMs: session.expiresAtMs,
+    }
+  }
+
+  const started = (session: SignedIn, origin: Origin, way: string): void =>
+    audit.record({
+      name: 'session.started',
+      userId: session.user.id,
+      address: origin.address,
+      details: { way, session: session.sessionId },
+    })
+
+  const endPrevious = async (origin: Origin): Promise<void> => {
+    if (origin.previousToken === undefined) return
+    const { rows } = await database.query<{ id: SessionId }>(
+      'delete from sessions where token_hash = $1 returning id',
+      [tokenHash(origin.previousToken)],
+    )
+    identities.announce({ sessions: rows.map(row => row.id) })
+  }
+
+  /** Each hash costs a tenth of a second of a shared pool, so making accounts is limited like signing in. */
+  const hashNew = async (account: { email: string; password: string }, origin: Origin): Promise<string> => {
+    checkNewPassword(account.password, account.email)
+    const succeeded = attempts.attempt(`new ${account.email}`, origin.address)
+    const hash = await passwords.hash(account.password)
+    succeeded()
+    return hash
+  }
+
+  const setupNeeded = async (client: Queryable = database): Promise<boolean> => {
+    const { rows } = await client.query<{ some: boolean }>('select exists (select from people) as some')
+    return rows[0]?.some === false
+  }
+
+  const signUpEnabled = async (): Promise<boolean> =>
+    (await globalFlag(database, 'USER_REGISTRATION_ENABLED')) ?? options.signUp
+
+  const requireSignUp = async (): Promise<void> => {
+    if (!(await signUpEnabled())) throw new AppError('forbidden', 'Sign-up is switched off here.')
+  }
+
+  return {
+    async signIn(email, password, origin) {
+      let succeeded: () => void
+      try {
+        succeeded = attempts.attempt(email, origin.address)
+      } catch (error) {
+        refuse(null, origin, 'too many failures')
+        throw error
+      }
+      let person: PersonRow | null
+      let check: Awaited<ReturnType<Passwords['verify']>>
+      try {
+        person = await personByEmail(database, email)
+        check = await passwords.verify(password, person?.password ?? null)
+      } catch (error) {
+        // Nothing was guessed.
+        succeeded()
+        if (error instanceof AppError && error.code === 'too-many-requests') refuse(null, origin, 'busy')
+        throw error
+      }
+      if (!person || !check.matches) {
+        refuse(person?.id ?? null, origin, person ? 'wrong password' : 'unknown address')
+        throw new AppError('bad-credentials')
+      }
+      succeeded()
+      if (person.second_factor_id !== null) {
+        // Letting somebody in with the password alone would make the second factor worthless.
+        refuse(person.id, origin, 'second factor needed')
+        throw new AppError('forbidden', 'This account needs a second factor, which cannot be checked here.')
+      }
+      const session = await startSession(database, person, origin)
+      await endPrevious(origin)
+      started(session, origin, 'password')
+      const stored = person.password
+      if (check.outdated && stored !== null) {
+        const { id } = person
+        passwords
+          .hash(password)
+          .then(hash => replacePasswordHash(database, id, stored, hash))
+          .catch((error: unknown) => options.log.warn('password.not-rehashed', { error }))
+      }
+      return session
+    },
+
+    setupNeeded: () => setupNeeded(),
+    signUpEnabled,
+
+    async setUp(account, origin) {
+      const email = checkEmail(account.email)
+      const taken = (): AppError => new AppError('forbidden', 'This installation is set up already. Sign in.')
+      if (!(await setupNeeded())) {
+        refuse(null, origin, 'set up already')
+        throw taken()
+      }
+      const passwordHash = await hashNew(account, origin)
+      const result = await database.transaction(async client => {
+        // Everybody who wants to be first waits here.
+        await client.query('select from installation for update')
+        if (!(await setupNeeded(client))) throw taken()
+        const person = await insertPerson(client, {
+          ...account,
+          email,
+          passwordHash,
+          confirmedAt: new Date(clock.nowMs()),
+        })
+        const organization = await insertOrganization(client, {
+          name: account.organizationName,
+          ownerId: person.id,
+        })
+        await client.query('update installation set set_up_at = now()')
+        return { ...(await startSession(client, person, origin)), organization }
+      })
+      audit.record({ name: 'installation.set-up', userId: result.user.id, address: origin.address })
+      started(result, origin, 'set-up')
+      return result
+    },
+
+    async signUpCheck(email) {
+      await requireSignUp()
+      if (await personByEmail(database, checkEmail(email))) {
+        const message = 'An account with this e-mail address already exists.'
+        throw new AppError('conflict', message, { fields: { email: message } })
+      }
+    },
+
+    async signUp(account, origin) {
+      const email = checkEmail(account.email)
+      await requireSignUp()
+      const code = account.promoCode?.trim() || null
+      if (code !== null) {
+        const { rowCount } = await database.query('select from promo_codes where code = $1', [code])
+        if (rowCount !== 1) {
+          const message = 'Invalid promo code'
+          throw new AppError('invalid-value', message, { fields: { organizationPromoCode: message } })
+        }
+      }
+      const passwordHash = await hashNew(account, origin)
+      const result = await database.transaction(async client => {
+        const person = await insertPerson(client, { ...account, email, passwordHash, confirmedAt: null })
+        const organization = await insertOrganization(client, {
+          name: account.organizationName,
+          ownerId: person.id,
+          promoCode: code,
+        })
+        await insertConfirmation(client, { personId: person.id, email, nowMs: clock.nowMs() })
+        return { ...(await startSession(client, person, origin)), organization }
+      })
+      await endPrevious(origin)
+      audit.record({
+        name: 'person.signed-up',
+        userId: result.user.id,
+        organizationId: result.organization.id,
+        address: origin.address,
+      })
+      started(result, origin, 'sign-up')
+      return result
+    },
+
+    invitation: id => openInvitation(database, id, clock.nowMs()),
+
+    async signUpInvited(id, account, origin) {
+      const { email } = await openInvitation(database, id, clock.nowMs())
+      if (await personByEmail(database, email)) {
+        throw new AppError('conflict', 'An account with this e-mail address already exists. Sign in to join.')
+      }
+      const passwordHash = await hashNew({ email, password: account.password }, origin)
+      const result = await database.transaction(async client => {
+        const invitation = await openInvitation(client, id, clock.nowMs(), true)
+        const person = await insertPerson(client, {
+          ...account,
+          email,
+          passwordHash,
+          // The link reached this address.
+          confirmedAt: new Date(clock.nowMs()),
+        })
+        await acceptInvitation(client, invitation, person.id, clock.nowMs())
+        return { ...(await startSession(client, person, origin)), invitation }
+      })
+      await endPrevious(origin)
+      accepted(result.user.id, result.invitation, origin)
+      started(result, origin, 'invitation')
+      return result
+    },
+
+    async joinInvited(id, userId, origin) {
+      const invitation = await database.transaction(async client => {
+        const open = await openInvitation(client, id, clock.nowMs(), true)
+        const person = await personById(client, userId)
+        if (person?.email.toLowerCase() !== open.email.toLowerCase()) {
+          throw new AppError('forbidden', 'This invitation is for another e-mail address.')
+        }
+        await acceptInvitation(client, open, userId, clock.nowMs())
+        return open
+      })
+      identities.forgetActors()
+      accepted(userId, invitation, origin)
+      return invitation
+    },
+
+    async changePassword(who, current, wanted, origin) {
+      const succeeded = attempts.attempt(who.user.email, origin.address)
+      const person = await personById(database, who.user.id)
+      const { matches } = await passwords.verify(current, person?.password ?? null)
+      if (!person || !matches) {
+        refuse(who.user.id, origin, 'wrong password')
+        throw new AppError('bad-credentials', 'The current password is wrong.')
+      }
+      succeeded()
+      checkNewPassword(wanted, person.email)
+      const hash = await passwords.hash(wanted)
+      const ended = await database.transaction(async client => {
+        await setPasswordHash(client, person.id, hash)
+        return deleteOtherSessions(client, person.id, who.sessionId)
+      })
+      identities.announce({ sessions: ended })
+      audit.record({
+        name: 'password.changed',
+        userId: person.id,
+        address: origin.address,
+        details: { sessionsEnded: ended.length },
+      })
+    },
+  }
+
+  function accepted(userId: UserId, invitation: InvitationDetails, origin: Origin): void {
+    audit.record({
+      name: 'invitation.accepted',
+      userId,
+      organizationId: invitation.organizationId,
+      address: origin.address,
+    })
+  }
+}
