@@ -1,0 +1,93 @@
+/**
+ * A migrated database for a test file, quickly: creating one takes seconds, so the first test on a machine makes a
+ * template, named by what goes into it, and all others copy that.
+ */
+import { createHash } from 'node:crypto'
+import { cpSync, existsSync, mkdirSync, mkdtempSync, renameSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { type AccountsOptions, type AccountsService, createAccounts } from '../../lib/accounts/index.js'
+import { type Database, openDatabase, readMigrations } from '../../lib/database/index.js'
+import { silentLog } from '../../lib/log.js'
+import { packageRoot } from '../../lib/root.js'
+
+interface Teardown {
+  teardown(work: () => unknown): unknown
+}
+
+/** A data directory whose embedded database is there and migrated. Removed after the test. */
+export async function testDataDirectory(t: Teardown): Promise<string> {
+  const template = await databaseTemplate()
+  const directory = mkdtempSync(join(tmpdir(), 'interval-server-test-'))
+  t.teardown(() => rmSync(directory, { recursive: true, force: true }))
+  cpSync(template, join(directory, 'postgres'), { recursive: true })
+  return directory
+}
+
+/** An open, migrated, empty database of its own. Closed after the test. */
+export async function testDatabase(t: Teardown): Promise<Database> {
+  const directory = await testDataDirectory(t)
+  const database = await openDatabase({ directory, log: silentLog })
+  t.teardown(() => database.close())
+  return database
+}
+
+/** A clock that a test moves; it starts at a fixed moment. */
+export class ManualClock {
+  #nowMs = Date.UTC(2030, 0, 1)
+
+  nowMs(): number {
+    return this.#nowMs
+  }
+
+  advance(ms: number): void {
+    this.#nowMs += ms
+  }
+}
+
+/** Accounts on a database of their own, with passwords that cost little. */
+export async function testAccounts(
+  t: Teardown,
+  overrides: Partial<AccountsOptions> = {},
+): Promise<{ accounts: AccountsService; database: Database; clock: ManualClock }> {
+  const database = overrides.database ?? (await testDatabase(t))
+  const clock = new ManualClock()
+  const accounts = createAccounts({
+    log: silentLog,
+    clock,
+    secret: 'a secret for tests only',
+    appUrl: 'http://localhost:3000',
+    signUp: true,
+    passwordParameters: { cost: 2 ** 10, blockSize: 8, parallelization: 1 },
+    ...overrides,
+    database,
+  })
+  t.teardown(() => accounts.close())
+  return { accounts, database, clock }
+}
+
+async function databaseTemplate(): Promise<string> {
+  const hash = createHash('sha256')
+  for (const migration of readMigrations()) hash.update(migration.checksum)
+  const cache = join(packageRoot, 'node_modules', '.cache', 'interval-server')
+  const template = join(cache, `postgres-${hash.digest('hex').slice(0, 16)}`)
+  if (existsSync(template)) return template
+  mkdirSync(cache, { recursive: true })
+  const directory = mkdtempSync(join(tmpdir(), 'interval-server-template-'))
+  try {
+    const database = await openDatabase({ directory, log: silentLog })
+    await database.migrate()
+    await database.close()
+    const copy = `${template}.${process.pid}`
+    cpSync(join(directory, 'postgres'), copy, { recursive: true })
+    try {
+      renameSync(copy, template)
+    } catch {
+      // Another test file was faster; its template is as good.
+      rmSync(copy, { recursive: true, force: true })
+    }
+  } finally {
+    rmSync(directory, { recursive: true, force: true })
+  }
+  return template
+}
