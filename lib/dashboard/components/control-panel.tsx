@@ -1,0 +1,161 @@
+/**
+ * The panel at the foot of a transaction: logs, notifications (console), earlier runs. Collapsed at first; its logs
+ * stay in the document while it is.
+ */
+import { useEffect, useState } from 'react'
+import type { Notification, Place } from '../../clients/wire.js'
+import type { TransactionRow } from '../api.js'
+import { formatDateTime, formatTime } from '../format.js'
+import { isConsole } from '../links.js'
+import { useServices } from '../services.js'
+import type { TransactionView } from '../transaction.js'
+import { Icon } from './icon.js'
+
+type Tab = 'Logs' | 'Notifications' | 'History'
+
+export function ControlPanel({
+  view,
+  place,
+  slug,
+}: {
+  view: TransactionView | null
+  place: Place
+  slug: string
+}) {
+  const [selected, setSelected] = useState<Tab>('Logs')
+  const [isExpanded, setExpanded] = useState(false)
+  const tabs: Tab[] = isConsole(place) ? ['Logs', 'Notifications', 'History'] : ['Logs', 'History']
+  const counts: Record<Tab, number> = {
+    Logs: view?.logs.length ?? 0,
+    Notifications: view?.notifications.length ?? 0,
+    History: 0,
+  }
+  const press = (tab: Tab) => {
+    setExpanded(!(isExpanded && tab === selected))
+    setSelected(tab)
+  }
+  return (
+    <section
+      data-pw-control-panel=""
+      data-pw-expanded={isExpanded}
+      data-pw-selected={selected}
+      aria-label="Details of this run"
+      className="sticky bottom-0 z-20 border-t border-line bg-surface"
+    >
+      <div role="tablist" className="flex items-center gap-1 px-2 py-1 sm:px-6">
+        {tabs.map(tab => {
+          const isCurrent = isExpanded && tab === selected
+          return (
+            <button
+              key={tab}
+              type="button"
+              role="tab"
+              data-pw-tab-id={tab}
+              aria-selected={isCurrent}
+              aria-controls={`panel-${tab}`}
+              className={`button plain small ${isCurrent ? 'bg-sunken!' : 'text-muted'}`}
+              onClick={() => press(tab)}
+            >
+              {tab}
+              {counts[tab] > 0 && (
+                <span className="rounded-full bg-accent-soft px-1.5 text-xs text-accent tabular-nums">
+                  {counts[tab]}
+                </span>
+              )}
+            </button>
+          )
+        })}
+        <span className="ml-auto text-muted">
+          <Icon name={isExpanded ? 'chevronDown' : 'chevronUp'} className="size-4" />
+        </span>
+      </div>
+      <div hidden={!isExpanded} className="h-64 overflow-y-auto border-t border-line px-4 py-3 sm:px-8">
+        <div id="panel-Logs" role="tabpanel" hidden={selected !== 'Logs'}>
+          <Logs view={view} />
+        </div>
+        {selected === 'Notifications' && (
+          <div id="panel-Notifications" role="tabpanel">
+            <Notifications notifications={view?.notifications ?? []} />
+          </div>
+        )}
+        {selected === 'History' && isExpanded && (
+          <div id="panel-History" role="tabpanel">
+            <History place={place} slug={slug} />
+          </div>
+        )}
+      </div>
+    </section>
+  )
+}
+
+function Logs({ view }: { view: TransactionView | null }) {
+  const logs = view?.logs ?? []
+  return (
+    <>
+      <div data-pw-transaction-logs="" className="grid gap-0.5 font-mono text-[0.8125rem]">
+        {logs.map(line => (
+          <div key={line.index} className="flex gap-4">
+            <span className="min-w-0 flex-1 break-words whitespace-pre-wrap">{line.text}</span>
+            <span className="flex-none text-muted">{formatTime(new Date(line.atMs))}</span>
+          </div>
+        ))}
+      </div>
+      {logs.length === 0 && <p className="text-muted">Nothing was logged yet.</p>}
+    </>
+  )
+}
+
+function Notifications({ notifications }: { notifications: readonly Notification[] }) {
+  if (notifications.length === 0) return <p className="text-muted">Nothing was sent yet.</p>
+  return (
+    <ul className="grid gap-3">
+      {notifications.map(notification => (
+        <li key={notification.id} className="grid gap-0.5">
+          <p className="font-medium">
+            {notification.title === null || notification.title === ''
+              ? notification.message
+              : `${notification.title}: ${notification.message}`}
+          </p>
+          {notification.deliveries.map((delivery, index) => (
+            // biome-ignore lint/suspicious/noArrayIndexKey: the same address may appear twice
+            <p key={index} className="text-sm text-muted">
+              {`Would have sent to ${delivery.to}${delivery.method === null ? '' : ` via ${delivery.method}`}`}
+            </p>
+          ))}
+        </li>
+      ))}
+    </ul>
+  )
+}
+
+const historyRowsMax = 50
+
+function History({ place, slug }: { place: Place; slug: string }) {
+  const { api } = useServices()
+  const [rows, setRows] = useState<readonly TransactionRow[] | null>(null)
+  const { organization, environment } = place
+  useEffect(() => {
+    let isOver = false
+    api.transactions({ organization, environment }, false).then(
+      found => !isOver && setRows(found.filter(row => row.slug === slug).slice(0, historyRowsMax)),
+      () => !isOver && setRows([]),
+    )
+    return () => {
+      isOver = true
+    }
+  }, [api, organization, environment, slug])
+  if (rows === null) return <span className="spinner block text-muted" />
+  if (rows.length === 0) return <p className="text-muted">No earlier runs.</p>
+  return (
+    <ul className="grid gap-1">
+      {rows.map(row => (
+        <li key={row.id} className="flex gap-4">
+          <span className="flex-1">
+            {row.startedAtMs === null ? row.id : formatDateTime(new Date(row.startedAtMs))}
+          </span>
+          <span className="text-muted">{row.status.toLowerCase()}</span>
+        </li>
+      ))}
+    </ul>
+  )
+}

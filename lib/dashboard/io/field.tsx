@@ -1,0 +1,87 @@
+/** The frame of a field: label above, help and error below, all tied to the control by id. */
+import type { ReactNode } from 'react'
+import { textOf } from '../props.js'
+import type { Component } from './method.js'
+
+interface FrameProps {
+  id: string
+  component: Component
+  error: string | null
+  children: ReactNode
+}
+
+export function FieldFrame({ id, component, error, children }: FrameProps) {
+  return (
+    <div className="grid gap-1.5">
+      <label htmlFor={id} className="justify-self-start font-medium">
+        <LabelWords component={component} />
+      </label>
+      {children}
+      <FieldNotes id={id} component={component} error={error} />
+    </div>
+  )
+}
+
+/** The same for several controls under one heading. */
+export function FieldGroup({ id, component, error, children }: FrameProps) {
+  return (
+    <fieldset className="grid gap-1.5" aria-describedby={describedBy(id, component, error)}>
+      <legend className="mb-1.5 font-medium">
+        <LabelWords component={component} />
+      </legend>
+      {children}
+      <FieldNotes id={id} component={component} error={error} />
+    </fieldset>
+  )
+}
+
+export function LabelWords({ component }: { component: Component }) {
+  return (
+    <>
+      {component.label}
+      {component.isOptional && <span className="font-normal text-muted"> (optional)</span>}
+    </>
+  )
+}
+
+export function FieldNotes({ id, component, error }: Omit<FrameProps, 'children'>) {
+  const help = textOf(component.props, 'helpText')
+  return (
+    <>
+      {help !== undefined && help !== '' && (
+        <p id={`${id}-help`} className="text-sm text-muted">
+          {help}
+        </p>
+      )}
+      {error !== null && <FieldError id={`${id}-error`} text={error} />}
+    </>
+  )
+}
+
+export function FieldError({ id, text }: { id?: string; text: string }) {
+  return (
+    <p id={id} data-pw="field-error" className="text-sm font-medium text-danger">
+      {text}
+    </p>
+  )
+}
+
+/** Attributes of a box to tick: it cannot be required, unticked being an answer. */
+export function tickProps(id: string, component: Component, error: string | null) {
+  return { id, 'aria-invalid': error !== null, 'aria-describedby': describedBy(id, component, error) }
+}
+
+/** Attributes that every other control of a field carries. */
+export function controlProps(id: string, component: Component, error: string | null) {
+  return {
+    id,
+    'aria-invalid': error !== null,
+    'aria-required': !component.isOptional,
+    'aria-describedby': describedBy(id, component, error),
+  }
+}
+
+function describedBy(id: string, component: Component, error: string | null): string | undefined {
+  const ids = [textOf(component.props, 'helpText') ? `${id}-help` : '', error === null ? '' : `${id}-error`]
+  return ids.filter(part => part !== '').join(' ') || undefined
+}

@@ -1,0 +1,59 @@
+/** DISPLAY_METADATA: labels with values, as a grid, a list or a card. Promised values arrive with later renders. */
+import type { Place } from '../../clients/wire.js'
+import { LinkItem } from '../components/link-item.js'
+import { formatResult } from '../format.js'
+import { safeMediaUrl, targetOf } from '../links.js'
+import { isRecord, recordsOf, textOf } from '../props.js'
+import { displayMethod, type FieldProps } from './method.js'
+
+export const metadata = displayMethod(({ component, place }: FieldProps<unknown>) => {
+  const layout = textOf(component.props, 'layout') ?? 'grid'
+  const items = recordsOf(component.props, 'data')
+  return (
+    <div className="grid min-w-0 gap-3">
+      {component.label !== '' && <h4 className="font-semibold">{component.label}</h4>}
+      <dl
+        className={
+          layout === 'list'
+            ? 'grid divide-y divide-line'
+            : `grid gap-x-8 gap-y-4 sm:grid-cols-2 lg:grid-cols-3 ${layout === 'card' ? 'card p-5' : ''}`
+        }
+      >
+        {items.map((item, index) => (
+          <div
+            // biome-ignore lint/suspicious/noArrayIndexKey: items have no identity but their place
+            key={index}
+            className={layout === 'list' ? 'flex justify-between gap-6 py-2' : 'grid content-start gap-0.5'}
+          >
+            <dt className="text-sm text-muted">{textOf(item, 'label')}</dt>
+            <dd className="min-w-0 break-words">
+              <Value item={item} place={place} />
+            </dd>
+          </div>
+        ))}
+      </dl>
+    </div>
+  )
+})
+
+function Value({ item, place }: { item: Record<string, unknown>; place: Place }) {
+  const error = textOf(item, 'error')
+  if (error !== undefined) return <span className="text-danger">{error}</span>
+  const target = targetOf(item, place)
+  const picture = isRecord(item.image) ? safeMediaUrl(textOf(item.image, 'url') ?? '') : null
+  const isPending = item.value === undefined && target === null && picture === null
+  if (isPending) return <span className="block h-4 w-24 animate-pulse rounded bg-sunken" />
+  const words = formatResult(item.value)
+  return (
+    <>
+      {picture !== null && (
+        <img src={picture} alt={words || 'Picture'} className="mb-1 size-16 rounded object-cover" />
+      )}
+      {target === null ? (
+        <span>{words === '' ? '–' : words}</span>
+      ) : (
+        <LinkItem target={target}>{words === '' ? target.href : words}</LinkItem>
+      )}
+    </>
+  )
+}

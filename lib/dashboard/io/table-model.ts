@@ -1,0 +1,159 @@
+/**
+ * Tables without a screen: columns, rows, sorting, filtering, paging and CSV over what a host sent. Pure.
+ *
+ * A host sends all rows, or a window of them that begins at the offset last asked for. `holdsAll` tells which; only
+ * then can sorting and filtering be done here.
+ */
+import { formatCell } from '../format.js'
+import { flagOf, isRecord, numberOf, type Props, recordsOf, textOf } from '../props.js'
+
+export interface Column {
+  label: string
+  /** Under what a row keeps its cell: the accessor, or the column's index as text. */
+  cellKey: string
+  /** What a host sorts by; columns without one cannot be sorted by it. */
+  accessorKey: string | undefined
+}
+
+export interface Row {
+  key: string
+  cells: Record<string, unknown>
+  menu: Record<string, unknown>[]
+}
+
+export interface Table {
+  columns: Column[]
+  rows: Row[]
+  /** How many there are altogether; null when the host does not know. */
+  total: number | null
+  holdsAll: boolean
+  isAsync: boolean
+  isSortable: boolean
+  isFilterable: boolean
+  pageSize: number
+}
+
+export interface Sort {
+  cellKey: string
+  direction: 'asc' | 'desc'
+}
+
+const pageSizeMax = 500
+
+export function tableOf(props: Props): Table {
+  const rows = recordsOf(props, 'data').map(toRow)
+  const isAsync = flagOf(props, 'isAsync')
+  const total = numberOf(props, 'totalRecords') ?? (isAsync ? null : rows.length)
+  const isVertical = textOf(props, 'orientation') === 'vertical'
+  const wanted = numberOf(props, 'defaultPageSize') ?? (isVertical ? 5 : 20)
+  return {
+    columns: columnsOf(props, rows),
+    rows,
+    total,
+    holdsAll: !isAsync && (total ?? 0) <= rows.length,
+    isAsync,
+    isSortable: flagOf(props, 'isSortable', true),
+    isFilterable: flagOf(props, 'isFilterable', true),
+    pageSize: Math.max(1, Math.min(pageSizeMax, Math.floor(wanted))),
+  }
+}
+
+function toRow(raw: Record<string, unknown>, index: number): Row {
+  // The oldest SDKs send bare objects instead of `{key, data}`.
+  const isWrapped = isRecord(raw.data) && (typeof raw.key === 'string' || typeof raw.key === 'number')
+  return {
+    key: isWrapped ? String(raw.key) : String(index),
+    cells: isWrapped && isRecord(raw.data) ? raw.data : raw,
+    menu: isWrapped ? recordsOf(raw, 'menu') : [],
+  }
+}
+
+function columnsOf(props: Props, rows: readonly Row[]): Column[] {
+  const declared = recordsOf(props, 'columns')
+  if (declared.length > 0) {
+    return declared.map((column, index) => {
+      const accessorKey = textOf(column, 'accessorKey') ?? textOf(column, 'key')
+      return {
+        label: textOf(column, 'label') ?? accessorKey ?? '',
+        cellKey: accessorKey ?? String(index),
+        accessorKey,
+      }
+    })
+  }
+  const keys = new Set(rows.slice(0, 100).flatMap(row => Object.keys(row.cells)))
+  return [...keys].map(key => ({ label: key, cellKey: key, accessorKey: key }))
+}
+
+/** The words of a cell: an object's label (or value), otherwise the value itself. */
+export function cellText(cell: unknown): string {
+  return formatCell(cellValue(cell))
+}
+
+/** What a cell sorts by. */
+export function cellValue(cell: unknown): unknown {
+  if (!isRecord(cell) || cell instanceof Date || cell instanceof Map || cell instanceof Set) return cell
+  if ('label' in cell && cell.label !== undefined) return cell.label
+  if ('value' in cell) return cell.value
+  const isLink = ['url', 'href', 'image', 'route', 'action'].some(key => key in cell)
+  return isLink ? (cell.url ?? cell.href ?? '') : cell
+}
+
+/** Rows in which some cell contains the query, whatever its case. */
+export function filteredRows(
+  rows: readonly Row[],
+  columns: readonly Column[],
+  query: string,
+): readonly Row[] {
+  const needle = query.trim().toLowerCase()
+  if (needle === '') return rows
+  return rows.filter(row =>
+    columns.some(column => cellText(row.cells[column.cellKey]).toLowerCase().includes(needle)),
+  )
+}
+
+/** Rows in order; equal ones stay as they were, missing values come last. */
+export function sortedRows(rows: readonly Row[], sort: Sort | null): readonly Row[] {
+  if (!sort) return rows
+  const sign = sort.direction === 'asc' ? 1 : -1
+  return [...rows].sort((a, b) => {
+    const left = cellValue(a.cells[sort.cellKey])
+    const right = cellValue(b.cells[sort.cellKey])
+    const leftIsMissing = left === null || left === undefined
+    const rightIsMissing = right === null || right === undefined
+    if (leftIsMissing || rightIsMissing) return Number(leftIsMissing) - Number(rightIsMissing)
+    return sign * compare(left, right)
+  })
+}
+
+function compare(left: unknown, right: unknown): number {
+  const isNumeric = (value: unknown) =>
+    typeof value === 'number' ||
+    typeof value === 'bigint' ||
+    typeof value === 'boolean' ||
+    value instanceof Date
+  if (isNumeric(left) && isNumeric(right)) return Number(left) - Number(right)
+  return String(left).localeCompare(String(right))
+}
+
+/** `1 - 5 of 10`, with separators in the total; without a total only the range. */
+export function rangeText(offset: number, count: number, total: number | null): string {
+  const range = `${offset + 1} - ${offset + count}`
+  return total === null ? range : `${range} of ${total.toLocaleString('en-US')}`
+}
+
+/** CSV of rows: labels first, ISO dates, nothing for null, quotes where they are needed, no line break at the end. */
+export function csvOf(columns: readonly Column[], rows: readonly Row[]): string {
+  const lines = rows.map(row => columns.map(column => csvCell(cellValue(row.cells[column.cellKey]))))
+  return [columns.map(column => csvQuoted(column.label)), ...lines].map(line => line.join(',')).join('\n')
+}
+
+function csvCell(value: unknown): string {
+  if (value === null || value === undefined) return ''
+  if (value instanceof Date) return value.toISOString()
+  if (typeof value === 'string') return csvQuoted(value)
+  return csvQuoted(typeof value === 'object' || typeof value === 'bigint' ? formatCell(value) : String(value))
+}
+
+function csvQuoted(text: string): string {
+  return /[",\r\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text
+}

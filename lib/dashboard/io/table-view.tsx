@@ -1,0 +1,492 @@
+/**
+ * A table on screen. The header's row carries no `role="row"`, body rows do; every menu stays inside `.iv-table`;
+ * `data-pw-search` on the element that holds the rows changes in the same render as they do.
+ */
+import { Menu, MenuButton, MenuItem, MenuProvider } from '@ariakit/react'
+import { type ReactNode, useEffect, useRef, useState } from 'react'
+import type { Place } from '../../clients/wire.js'
+import { AppLink } from '../components/app-link.js'
+import { Icon } from '../components/icon.js'
+import { LinkItem } from '../components/link-item.js'
+import { safeMediaUrl, targetOf } from '../links.js'
+import { flagOf, isRecord, type Props, textOf } from '../props.js'
+import { type Column, cellText, csvOf, type Row, rangeText } from './table-model.js'
+import { type TableState, useTable } from './use-table.js'
+
+export interface Selection {
+  keys: readonly string[]
+  /** A click on another row replaces the selection. */
+  isSingle: boolean
+  isDisabled: boolean
+  onChange: (keys: string[]) => void
+}
+
+interface TableViewProps {
+  id: string
+  label: string
+  props: Props
+  place: Place
+  onState?: ((state: unknown) => void) | undefined
+  selection?: Selection
+}
+
+const filterDelayMs = 500
+const downloadWindow = 500
+const downloadRowsMax = 100_000
+
+export function TableView({ id, label, props, place, onState, selection }: TableViewProps) {
+  const state = useTable(props, onState)
+  const isVertical = textOf(props, 'orientation') === 'vertical' && selection === undefined
+  const isEmpty = state.page.length === 0
+  const pagination = <Pagination state={state} />
+  return (
+    <div
+      className={`iv-table card min-w-0 ${state.isWaiting ? 'opacity-70' : ''}`}
+      aria-busy={state.isWaiting}
+    >
+      <div className="flex flex-wrap items-center gap-x-4 gap-y-2 border-b border-line px-3 py-2">
+        {state.table.isFilterable && <Filter state={state} id={id} />}
+        <div className="ml-auto flex items-center gap-2">
+          {!isEmpty && pagination}
+          <TableOptions state={state} label={label} />
+        </div>
+      </div>
+      <div className="overflow-x-auto">
+        {isVertical ? (
+          <VerticalRows state={state} label={label} place={place} />
+        ) : (
+          <HorizontalRows state={state} id={id} label={label} place={place} selection={selection} />
+        )}
+      </div>
+      {isEmpty && (
+        <p className="px-4 py-8 text-center text-muted">
+          {state.isWaiting
+            ? 'Loading rows…'
+            : state.query === ''
+              ? 'There are no items to show.'
+              : `No records found matching '${state.query}'`}
+        </p>
+      )}
+      {!isEmpty && <div className="flex justify-end border-t border-line px-3 py-2">{pagination}</div>}
+    </div>
+  )
+}
+
+function HorizontalRows({
+  state,
+  id,
+  label,
+  place,
+  selection,
+}: {
+  state: TableState
+  id: string
+  label: string
+  place: Place
+  selection: Selection | undefined
+}) {
+  const { columns } = state.table
+  const hasMenus = state.page.some(row => row.menu.length > 0)
+  return (
+    <table className="w-full border-collapse text-left" aria-label={label === '' ? 'Table' : label}>
+      <thead className="bg-sunken text-sm">
+        <tr>
+          {selection && (
+            <td className="w-10 px-3 py-2">
+              {!selection.isSingle && <SelectAll state={state} selection={selection} />}
+            </td>
+          )}
+          {columns.map(column => (
+            <ColumnHeader key={column.cellKey} column={column} state={state} role="columnheader" />
+          ))}
+          {hasMenus && <td className="w-12" />}
+        </tr>
+      </thead>
+      <tbody data-pw-search={state.query} className="divide-y divide-line">
+        {state.page.map((row, position) => (
+          <BodyRow
+            key={row.key}
+            id={`${id}-row-${position}`}
+            row={row}
+            columns={columns}
+            place={place}
+            hasMenu={hasMenus}
+            selection={selection}
+          />
+        ))}
+      </tbody>
+    </table>
+  )
+}
+
+function BodyRow({
+  id,
+  row,
+  columns,
+  place,
+  hasMenu,
+  selection,
+}: {
+  id: string
+  row: Row
+  columns: readonly Column[]
+  place: Place
+  hasMenu: boolean
+  selection: Selection | undefined
+}) {
+  const isChosen = selection?.keys.includes(row.key) ?? false
+  const toggle = () => {
+    if (!selection || selection.isDisabled) return
+    if (isChosen) selection.onChange(selection.keys.filter(key => key !== row.key))
+    else selection.onChange(selection.isSingle ? [row.key] : [...selection.keys, row.key])
+  }
+  return (
+    <tr
+      // biome-ignore lint/a11y/noRedundantRoles: suites tell body rows by it
+      role="row"
+      aria-selected={selection ? isChosen : undefined}
+      onClick={toggle}
+      className={selection ? `cursor-pointer ${isChosen ? 'bg-accent-soft' : 'hover:bg-sunken'}` : ''}
+    >
+      {selection && (
+        // biome-ignore lint/a11y/noRedundantRoles: suites tell cells by it
+        <td role="cell" className="w-10 px-3 py-2 align-middle">
+          <input
+            id={id}
+            type="checkbox"
+            className="tick block"
+            aria-label={`Select ${cellText(row.cells[columns[0]?.cellKey ?? ''])}`}
+            checked={isChosen}
+            disabled={selection.isDisabled}
+            onChange={toggle}
+            onClick={event => event.stopPropagation()}
+          />
+        </td>
+      )}
+      {columns.map(column => (
+        // biome-ignore lint/a11y/noRedundantRoles: suites tell cells by it
+        <td key={column.cellKey} role="cell" className="max-w-96 px-3 py-2 align-top">
+          <Cell cell={row.cells[column.cellKey]} place={place} />
+        </td>
+      ))}
+      {hasMenu && (
+        <td className="w-12 px-2 py-1 text-right">
+          {row.menu.length > 0 && <RowMenu items={row.menu} place={place} />}
+        </td>
+      )}
+    </tr>
+  )
+}
+
+function VerticalRows({ state, label, place }: { state: TableState; label: string; place: Place }) {
+  return (
+    <table
+      data-pw-search={state.query}
+      className="w-full border-collapse text-left"
+      aria-label={label === '' ? 'Table' : label}
+    >
+      <tbody className="divide-y divide-line">
+        {state.page.length > 0 &&
+          state.table.columns.map(column => (
+            <tr key={column.cellKey}>
+              <ColumnHeader column={column} state={state} role="rowheader" />
+              {state.page.map(row => (
+                <td key={row.key} className="max-w-96 px-3 py-2 align-top">
+                  <Cell cell={row.cells[column.cellKey]} place={place} />
+                </td>
+              ))}
+            </tr>
+          ))}
+      </tbody>
+    </table>
+  )
+}
+
+function ColumnHeader({
+  column,
+  state,
+  role,
+}: {
+  column: Column
+  state: TableState
+  role: 'columnheader' | 'rowheader'
+}) {
+  const { table, sort } = state
+  const canSort = table.isSortable && (table.holdsAll || column.accessorKey !== undefined)
+  const direction = sort?.cellKey === column.cellKey ? sort.direction : null
+  const sorted = direction === 'asc' ? 'ascending' : 'descending'
+  return (
+    <th
+      role={role}
+      scope={role === 'columnheader' ? 'col' : 'row'}
+      aria-sort={direction === null ? undefined : sorted}
+      className="bg-sunken px-3 py-2 text-sm font-medium whitespace-nowrap text-muted"
+      onClick={canSort ? () => state.toggleSort(column.cellKey) : undefined}
+      onKeyDown={
+        canSort
+          ? event => {
+              if (event.key !== 'Enter' && event.key !== ' ') return
+              event.preventDefault()
+              state.toggleSort(column.cellKey)
+            }
+          : undefined
+      }
+      tabIndex={canSort ? 0 : undefined}
+      style={canSort ? { cursor: 'pointer' } : undefined}
+    >
+      <span className="inline-flex items-center gap-1">
+        {column.label}
+        {direction !== null && (
+          <Icon name={direction === 'asc' ? 'chevronUp' : 'chevronDown'} className="size-3.5" />
+        )}
+      </span>
+    </th>
+  )
+}
+
+const highlights: Record<string, string> = {
+  red: 'bg-red-100 text-red-900 dark:bg-red-950 dark:text-red-100',
+  orange: 'bg-orange-100 text-orange-900 dark:bg-orange-950 dark:text-orange-100',
+  yellow: 'bg-yellow-100 text-yellow-900 dark:bg-yellow-950 dark:text-yellow-100',
+  green: 'bg-green-100 text-green-900 dark:bg-green-950 dark:text-green-100',
+  blue: 'bg-blue-100 text-blue-900 dark:bg-blue-950 dark:text-blue-100',
+  purple: 'bg-purple-100 text-purple-900 dark:bg-purple-950 dark:text-purple-100',
+  pink: 'bg-pink-100 text-pink-900 dark:bg-pink-950 dark:text-pink-100',
+  gray: 'bg-gray-100 text-gray-900 dark:bg-gray-800 dark:text-gray-100',
+}
+
+function Cell({ cell, place }: { cell: unknown; place: Place }) {
+  const words = cellText(cell)
+  if (!isRecord(cell) || cell instanceof Date)
+    return <span className="line-clamp-4 break-words">{words}</span>
+  const target = targetOf(cell, place)
+  const picture = isRecord(cell.image) ? cell.image : null
+  const source = picture ? safeMediaUrl(textOf(picture, 'url') ?? '') : null
+  const highlight = highlights[textOf(cell, 'highlightColor') ?? '']
+  const hasWords =
+    cell.label !== undefined || cell.value !== undefined || (source === null && target === null)
+  const text = hasWords ? words : source === null ? (target?.href ?? '') : ''
+  const written: ReactNode = highlight ? (
+    <span className={`rounded px-1.5 py-0.5 ${highlight}`}>{text}</span>
+  ) : (
+    text
+  )
+  return (
+    <>
+      {source !== null && (
+        <img
+          src={source}
+          alt={(picture && textOf(picture, 'alt')) || text || 'Picture'}
+          width={64}
+          height={64}
+          className="mb-1 size-16 rounded object-cover"
+        />
+      )}
+      {target === null ? (
+        <span className="line-clamp-4 break-words">{written}</span>
+      ) : (
+        <LinkItem target={target}>{written}</LinkItem>
+      )}
+    </>
+  )
+}
+
+const itemClass =
+  'flex w-full items-center rounded-control px-3 py-1.5 text-left data-[active-item]:bg-sunken disabled:opacity-50'
+
+/** Options of one row, or of one grid item; rendered only while open. */
+export function RowMenu({ items, place }: { items: readonly Record<string, unknown>[]; place: Place }) {
+  return (
+    <MenuProvider placement="bottom-end">
+      <MenuButton
+        className="button plain small px-1.5"
+        onClick={(event: React.MouseEvent) => event.stopPropagation()}
+      >
+        <Icon name="more" />
+        <span className="sr-only">Open options</span>
+      </MenuButton>
+      <Menu
+        unmountOnHide
+        portal={false}
+        fixed
+        gutter={4}
+        onClick={(event: React.MouseEvent) => event.stopPropagation()}
+        className="card z-40 grid min-w-44 gap-0.5 p-1 shadow-xl outline-none"
+      >
+        {items.map((item, index) => {
+          const target = targetOf(item, place)
+          const label = textOf(item, 'label') ?? ''
+          const danger = item.theme === 'danger' ? 'text-danger' : ''
+          if (flagOf(item, 'disabled') || target === null) {
+            return (
+              // biome-ignore lint/suspicious/noArrayIndexKey: items have no identity but their place
+              <button key={index} type="button" disabled className={itemClass}>
+                {label}
+              </button>
+            )
+          }
+          const link = target.isInternal ? (
+            <AppLink href={target.href} />
+          ) : (
+            // biome-ignore lint/a11y/useAnchorContent: the menu item puts its words in
+            <a href={target.href} rel="noreferrer" />
+          )
+          return (
+            // biome-ignore lint/suspicious/noArrayIndexKey: items have no identity but their place
+            <MenuItem key={index} className={`${itemClass} ${danger}`} render={link}>
+              {label}
+            </MenuItem>
+          )
+        })}
+      </Menu>
+    </MenuProvider>
+  )
+}
+
+function SelectAll({ state, selection }: { state: TableState; selection: Selection }) {
+  const keys = state.matching.map(row => row.key)
+  const chosen = new Set(selection.keys)
+  const isAll = keys.length > 0 && keys.every(key => chosen.has(key))
+  return (
+    <input
+      type="checkbox"
+      className="tick block"
+      aria-label={isAll ? 'Select none' : 'Select all'}
+      checked={isAll}
+      disabled={selection.isDisabled}
+      onChange={() =>
+        selection.onChange(
+          isAll
+            ? selection.keys.filter(key => !keys.includes(key))
+            : [...new Set([...selection.keys, ...keys])],
+        )
+      }
+    />
+  )
+}
+
+function Filter({ state, id }: { state: TableState; id: string }) {
+  const [typed, setTyped] = useState(state.query)
+  const timer = useRef<ReturnType<typeof setTimeout> | undefined>(undefined)
+  useEffect(() => () => clearTimeout(timer.current), [])
+  const apply = (query: string, delayMs: number) => {
+    setTyped(query)
+    clearTimeout(timer.current)
+    if (delayMs === 0) state.setQuery(query)
+    else timer.current = setTimeout(() => latest.current(query), delayMs)
+  }
+  // The delayed call must see the table as it is by then.
+  const latest = useRef(state.setQuery)
+  latest.current = state.setQuery
+  return (
+    <div className="relative min-w-40 flex-1 sm:max-w-64">
+      <input
+        id={`${id}-filter`}
+        type="search"
+        placeholder="Filter"
+        aria-label="Filter"
+        className="control min-h-8! py-1! pr-9! text-sm [&::-webkit-search-cancel-button]:hidden"
+        value={typed}
+        onChange={event => apply(event.target.value, filterDelayMs)}
+        onKeyDown={event => {
+          if (event.key !== 'Enter') return
+          // Filters, and does not send the form around the table.
+          event.preventDefault()
+          apply(typed, 0)
+        }}
+      />
+      {typed !== '' && (
+        <button
+          type="button"
+          aria-label="Clear filter"
+          className="absolute top-1/2 right-1 -translate-y-1/2 rounded p-1 text-muted hover:text-ink"
+          onClick={() => apply('', 0)}
+        >
+          <Icon name="close" className="size-4" />
+        </button>
+      )}
+    </div>
+  )
+}
+
+function Pagination({ state }: { state: TableState }) {
+  const { offset, pageSize, page, total } = state
+  return (
+    <div data-pw="pagination" className="flex items-center gap-1 text-sm">
+      <span className="text-muted tabular-nums">{rangeText(offset, page.length, total)}</span>
+      <button
+        type="button"
+        aria-label="Previous page"
+        className="button plain small px-1.5"
+        disabled={offset === 0}
+        onClick={() => state.setOffset(Math.max(0, offset - pageSize))}
+      >
+        <Icon name="chevronLeft" className="size-4" />
+      </button>
+      <button
+        type="button"
+        aria-label="Next page"
+        className="button plain small px-1.5"
+        disabled={!state.hasNext}
+        onClick={() => state.setOffset(offset + pageSize)}
+      >
+        <Icon name="chevronRight" className="size-4" />
+      </button>
+    </div>
+  )
+}
+
+function TableOptions({ state, label }: { state: TableState; label: string }) {
+  const [isBusy, setBusy] = useState(false)
+  const download = async () => {
+    setBusy(true)
+    try {
+      save(csvOf(state.table.columns, await allRows(state)), `${label === '' ? 'table' : label}.csv`)
+    } catch {
+      // The host went away in the middle; the person sees that no file came and may try again.
+    } finally {
+      setBusy(false)
+    }
+  }
+  return (
+    <MenuProvider placement="bottom-end">
+      <MenuButton className="button plain small px-1.5" disabled={isBusy}>
+        <Icon name="more" />
+        <span className="sr-only">Table options</span>
+      </MenuButton>
+      <Menu
+        unmountOnHide
+        portal={false}
+        fixed
+        gutter={4}
+        className="card z-40 grid min-w-44 p-1 shadow-xl outline-none"
+      >
+        <MenuItem className={itemClass} onClick={() => void download()} render={<button type="button" />}>
+          Download as CSV
+        </MenuItem>
+      </Menu>
+    </MenuProvider>
+  )
+}
+
+/** Every row that matches: those at hand, or window by window from the host, which then returns to the present page. */
+async function allRows(state: TableState): Promise<readonly Row[]> {
+  if (!state.ask) return state.matching
+  const rows: Row[] = []
+  while (rows.length < downloadRowsMax) {
+    const part = await state.ask(rows.length, downloadWindow)
+    rows.push(...part.rows)
+    if (part.rows.length === 0 || (part.total !== null && rows.length >= part.total)) break
+  }
+  await state.ask(state.offset, state.pageSize)
+  return rows
+}
+
+function save(text: string, fileName: string): void {
+  const address = URL.createObjectURL(new Blob([text], { type: 'text/csv' }))
+  const link = document.createElement('a')
+  link.href = address
+  link.download = fileName
+  link.click()
+  setTimeout(() => URL.revokeObjectURL(address), 10_000)
+}
