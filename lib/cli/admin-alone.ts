@@ -1,8 +1,9 @@
 /** Runs an admin operation without a node: opens the database, works, closes it. */
-import { runAdminOperation } from '../accounts/index.js'
+import { createAccounts, runAdminOperation } from '../accounts/index.js'
 import type { Config, DataDirectory } from '../config/index.js'
 import { openDatabase } from '../database/index.js'
 import { createLog } from '../log.js'
+import { addressOf } from './run.js'
 
 export async function runAdminAlone(
   config: Config,
@@ -10,12 +11,27 @@ export async function runAdminAlone(
   operation: string,
   argument: unknown,
 ): Promise<unknown> {
-  const url = config.database.url?.reveal()
-  const log = createLog('interval:database')
-  const database = await openDatabase({ url, directory: directory.path, log })
+  const log = createLog('interval:cli')
+  const database = await openDatabase({
+    url: config.database.url?.reveal(),
+    directory: directory.path,
+    log,
+  })
   try {
     await database.migrate()
-    return await runAdminOperation(database, operation, argument)
+    const accounts = createAccounts({
+      database,
+      log,
+      clock: { nowMs: Date.now },
+      secret: directory.secrets.cookie.reveal(),
+      appUrl: config.app.url ?? addressOf(config),
+      signUp: config.accounts.signup,
+    })
+    try {
+      return await runAdminOperation(operation, argument, { accounts })
+    } finally {
+      await accounts.close()
+    }
   } finally {
     await database.close()
   }

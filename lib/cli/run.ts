@@ -54,8 +54,10 @@ function showEverything(config: Config, environment: Readonly<Record<string, str
   createDebug.enable(selected === '' ? 'interval:*' : `${selected},interval:*`)
 }
 
-export function addressOf(config: Config): string {
-  return `http://${config.host.includes(':') ? `[${config.host}]` : config.host}:${config.port}`
+/** Where this node can be reached from this machine. */
+export function addressOf({ host, port }: Config): string {
+  const isEverywhere = host === '0.0.0.0' || host === '::'
+  return `http://${isEverywhere ? 'localhost' : host.includes(':') ? `[${host}]` : host}:${port}`
 }
 
 async function runNode(config: Config, directory: DataDirectory, { io }: CommandContext): Promise<number> {
@@ -76,7 +78,7 @@ async function runNode(config: Config, directory: DataDirectory, { io }: Command
     stopRequested(signal)
   })
   try {
-    const { startNode } = (await import('../node/index.js')) as { startNode: StartNode }
+    const { startNode }: { startNode: StartNode } = await import('../node/index.js')
     node = await startNode({ config, directory, progress: line => io.print(line) })
     io.print(`Interval is ready at ${node.address}`)
     if (node.howToSignIn !== undefined) io.print(node.howToSignIn)
