@@ -70,12 +70,19 @@ export class Alarms {
   }
 
   /** Reads the near future of `partitions` and begins to deliver. */
-  async start(partitions: readonly PartitionId[]): Promise<void> {
+  async start(
+    partitions: readonly PartitionId[],
+    isEmpty: (partition: PartitionId) => boolean,
+  ): Promise<void> {
     this.#isStarted = true
+    const emptyUntilMs = this.#options.clock.nowMs() + horizonMs
+    const stored: PartitionId[] = []
     for (const partition of partitions) {
-      this.#slots.set(partition, { loadedUntilMs: nothingLoaded, isLoading: false, round: 0 })
+      const loadedUntilMs = isEmpty(partition) ? emptyUntilMs : nothingLoaded
+      this.#slots.set(partition, { loadedUntilMs, isLoading: false, round: 0 })
+      if (loadedUntilMs === nothingLoaded) stored.push(partition)
     }
-    await Promise.all(partitions.map(partition => this.#load(partition)))
+    await Promise.all(stored.map(partition => this.#load(partition)))
     this.#run()
   }
 

@@ -16,7 +16,7 @@ import type { PartitionId } from '../ring/index.js'
 import type { Clock } from './clock.js'
 import type { DiskOperation } from './disk.js'
 import type { FailurePoints } from './failure-points.js'
-import { headKey, headRange, PartitionKeys } from './keys.js'
+import { headKey, headRange, PartitionKeys, partitionsRange } from './keys.js'
 import {
   type CommitOperation,
   chainAfter,
@@ -34,6 +34,7 @@ import type { Store } from './store.js'
 export interface Commit {
   readonly partition: PartitionId
   readonly operations: readonly CommitOperation[]
+  /** Number of the commit that this one follows. */
   readonly previous: Position
   /** The partition's head after this commit. */
   readonly head: PartitionHead
@@ -94,9 +95,11 @@ export class Committer {
   async open(partitions: readonly PartitionId[]): Promise<void> {
     const { store, log } = this.#options
     const { records } = await store.range(headRange)
+    const isFounding = (await store.range({ ...partitionsRange, limit: 1 })).lastKey === undefined
     const stored = new Map(records.map(record => [record.key, parseHead(record.text)]))
     for (const partition of partitions) {
       let head = stored.get(headKey(partition))
+      if (!head && isFounding) head = firstHead
       if (!head) {
         head = await rebuildHead(store, partition)
         if (head.epoch > 0)
@@ -146,13 +149,15 @@ export class Committer {
     done: (error?: unknown) => void,
   ): void {
     const state = this.#state(partition)
-    const previous = state.head
-    const position = { epoch: previous.epoch, seq: previous.seq + 1 }
+    const before = state.head
+    const previous = { epoch: before.lastEpoch, seq: before.seq }
+    const position = { epoch: before.epoch, seq: before.seq + 1 }
     state.head = {
       ...position,
-      generation: previous.generation,
-      chain: chainAfter(previous.chain, position, operations),
-      digest: (previous.digest + digestChange) >>> 0,
+      lastEpoch: position.epoch,
+      generation: before.generation,
+      chain: chainAfter(before.chain, position, operations),
+      digest: (before.digest + digestChange) >>> 0,
     }
     const bytes = sizeOf(operations)
     this.#queue.push({ partition, operations, previous, head: state.head, bytes, done })

@@ -110,10 +110,17 @@ export class Effects {
   }
 
   /** Reads what is stored and begins to dispatch. Resolves when the first page of every partition was read. */
-  async start(partitions: readonly PartitionId[]): Promise<void> {
+  async start(
+    partitions: readonly PartitionId[],
+    isEmpty: (partition: PartitionId) => boolean,
+  ): Promise<void> {
     this.#isStarted = true
-    for (const partition of partitions) this.#slot(partition)
-    const waiting = [...partitions]
+    const waiting: PartitionId[] = []
+    for (const partition of partitions) {
+      const slot = this.#slot(partition)
+      if (isEmpty(partition)) slot.window = { after: '', until: undefined }
+      else waiting.push(partition)
+    }
     const worker = async () => {
       for (let next = waiting.pop(); next !== undefined; next = waiting.pop()) {
         if (this.#count < this.#options.effectsMax) await this.#load(this.#slot(next))

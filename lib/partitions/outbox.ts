@@ -88,9 +88,13 @@ export class Outbox {
   }
 
   /** Reads the marks that are stored; they alone, not the entities. */
-  async start(partitions: readonly PartitionId[]): Promise<void> {
+  async start(
+    partitions: readonly PartitionId[],
+    isEmpty: (partition: PartitionId) => boolean,
+  ): Promise<void> {
     const { keys, store } = this.#options
     for (const partition of partitions) {
+      if (isEmpty(partition)) continue
       const { records } = await store.range(keys(partition).classRange('o'))
       for (const record of records) {
         const parsed = parsePartitionKey(record.key)
@@ -122,7 +126,11 @@ export class Outbox {
 
   /** Commits of a partition failed: a mark too many is harmless, one whose entity never came to be is dropped. */
   failed(partition: PartitionId): void {
-    for (const mark of this.#marks.values()) if (mark.partition === partition) mark.isDurable = true
+    for (const [key, mark] of this.#marks) {
+      if (mark.partition !== partition) continue
+      // Whatever the disk holds now is the latest; what was read before is not taken for it.
+      this.#marks.set(key, { partition, position: { epoch: 0, seq: 0 }, isDurable: true })
+    }
   }
 
   async stop(deadlineMs: number): Promise<void> {
@@ -156,10 +164,10 @@ export class Outbox {
     const writer = this.#writer
     if (!writer) return
     try {
-      const items = await this.#read()
-      if (items.length > 0) await writer.write(items)
+      const read = await this.#read()
+      if (read.length > 0) await writer.write(read.map(({ item }) => item))
       if (failurePoints) await failurePoints.reach('history.after-write')
-      for (const item of items) this.#forget(item)
+      for (const { item, mark } of read) this.#forget(item, mark)
       this.#failures = 0
     } catch (error) {
       this.#failures += 1
@@ -171,17 +179,19 @@ export class Outbox {
     }
   }
 
-  async #read(): Promise<HistoryItem[]> {
+  async #read(): Promise<{ item: HistoryItem; mark: Mark }[]> {
     const waiting = [...this.#firstMarks()]
-    const items: HistoryItem[] = []
+    const items: { item: HistoryItem; mark: Mark }[] = []
     let bytesLeft = batchBytesMax
     const worker = async () => {
       for (let next = waiting.shift(); next && bytesLeft > 0; next = waiting.shift()) {
         const [key, mark] = next
+        // Asked before the read: an entity that comes to be meanwhile is not gone.
+        const wasDurable = mark.isDurable
         const { item, bytes } = await this.#readEntity(key, mark)
         bytesLeft -= bytes
-        if (item) items.push(item)
-        else if (this.#marks.get(key) === mark && mark.isDurable) this.#drop(key, mark)
+        if (item) items.push({ item, mark })
+        else if (this.#marks.get(key) === mark && wasDurable) this.#drop(key, mark)
       }
     }
     await Promise.all(Array.from({ length: readsAtOnceMax }, worker))
@@ -213,10 +223,10 @@ export class Outbox {
     return { item: { key, version: { epoch: head.epoch, seq: head.seq }, records: values }, bytes }
   }
 
-  #forget(item: HistoryItem): void {
+  #forget(item: HistoryItem, readMark: Mark): void {
     const mark = this.#marks.get(item.key)
     if (!mark) return
-    if (comparePositions(mark.position, item.version) <= 0) this.#drop(item.key, mark)
+    if (mark === readMark && comparePositions(mark.position, item.version) <= 0) this.#drop(item.key, mark)
     else {
       // Changed again: behind the others, so that a busy entity does not hold them up.
       this.#marks.delete(item.key)

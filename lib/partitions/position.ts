@@ -20,6 +20,8 @@ export interface ChainHash {
 }
 
 export interface PartitionHead extends Position {
+  /** Epoch of the last commit: `epoch` is raised beyond it at a start or after a failure. */
+  readonly lastEpoch: number
   /** Which key generation of the partition is in use. */
   readonly generation: number
   readonly chain: ChainHash
@@ -30,6 +32,7 @@ export interface PartitionHead extends Position {
 export const firstHead: PartitionHead = {
   epoch: 0,
   seq: 0,
+  lastEpoch: 0,
   generation: 0,
   chain: { high: 0, low: 0 },
   digest: 0,
@@ -67,16 +70,18 @@ export function chainAfter(
 }
 
 export function formatHead(head: PartitionHead): string {
-  return JSON.stringify([head.generation, head.epoch, head.seq, head.chain.high, head.chain.low, head.digest])
+  const { chain, digest, epoch, generation, lastEpoch, seq } = head
+  return `[${generation},${epoch},${seq},${chain.high},${chain.low},${digest},${lastEpoch}]`
 }
 
 /** @throws Error when the text is none that `formatHead` makes */
 export function parseHead(text: string): PartitionHead {
   const parts: unknown = JSON.parse(text)
-  if (!Array.isArray(parts) || parts.length !== 6 || !parts.every(part => Number.isSafeInteger(part))) {
+  if (!Array.isArray(parts) || parts.length !== 7 || !parts.every(part => Number.isSafeInteger(part))) {
     throw new Error('the head of a partition is malformed')
   }
-  const [generation, epoch, seq, high, low, digest] = parts as [
+  const [generation, epoch, seq, high, low, digest, lastEpoch] = parts as [
+    number,
     number,
     number,
     number,
@@ -84,7 +89,7 @@ export function parseHead(text: string): PartitionHead {
     number,
     number,
   ]
-  return { generation, epoch, seq, chain: { high, low }, digest }
+  return { generation, epoch, seq, lastEpoch, chain: { high, low }, digest }
 }
 
 function mix(hash: number, value: number, multiplier: number): number {

@@ -34,5 +34,12 @@ export async function rebuildHead(store: Store, partition: PartitionId): Promise
     if (!page.hasMore || page.lastKey === undefined) break
     from = `${page.lastKey}\0`
   }
-  return { ...firstHead, ...position, generation, digest }
+  return {
+    ...firstHead,
+    epoch: position.epoch,
+    seq: position.seq,
+    lastEpoch: position.epoch,
+    generation,
+    digest,
+  }
 }

@@ -138,9 +138,11 @@ export class Runtime {
   /** Begins with what is stored: effects, history, alarms. */
   async start(): Promise<void> {
     const owned = this.#owned()
-    await this.outbox.start(owned)
-    await this.effects.start(owned)
-    await this.alarms.start(owned)
+    // What was never committed to needs no reading.
+    const isEmpty = (partition: PartitionId) => this.committer.head(partition).seq === 0
+    await this.outbox.start(owned, isEmpty)
+    await this.effects.start(owned, isEmpty)
+    await this.alarms.start(owned, isEmpty)
     this.#sweepLater()
   }
 
@@ -311,8 +313,12 @@ export class Runtime {
     const { alarmDueAtMs } = envelope
     const isAlarm = alarmDueAtMs !== undefined
     if (isAlarm && entity.alarmAtMs !== alarmDueAtMs) {
-      // Moved or removed since. If it lies on disk without an entity that wants it, it goes.
-      this.#drops.add(entity.partition, this.committer.keys(entity.partition).alarm(alarmDueAtMs, entity.key))
+      // Moved or removed since. If it lies on disk without an entity that wants it, it goes; a commit on its way that
+      // moves it takes it along.
+      if (entity.pendingCommits === 0) {
+        const keys = this.committer.keys(entity.partition)
+        this.#drops.add(entity.partition, keys.alarm(alarmDueAtMs, entity.key))
+      }
       this.#afterEarlier(entity, { envelope, reply: undefined, signals: noSignals })
       return
     }
@@ -439,9 +445,17 @@ export class Runtime {
     const all: CommitOperation[] = [...drops].map(key => ({ type: 'del', key }))
     for (const operation of operations) all.push(operation)
     this.committer.enqueue(partition, all, digestChange, error => {
-      if (error !== undefined) for (const key of drops) this.#drops.add(partition, key)
+      if (error !== undefined) this.#restoreDrops(partition, drops)
       done(error)
     })
+  }
+
+  /**
+   * A failed commit may be on disk, with a mark or an alarm that was put after its drop: only what stays true is
+   * dropped again, and that is the confirmation of an effect.
+   */
+  #restoreDrops(partition: PartitionId, drops: ReadonlySet<string>): void {
+    for (const key of drops) if (parsePartitionKey(key)?.class === 'f') this.#drops.add(partition, key)
   }
 
   async #deliverAlarm(partition: PartitionId, key: EntityKey, dueAtMs: number): Promise<AlarmOutcome> {
