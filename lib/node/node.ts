@@ -1,0 +1,354 @@
+/**
+ * Puts one node together and takes it apart: store, database, accounts, entities, sockets, HTTP. Everything a part
+ * needs is given to it here; nothing is reached for.
+ *
+ * Order of start: what others build on first; the port opens when messages can be answered. Order of stop: sockets are
+ * told to connect again, work drains, then store and database close. Stopping is a courtesy: `kill -9` loses nothing
+ * that was acknowledged.
+ */
+import type { Server } from 'node:http'
+import { type AccountsService, createAccounts, runAdminOperation } from '../accounts/index.js'
+import { type AdminServer, listenAdmin } from '../cli/admin-socket.js'
+import type { RunningNode, StartNodeOptions } from '../cli/node-contract.js'
+import { Clients } from '../clients/index.js'
+import type { Config, DataDirectory } from '../config/index.js'
+import { type Database, openDatabase } from '../database/index.js'
+import { AppError } from '../errors.js'
+import { Directories, directoryKind, type HostConnection, type HostDeclaration, Hosts, hostKind } from '../hosts/index.js'
+import { newId, type TransactionId } from '../ids.js'
+import { limits } from '../limits.js'
+import { createLog, type Log } from '../log.js'
+import { openPartitions, type Partitions, parseFailurePoints, systemClock, type Timer } from '../partitions/index.js'
+import { SingleNodeRing } from '../ring/index.js'
+import { packageVersion } from '../root.js'
+import { pageKind, transactionKind } from '../transactions/index.js'
+import { type DemoHost, demoAccount, startDemoHost } from './demo.js'
+import { historyRow } from './history.js'
+import { createNodeHttp, type NodeHttp } from './node-http.js'
+import { Sockets } from './sockets.js'
+
+/** Starts a node. Rejects with one sentence when something it needs is missing. */
+export async function startNode(options: StartNodeOptions): Promise<RunningNode> {
+  const node = new Node(options)
+  try {
+    return await node.start()
+  } catch (error) {
+    await node.stop()
+    throw error
+  }
+}
+
+class Node {
+  readonly #config: Config
+  readonly #directory: DataDirectory
+  readonly #progress: (line: string) => void
+  readonly #clock = systemClock()
+  readonly #log: Log = createLog('interval:node')
+  #database: Database | null = null
+  #accounts: AccountsService | null = null
+  #partitions: Partitions | null = null
+  #hosts: Hosts | null = null
+  #clients: Clients | null = null
+  #http: NodeHttp | null = null
+  #sockets: Sockets | null = null
+  #admin: AdminServer | null = null
+  #demo: DemoHost | null = null
+  #revocations: Timer | null = null
+  #state: 'starting' | 'ready' | 'draining' = 'starting'
+  #stopping: Promise<void> | null = null
+  #fail: (error: Error) => void = () => undefined
+  readonly #failed = new Promise<Error>(resolve => {
+    this.#fail = resolve
+  })
+
+  constructor(options: StartNodeOptions) {
+    this.#config = options.config
+    this.#directory = options.directory
+    this.#progress = options.progress
+  }
+
+  async start(): Promise<RunningNode> {
+    const [partitions, database] = await this.#openBoth()
+    const accounts = this.#openAccounts(database)
+    const { hosts, clients, directories } = this.#build(partitions, accounts)
+    await partitions.start()
+    const http = await this.#listen(accounts, hosts, clients)
+    await this.#openAdmin(accounts)
+    this.#checkRevocations(accounts, hosts, clients)
+    this.#state = 'ready'
+    void directories
+    const howToSignIn = await this.#introduce(accounts, http)
+    return {
+      address: this.#address(http.server),
+      ...(howToSignIn !== null && { howToSignIn }),
+      failed: this.#failed,
+      stop: () => this.stop(),
+    }
+  }
+
+  stop(): Promise<void> {
+    this.#stopping ??= this.#stop()
+    return this.#stopping
+  }
+
+  async #stop(): Promise<void> {
+    this.#state = 'draining'
+    this.#revocations?.cancel()
+    this.#demo?.stop()
+    this.#sockets?.drain()
+    this.#clients?.drain()
+    this.#hosts?.drain()
+    await this.#admin?.close()
+    await this.#http?.close()
+    await this.#partitions?.stop()
+    await this.#accounts?.close()
+    await this.#database?.close()
+  }
+
+  /** The store and the database open side by side: the embedded one takes most of a start. */
+  async #openBoth(): Promise<[Partitions, Database]> {
+    const opened = await Promise.allSettled([this.#openPartitions(), this.#openDatabase()])
+    for (const result of opened) if (result.status === 'rejected') throw result.reason
+    const [partitions, database] = opened.map(result => (result.status === 'fulfilled' ? result.value : null))
+    return [partitions as Partitions, database as Database]
+  }
+
+  async #openPartitions(): Promise<Partitions> {
+    const { storage } = this.#config
+    const partitions = await openPartitions({
+      storage:
+        storage.backend === 'memdown'
+          ? { backend: 'memdown' }
+          : { backend: 'leveldown', path: this.#directory.entitiesPath, sync: storage.sync },
+      ring: new SingleNodeRing(this.#directory.nodeId),
+      clock: this.#clock,
+      log: createLog('interval:partitions'),
+      failurePoints: parseFailurePoints(process.env.INTERVAL_FAILPOINT),
+      // What cannot be written must not be acknowledged: the process ends, and starts again with what is on disk.
+      onFatal: error => {
+        this.#log.error('disk.failed', { error })
+        this.#fail(new Error('The disk failed. Nothing more can be acknowledged.'))
+      },
+      onDamage: damage => this.#progress(`damaged data was set aside: ${damage.what} (${damage.reason})`),
+    })
+    this.#partitions = partitions
+    for (const kind of [transactionKind, pageKind, hostKind, directoryKind]) partitions.register(kind)
+    return partitions
+  }
+
+  async #openDatabase(): Promise<Database> {
+    const url = this.#config.database.url?.reveal()
+    const database = await openDatabase({
+      url,
+      directory: this.#directory.path,
+      log: createLog('interval:database'),
+      onProgress: text => this.#progress(text),
+    })
+    this.#database = database
+    await database.migrate()
+    return database
+  }
+
+  #openAccounts(database: Database): AccountsService {
+    const accounts = createAccounts({
+      database,
+      log: createLog('interval:accounts'),
+      clock: this.#clock,
+      secret: this.#directory.secrets.cookie.reveal(),
+      appUrl: this.#config.app.url ?? this.#configuredAddress(),
+      signUp: this.#config.accounts.signup,
+    })
+    this.#accounts = accounts
+    return accounts
+  }
+
+  #build(partitions: Partitions, accounts: AccountsService): { hosts: Hosts; clients: Clients; directories: Directories } {
+    const directories: { current: Directories | null } = { current: null }
+    const hosts = new Hosts({
+      runtime: partitions,
+      clock: this.#clock,
+      log: createLog('interval:hosts'),
+      directories: () => {
+        if (!directories.current) throw new Error('directories are not built yet')
+        return directories.current
+      },
+      dashboardUrl: connection => this.#dashboardUrl(connection),
+      unknownTeams: (organizationId, slugs) => accounts.unknownTeams(organizationId, slugs),
+      notify: async (identity, notification) => {
+        await this.notify(identity.organization.id, notification.transactionId, {
+          title: notification.title ?? null,
+          message: notification.message,
+          deliveries: notification.deliveryInstructions ?? [],
+        })
+        return true
+      },
+      declared: (connection, definitions) => this.#recordDeclarations(accounts, connection, definitions),
+    })
+    directories.current = new Directories(partitions, instanceId => hosts.isConnected(instanceId))
+    const clients = new Clients({
+      runtime: partitions,
+      accounts,
+      hosts,
+      directories: directories.current,
+      clock: this.#clock,
+      log: createLog('interval:clients'),
+      build: this.#config.app.commit ?? packageVersion,
+      isOutboxFull: () => partitions.outboxFull,
+    })
+    this.#hosts = hosts
+    this.#clients = clients
+    partitions.onSignal('entity', signal => this.#askHost(partitions, signal.target, signal.payload))
+    partitions.setHistoryWriter({
+      write: batch => accounts.writeHistory(batch.map(historyRow).filter(row => row !== null)),
+    })
+    return { hosts, clients, directories: directories.current }
+  }
+
+  /** A transaction asks whether its host is still expected; a lost host makes it end. */
+  #askHost(partitions: Partitions, target: string, payload: unknown): void {
+    partitions
+      .send<{ lost?: boolean; transactionId?: string }>(target as `host:${string}`, payload as { type: string })
+      .then(reply => {
+        if (!reply.lost || reply.transactionId === undefined) return undefined
+        const instanceId = target.slice('host:'.length)
+        return partitions.send(`transaction:${reply.transactionId}`, { type: 'host-lost', instanceId })
+      })
+      .catch((error: unknown) => this.#log.debug('host.not-asked', { error }))
+  }
+
+  /** The database learns what hosts declare, for settings and history; nobody waits for it. */
+  #recordDeclarations(accounts: AccountsService, connection: HostConnection, definitions: HostDeclaration): void {
+    const { organization, environment, kind, user } = connection.identity
+    const place = {
+      organizationId: organization.id,
+      environmentId: environment.id,
+      developerId: kind === 'DEVELOPMENT' ? user.id : null,
+    }
+    accounts
+      .recordDeclarations(place, definitions.actions, definitions.pages)
+      .catch((error: unknown) => this.#log.warn('declarations.not-recorded', { error }))
+  }
+
+  /** Shows a notification to whoever watches the transaction it belongs to. */
+  async notify(
+    organizationId: string,
+    transactionId: string | null | undefined,
+    notification: {
+      title: string | null
+      message: string
+      deliveries: readonly { to: string; method?: 'EMAIL' | 'SLACK' | undefined }[]
+    },
+  ): Promise<void> {
+    if (!transactionId) return
+    const deliveries = notification.deliveries.map(({ to, method }) => ({ to, method: method ?? null }))
+    await this.#partitions?.send(`transaction:${transactionId as TransactionId}`, {
+      type: 'notification',
+      organizationId,
+      id: newId(),
+      title: notification.title,
+      message: notification.message,
+      deliveries,
+    })
+  }
+
+  async #listen(accounts: AccountsService, hosts: Hosts, clients: Clients): Promise<NodeHttp> {
+    const http = createNodeHttp({
+      config: this.#config,
+      accounts,
+      state: () => this.#state,
+      isDatabaseHealthy: async () => (await this.#database?.healthy()) ?? false,
+      notify: (organizationId, transactionId, notification) => this.notify(organizationId, transactionId, notification),
+    })
+    this.#http = http
+    this.#sockets = new Sockets({
+      server: http.server,
+      accounts,
+      hosts,
+      clients,
+      clock: this.#clock,
+      log: createLog('interval:sockets'),
+      appUrl: this.#config.app.url,
+      sessionToken: http.sessionToken,
+      addressOf: http.addressOf,
+    })
+    const { port, host } = this.#config
+    await new Promise<void>((resolve, reject) => {
+      http.server.once('error', error => reject(cannotListen(error, host, port)))
+      http.server.listen(port, host, resolve)
+    })
+    return http
+  }
+
+  async #openAdmin(accounts: AccountsService): Promise<void> {
+    const path = this.#directory.adminSocketPath
+    this.#admin = await listenAdmin(path, (operation, argument) => this.#administrate(accounts, operation, argument))
+  }
+
+  #administrate(accounts: AccountsService, operation: string, argument: unknown): Promise<unknown> {
+    return runAdminOperation(operation, argument, { accounts })
+  }
+
+  /** Sockets of revoked keys and ended sessions close at once here, and within seconds elsewhere. */
+  #checkRevocations(accounts: AccountsService, hosts: Hosts, clients: Clients): void {
+    const close = (revoked: { keys: readonly string[]; sessions: readonly string[] }): void => {
+      hosts.closeRevoked(revoked.keys as Parameters<Hosts['closeRevoked']>[0])
+      clients.closeRevoked(revoked.sessions as Parameters<Clients['closeRevoked']>[0])
+    }
+    accounts.onRevoked(close)
+    const again = (): void => {
+      this.#revocations = this.#clock.setTimer(limits.revocationCheckMs, () => {
+        accounts
+          .revoked({ keys: hosts.openKeys(), sessions: clients.openSessions() })
+          .then(close)
+          .catch((error: unknown) => this.#log.debug('revocations.not-checked', { error }))
+          .finally(() => this.#state !== 'draining' && again())
+      })
+    }
+    again()
+  }
+
+  async #introduce(accounts: AccountsService, http: NodeHttp): Promise<string | null> {
+    const address = this.#address(http.server)
+    const isEmpty = () => accounts.setupNeeded()
+    if (!this.#config.demo) {
+      return (await isEmpty()) ? `Make the first account at ${address}/setup` : `Sign in at ${address}/login`
+    }
+    const admin = (operation: string, argument: unknown) => this.#administrate(accounts, operation, argument)
+    const demo = await demoAccount(this.#directory.path, admin, isEmpty)
+    if (!demo) return `Sign in at ${address}/login (this data directory has accounts already, so no demo was added)`
+    this.#progress('connecting the demo host')
+    const endpoint = `${address.replace('http', 'ws')}/websocket`
+    this.#demo = await startDemoHost({ endpoint, key: demo.key, log: createLog('interval:demo') }).catch((error: unknown) => {
+      this.#log.warn('demo.failed', { error })
+      return null
+    })
+    return `Sign in at ${address}/login as ${demo.email} with the password ${demo.password}`
+  }
+
+  #dashboardUrl(connection: HostConnection): string {
+    const { organization, environment, kind } = connection.identity
+    const root = `${this.#config.app.url ?? this.#configuredAddress()}/dashboard/${organization.slug}`
+    if (kind === 'DEVELOPMENT') return `${root}/develop/actions`
+    return environment.slug === 'production' ? root : `${root}+${environment.slug}`
+  }
+
+  #configuredAddress(): string {
+    const { host, port } = this.#config
+    const name = host === '0.0.0.0' || host === '::' ? 'localhost' : host.includes(':') ? `[${host}]` : host
+    return `http://${name}:${port}`
+  }
+
+  #address(server: Server): string {
+    const bound = server.address()
+    const port = typeof bound === 'object' && bound !== null ? bound.port : this.#config.port
+    return this.#config.app.url ?? this.#configuredAddress().replace(/:\d+$/, `:${port}`)
+  }
+}
+
+function cannotListen(error: Error & { code?: string }, host: string, port: number): AppError {
+  if (error.code === 'EADDRINUSE') {
+    return new AppError('conflict', `Port ${port} on ${host} is in use. Choose another one with --port.`)
+  }
+  if (error.code === 'EACCES') return new AppError('forbidden', `Port ${port} may not be opened by this user.`)
+  return new AppError('unavailable', `Cannot listen on ${host}:${port}: ${error.code ?? error.message}.`)
+}
