@@ -17,7 +17,7 @@ import { AppError } from '../errors.js'
 export interface ParseJsonOptions {
   /** Of the UTF-8 form. */
   readonly bytesMax: number
-  /** Levels of arrays and objects: `[]` is 1, a bare number 0. */
+  /** Levels of arrays and objects: `[]` is 1, a bare number 0. Infinity skips the scan. */
   readonly depthMax: number
   /** What is done about the key `__proto__`; `refuse` unless said otherwise. */
   readonly prototypeKeys?: 'refuse' | 'strip'
@@ -27,7 +27,7 @@ export interface ParseJsonOptions {
 export function parseJson(input: string | Buffer, options: ParseJsonOptions): unknown {
   const text =
     typeof input === 'string' ? boundedText(input, options.bytesMax) : decode(input, options.bytesMax)
-  if (depthExceeds(text, options.depthMax)) {
+  if (options.depthMax !== Number.POSITIVE_INFINITY && depthExceeds(text, options.depthMax)) {
     throw new AppError('invalid-frame', `The JSON is nested deeper than ${options.depthMax} levels.`)
   }
   const value = parse(text)
@@ -101,7 +101,7 @@ function mayNamePrototype(text: string): boolean {
   return text.includes('__proto__') || text.includes('\\u00')
 }
 
-/** Drops own `__proto__` keys, or throws at the first. Depth was bounded before, so a stack is enough. */
+/** Drops own `__proto__` keys, or throws at the first. Without recursion: depth may be unbounded. */
 function stripPrototypeKeys(root: unknown, refuse: boolean): void {
   const waiting: unknown[] = [root]
   for (let value = waiting.pop(); value !== undefined || waiting.length > 0; value = waiting.pop()) {
