@@ -45,7 +45,7 @@ export function TransactionPage({
   const isWaiting = !hasEnded && !hasQuestion && view?.loading === null
   return (
     <>
-      <main className="mx-auto grid w-full max-w-3xl flex-1 content-start gap-6 px-4 py-6 sm:px-8 sm:py-8">
+      <main className="mx-auto grid w-full max-w-4xl flex-1 content-start gap-6 px-4 py-6 sm:px-8 sm:py-8">
         <Header
           place={place}
           slug={slug}

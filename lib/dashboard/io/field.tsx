@@ -12,7 +12,7 @@ interface FrameProps {
 
 export function FieldFrame({ id, component, error, children }: FrameProps) {
   return (
-    <div className="grid gap-1.5">
+    <div className="grid max-w-2xl gap-1.5">
       <label htmlFor={id} className="justify-self-start font-medium">
         <LabelWords component={component} />
       </label>

@@ -6,17 +6,17 @@ import { displayMethod, type FieldProps } from './method.js'
 const sizeNames = ['thumbnail', 'small', 'medium', 'large']
 
 export const image = displayMethod(({ component }: FieldProps<unknown>) => {
-  const alt = textOf(component.props, 'alt')
+  // Without words of its own a picture is called by its label.
+  const alt = textOf(component.props, 'alt') || component.label || 'Picture'
   const url = safeMediaUrl(textOf(component.props, 'url') ?? '')
   return (
     <figure className="grid gap-2">
       {component.label !== '' && <figcaption className="font-medium">{component.label}</figcaption>}
       {url !== null && (
-        // biome-ignore lint/a11y/useAltText: without a text from the host there is none to give
         <img
           data-pw-display-image=""
           src={url}
-          {...(alt === undefined || alt === '' ? {} : { alt })}
+          alt={alt}
           className={`max-w-full rounded-control object-contain object-left ${sizeClasses(component.props)}`}
         />
       )}

@@ -384,6 +384,7 @@ function Filter({ state, id }: { state: TableState; id: string }) {
         id={`${id}-filter`}
         type="search"
         placeholder="Filter"
+        data-no-first-focus=""
         aria-label="Filter"
         className="control min-h-8! py-1! pr-9! text-sm [&::-webkit-search-cancel-button]:hidden"
         value={typed}
