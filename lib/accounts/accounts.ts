@@ -17,7 +17,7 @@ import {
 import { generateKey, insertKey, type KeyKind, type KeyListing, listKeys, revokeKey } from './api-keys.js'
 import { type Audit, createAudit } from './audit.js'
 import type { Clock } from './clock.js'
-import type { Accounts, Actor, AuditEvent, ClientIdentity } from './contract.js'
+import type { Accounts, Actor, AuditEvent, ClientIdentity, Role } from './contract.js'
 import { type ConfirmationLinks, followConfirmation } from './email-confirmations.js'
 import { type EnvironmentInfo, findEnvironment, listEnvironments } from './environments.js'
 import {
@@ -34,7 +34,8 @@ import { createIdentities, type Identities } from './identities.js'
 import { type NewNotification, recordNotification } from './notifications.js'
 import { type Place, placesOf } from './organizations.js'
 import { createPasswords, type Passwords, type ScryptParameters } from './passwords.js'
-import { type AccessRule, requirePermission } from './permissions.js'
+import { personById } from './people.js'
+import { type AccessRule, impliedPermissions, requirePermission, roleOf } from './permissions.js'
 import { deleteSession, listSessions, type SessionInfo } from './sessions.js'
 import { createSignIn, type Origin, type SignIn } from './sign-in.js'
 import { unknownTeamSlugs } from './teams.js'
@@ -66,8 +67,8 @@ export interface AccountsService extends Accounts, SignIn {
   sessions(userId: UserId): Promise<SessionInfo[]>
   /** Rejects with `not-found` when the person has no such session. */
   endSession(userId: UserId, id: string, origin: Origin): Promise<void>
-  /** Where a person may go. */
-  places(userId: UserId): Promise<Place[]>
+  /** Where a person may go, and whether their address is proven. */
+  profile(userId: UserId): Promise<{ emailConfirmed: boolean; places: (Place & { role: Role })[] }>
   environments(userId: UserId, organizationSlug: string): Promise<EnvironmentInfo[]>
   /** All keys of the organization for who may make live keys, else the person's own. */
   keys(userId: UserId, organizationSlug: string): Promise<KeyListing[]>
@@ -182,7 +183,19 @@ export function createAccounts(options: AccountsOptions): AccountsService {
       identities.announce({ sessions: [id as SessionId] })
       audit({ name: 'session.revoked', userId, address: origin.address, details: { session: id } })
     },
-    places: userId => placesOf(database, userId),
+    async profile(userId) {
+      const person = await personById(database, userId)
+      if (!person) throw new AppError('not-signed-in')
+      const places = await placesOf(database, userId)
+      return {
+        emailConfirmed: person.email_confirmed_at !== null,
+        places: places.map(place => ({
+          ...place,
+          permissions: [...impliedPermissions(place.permissions)],
+          role: roleOf(place.permissions),
+        })),
+      }
+    },
     async environments(userId, organizationSlug) {
       const { organization } = await member(userId, organizationSlug)
       return listEnvironments(database, organization.id)

@@ -62,7 +62,7 @@ export interface SignIn {
     origin: Origin,
   ): Promise<SignedIn & { organization: OrganizationRow }>
   /** Rejects with `conflict` when the address has an account, `forbidden` when sign-up is off. */
-  signUpCheck(email: string): Promise<void>
+  signUpCheck(email: string, origin: Origin): Promise<void>
   signUp(
     account: NewAccount & { organizationName: string; promoCode?: string | undefined },
     origin: Origin,
@@ -238,12 +238,15 @@ export function createSignIn(options: SignInOptions): SignIn {
       return result
     },
 
-    async signUpCheck(email) {
+    async signUpCheck(email, origin) {
       await requireSignUp()
+      // Only finding an account counts: who goes through a list of addresses is stopped.
+      const succeeded = attempts.attempt(`check ${email}`, origin.address)
       if (await personByEmail(database, checkEmail(email))) {
         const message = 'An account with this e-mail address already exists.'
         throw new AppError('conflict', message, { fields: { email: message } })
       }
+      succeeded()
     },
 
     async signUp(account, origin) {

@@ -1,0 +1,64 @@
+/** One request as a handler sees it: parsed, bounded, and with the ways to find out who is asking. */
+import type { IncomingMessage } from 'node:http'
+import type { z } from 'zod'
+import type { AccountsService, ClientIdentity, HostIdentity, Origin } from '../accounts/index.js'
+import { AppError } from '../errors.js'
+import type { Reply } from './reply.js'
+
+export interface Context {
+  readonly request: IncomingMessage
+  readonly method: string
+  readonly path: string
+  readonly params: Readonly<Record<string, string>>
+  readonly query: URLSearchParams
+  readonly accounts: AccountsService
+  /** For audit rows and new sessions. */
+  readonly origin: Origin
+  /** The value of the session cookie, whatever it is worth. */
+  readonly token: string | undefined
+  /** The JSON body, checked. Rejects with `bad-request` or `invalid-value`, naming fields. */
+  body<Value>(shape: z.ZodType<Value>): Promise<Value>
+  /** Who is signed in, or null. */
+  session(): Promise<ClientIdentity | null>
+  /** Rejects with `not-signed-in`. */
+  signedIn(): Promise<ClientIdentity>
+  /** The key in the Authorization header, if there is one. */
+  bearer(): string | undefined
+  setSession(token: string, expiresAtMs: number): Record<string, string>
+  clearSession(): Record<string, string>
+}
+
+export type Handler = (context: Context) => Promise<Reply> | Reply
+
+/** Checks a parsed body against a shape. */
+export function checked<Value>(value: unknown, shape: z.ZodType<Value>): Value {
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) {
+    throw new AppError('bad-request', 'Send a JSON object.')
+  }
+  const parsed = shape.safeParse(value)
+  if (parsed.success) return parsed.data
+  const fields: Record<string, string> = {}
+  for (const issue of parsed.error.issues) fields[issue.path.join('.') || 'body'] ??= issue.message
+  const words = Object.entries(fields).map(([path, message]) => `${path}: ${message}`)
+  throw new AppError('bad-request', words.slice(0, 5).join('; '), { fields })
+}
+
+/** The key of a host, checked. Rejects with `not-signed-in` without a key, `invalid-api-key` with a wrong one. */
+export async function hostOf(context: Context): Promise<HostIdentity> {
+  const key = context.bearer()
+  if (key === undefined) {
+    throw new AppError('not-signed-in', 'No API key: send it as "Authorization: Bearer <key>".')
+  }
+  try {
+    return await context.accounts.authenticateKey(key)
+  } catch (error) {
+    if (error instanceof AppError && error.code === 'invalid-api-key') {
+      context.accounts.audit({
+        name: 'access.denied',
+        address: context.origin.address,
+        details: { what: 'api key', path: context.path },
+      })
+    }
+    throw error
+  }
+}

@@ -1,0 +1,12 @@
+/** The public face of the HTTP server. */
+export { type Context, checked, type Handler, hostOf } from './context.js'
+export { ok, type Reply } from './reply.js'
+export type { HealthOptions } from './routes-health.js'
+export type { RecordedNotification, SdkHooks } from './routes-sdk.js'
+export {
+  createHttpServer,
+  type HttpMethod,
+  type HttpServer,
+  type HttpServerOptions,
+  type RouteOptions,
+} from './server.js'

@@ -1,0 +1,63 @@
+/** What a handler answers with, and how it is written. Handlers return values; only this file touches the response. */
+import type { IncomingMessage, ServerResponse } from 'node:http'
+import { AppError, type ErrorBody, errorBody } from '../errors.js'
+import type { Log } from '../log.js'
+
+export interface Reply {
+  readonly status: number
+  readonly headers?: Readonly<Record<string, string | readonly string[]>>
+  /** JSON, unless it is text or bytes; absent for no body. */
+  readonly body?: unknown
+}
+
+/** 200 with a JSON body. */
+export function ok(body: unknown, headers?: Reply['headers']): Reply {
+  return { status: 200, body, ...(headers && { headers }) }
+}
+
+/** Who reads an error: our dashboard, an SDK, or nobody in particular. */
+export type ErrorShape = 'dashboard' | 'sdk'
+
+/** An error as its reader understands it. What is not ours is logged under an id that the reader is told. */
+export function errorReply(error: unknown, shape: ErrorShape, log: Log, newReference: () => string): Reply {
+  let body: ErrorBody = errorBody(error)
+  let status = 500
+  const headers: Record<string, string> = {}
+  if (error instanceof AppError) {
+    status = error.kind.status
+    if (status === 429) headers['retry-after'] = '60'
+    if (status === 503) headers['retry-after'] = '1'
+  } else {
+    const reference = newReference()
+    log.error('http.failed', { reference, error })
+    body = { ...body, message: `${body.message} (reference ${reference})` }
+  }
+  if (shape === 'sdk') return { status, headers, body: { type: 'error', message: body.message } }
+  return { status, headers, body }
+}
+
+/** Writes the reply. Does nothing when one was written or the reader is gone. */
+export function write(
+  request: IncomingMessage,
+  response: ServerResponse,
+  reply: Reply,
+  common: Readonly<Record<string, string>>,
+): void {
+  if (response.headersSent || response.destroyed) return
+  const { body } = reply
+  const raw = body === undefined || typeof body === 'string' || Buffer.isBuffer(body)
+  const bytes = raw ? Buffer.from(body ?? '') : Buffer.from(JSON.stringify(body))
+  const headers: Record<string, string | readonly string[]> = {
+    ...common,
+    ...(!raw && { 'content-type': 'application/json' }),
+    ...(body !== undefined && { 'content-length': String(bytes.length) }),
+    ...reply.headers,
+  }
+  // A body that was not read would be taken for the next request.
+  if (!request.complete) headers.connection = 'close'
+  for (const [name, value] of Object.entries(headers)) {
+    response.setHeader(name, typeof value === 'string' ? value : [...value])
+  }
+  response.writeHead(reply.status)
+  response.end(request.method === 'HEAD' || body === undefined ? undefined : bytes)
+}

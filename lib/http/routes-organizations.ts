@@ -1,0 +1,72 @@
+/** What belongs to an organization: keys, environments, the history of runs. Membership is checked by the accounts. */
+import { z } from 'zod'
+import { AppError } from '../errors.js'
+import { ok } from './reply.js'
+import type { HttpServer } from './server.js'
+
+const pageMax = 100
+
+const keyShape = z.object({
+  kind: z.enum(['PRODUCTION', 'DEVELOPMENT']),
+  environment: z.string().max(64).nullish(),
+  label: z.string().max(100).nullish(),
+})
+
+export function addOrganizationRoutes(http: HttpServer): void {
+  const browser = { caller: 'browser' } as const
+
+  http.route('GET', '/api/v1/organizations/:org/keys', browser, async context => {
+    const { user } = await context.signedIn()
+    return ok({ keys: await context.accounts.keys(user.id, context.params.org ?? '') })
+  })
+
+  http.route('POST', '/api/v1/organizations/:org/keys', browser, async context => {
+    const { user } = await context.signedIn()
+    const { kind, environment, label } = await context.body(keyShape)
+    const key = await context.accounts.createKey(
+      user.id,
+      context.params.org ?? '',
+      { kind, environment: environment ?? undefined, label: label ?? undefined },
+      context.origin,
+    )
+    return { status: 201, body: key }
+  })
+
+  http.route('DELETE', '/api/v1/organizations/:org/keys/:id', browser, async context => {
+    const { user } = await context.signedIn()
+    const { org = '', id = '' } = context.params
+    await context.accounts.revokeKey(user.id, org, id, context.origin)
+    return ok({})
+  })
+
+  http.route('GET', '/api/v1/organizations/:org/environments', browser, async context => {
+    const { user } = await context.signedIn()
+    return ok({ environments: await context.accounts.environments(user.id, context.params.org ?? '') })
+  })
+
+  http.route('GET', '/api/v1/organizations/:org/environments/:env/transactions', browser, async context => {
+    const { user } = await context.signedIn()
+    const { org = '', env = '' } = context.params
+    const page = await context.accounts.transactions(user.id, org, env, {
+      mine: isOn(context.query.get('mine')),
+      open: isOn(context.query.get('open')),
+      cursor: context.query.get('cursor') ?? undefined,
+      ...limitOf(context.query.get('limit')),
+    })
+    return ok(page)
+  })
+}
+
+function isOn(text: string | null): boolean {
+  return text === '1' || text === 'true'
+}
+
+function limitOf(text: string | null): { limit?: number } {
+  if (text === null) return {}
+  const limit = Number(text)
+  if (!Number.isInteger(limit) || limit < 1 || limit > pageMax) {
+    const message = `a whole number from 1 to ${pageMax}`
+    throw new AppError('bad-request', `limit: ${message}`, { fields: { limit: message } })
+  }
+  return { limit }
+}

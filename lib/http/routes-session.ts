@@ -1,0 +1,75 @@
+/** Signing in and out, and the sessions of a person. */
+import { z } from 'zod'
+import { AppError } from '../errors.js'
+import { profileOf } from './profile.js'
+import { ok } from './reply.js'
+import type { HttpServer } from './server.js'
+
+/** Passwords are checked where they are made; here they only have to be bounded. */
+export const passwordShape = z.string().min(1).max(1_000)
+export const emailShape = z.string().min(1).max(320)
+
+export function addSessionRoutes(http: HttpServer): void {
+  const browser = { caller: 'browser' } as const
+
+  http.route('GET', '/api/v1/session', browser, async context => {
+    const identity = await context.session()
+    if (identity) return ok(await profileOf(context.accounts, identity.user))
+    const [setupNeeded, signUpEnabled] = await Promise.all([
+      context.accounts.setupNeeded(),
+      context.accounts.signUpEnabled(),
+    ])
+    const { code, message } = new AppError('not-signed-in')
+    return {
+      status: 401,
+      body: { code, message, setupNeeded, signUpEnabled },
+      // A cookie that is worth nothing any more.
+      ...(context.token !== undefined && { headers: context.clearSession() }),
+    }
+  })
+
+  http.route('POST', '/api/v1/session', browser, async context => {
+    const { email, password } = await context.body(z.object({ email: emailShape, password: passwordShape }))
+    const session = await context.accounts.signIn(email, password, context.origin)
+    return ok(
+      await profileOf(context.accounts, session.user),
+      context.setSession(session.token, session.expiresAtMs),
+    )
+  })
+
+  http.route('DELETE', '/api/v1/session', browser, async context => {
+    const identity = await context.session()
+    if (identity) await context.accounts.signOut(identity, context.origin)
+    return ok({}, context.clearSession())
+  })
+
+  // The first step of signing in. It answers the same for everybody, so that nobody learns who has an account.
+  http.route('POST', '/api/v1/session/check', browser, async context => {
+    await context.body(z.object({ email: emailShape }))
+    return ok({ next: 'password' })
+  })
+
+  http.route('GET', '/api/v1/sessions', browser, async context => {
+    const identity = await context.signedIn()
+    const sessions = await context.accounts.sessions(identity.user.id)
+    return ok({
+      sessions: sessions.map(session => ({ ...session, current: session.id === identity.sessionId })),
+    })
+  })
+
+  http.route('DELETE', '/api/v1/sessions/:id', browser, async context => {
+    const identity = await context.signedIn()
+    await context.accounts.endSession(identity.user.id, context.params.id ?? '', context.origin)
+    const own = context.params.id === identity.sessionId
+    return ok({}, own ? context.clearSession() : undefined)
+  })
+
+  http.route('POST', '/api/v1/password', browser, async context => {
+    const identity = await context.signedIn()
+    const { current, password } = await context.body(
+      z.object({ current: passwordShape, password: passwordShape }),
+    )
+    await context.accounts.changePassword(identity, current, password, context.origin)
+    return ok({})
+  })
+}

@@ -1,0 +1,259 @@
+/**
+ * The HTTP server: restify routes, handlers return replies, one place writes them. Websockets share its port: whoever
+ * serves them listens to `upgrade` on `nodeServer`.
+ *
+ * Invariant: a request can do no more than get an error. It is bounded in size, depth and time; nothing it contains
+ * reaches the file system or a log unescaped; whatever a handler throws becomes a reply without a trace of the inside.
+ * A change that is made in a browser's name is made only when that browser was on our own pages.
+ */
+import { randomUUID } from 'node:crypto'
+import type { IncomingMessage, Server as NodeServer, ServerResponse } from 'node:http'
+import { join } from 'node:path'
+import restify from 'restify'
+import type { AccountsService } from '../accounts/index.js'
+import { AppError } from '../errors.js'
+import { limits as defaultLimits, type Limits } from '../limits.js'
+import type { Log } from '../log.js'
+import { packageRoot } from '../root.js'
+import { hasBody, isJson, readJson } from './body.js'
+import { type Context, checked, type Handler } from './context.js'
+import { type SessionCookie, sessionCookie } from './cookies.js'
+import { createDashboardFiles } from './dashboard-files.js'
+import { commonHeaders } from './headers.js'
+import { createPeer } from './peer.js'
+import { type ErrorShape, errorReply, type Reply, write } from './reply.js'
+import { addAuthRoutes } from './routes-auth.js'
+import { addHealthRoutes, type HealthOptions } from './routes-health.js'
+import { addOrganizationRoutes } from './routes-organizations.js'
+import { addSdkRoutes, type SdkHooks } from './routes-sdk.js'
+import { addSessionRoutes } from './routes-session.js'
+import { addSignUpRoutes } from './routes-sign-up.js'
+
+const headersMsMax = 10_000
+/** Longer than a proxy keeps a connection, so that the proxy is the one that closes it. */
+const keepAliveMs = 75_000
+const headersMax = 100
+const urlCharactersMax = 8_192
+
+export type HttpMethod = 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE'
+
+export interface RouteOptions {
+  /**
+   * Who calls it. `browser`: speaks with the session cookie, so changes are refused unless they come from our own
+   * pages. `sdk`: speaks with a key, errors look as SDKs expect. `open`: anybody, nothing is done in anybody's name.
+   */
+  readonly caller: 'browser' | 'sdk' | 'open'
+}
+
+export interface HttpServer {
+  /** Where to listen, and where `upgrade` events arrive. */
+  readonly nodeServer: NodeServer
+  readonly cookie: SessionCookie
+  /** Adds a route of another room; parameters as `:name`. */
+  route(method: HttpMethod, path: string, options: RouteOptions, handler: Handler): void
+  /** The address of who asks, also for websocket handshakes. */
+  address(request: IncomingMessage): string
+  /** True when the request's Origin is our own, also for websocket handshakes. */
+  sameOrigin(request: IncomingMessage): boolean
+  /** Stops listening and closes idle connections; resolves when the last request is answered or `graceMs` is over. */
+  close(graceMs?: number): Promise<void>
+}
+
+export interface HttpServerOptions {
+  readonly accounts: AccountsService
+  readonly log: Log
+  readonly health: HealthOptions
+  readonly sdk?: SdkHooks
+  readonly limits?: Limits
+  /** The public address of the installation; https makes cookies secure. */
+  readonly appUrl?: string | undefined
+  /** Addresses and networks whose X-Forwarded-* headers are believed. Default none. */
+  readonly trustedProxies?: readonly string[]
+  /** Built dashboard; default the package's own. */
+  readonly dashboardDirectory?: string
+}
+
+const silent: restify.Logger = {
+  child: () => silent,
+  trace() {},
+  debug() {},
+  info() {},
+  warn() {},
+  error() {},
+  fatal() {},
+}
+
+const methods = new Set(['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS'])
+const notFound: Reply = { status: 404, body: { message: 'Not Found' } }
+
+export function createHttpServer(options: HttpServerOptions): HttpServer {
+  const { accounts, log } = options
+  const limits = options.limits ?? defaultLimits
+  const secure = options.appUrl?.startsWith('https:') ?? false
+  const cookie = sessionCookie(secure)
+  const common = commonHeaders(secure)
+  const peer = createPeer({ trustedProxies: options.trustedProxies ?? [], appUrl: options.appUrl })
+  const dashboard = createDashboardFiles({
+    directory: options.dashboardDirectory ?? join(packageRoot, 'dist', 'dashboard'),
+    secure,
+    nowMs: () => performance.now(),
+  })
+  const server = restify.createServer({ name: '', log: silent, onceNext: true })
+  const nodeServer = server.server
+  nodeServer.requestTimeout = limits.requestMsMax
+  nodeServer.headersTimeout = headersMsMax
+  nodeServer.keepAliveTimeout = keepAliveMs
+  nodeServer.maxHeadersCount = headersMax
+
+  const answer = (request: IncomingMessage, response: ServerResponse, reply: Reply): void =>
+    write(request, response, reply, common)
+
+  const fail = (
+    request: IncomingMessage,
+    response: ServerResponse,
+    error: unknown,
+    shape: ErrorShape,
+  ): void => answer(request, response, errorReply(error, shape, log, randomUUID))
+
+  // Before restify looks at it: what it would stumble over.
+  server.first((request, response) => {
+    const url = request.url ?? ''
+    if (!methods.has(request.method ?? '') || request.method === 'OPTIONS') {
+      answer(request, response, { status: 405, headers: { allow: 'GET, HEAD, POST, PUT, PATCH, DELETE' } })
+      return false
+    }
+    if (!isPath(url)) {
+      fail(request, response, new AppError('bad-request', 'The address is not valid.'), 'dashboard')
+      return false
+    }
+    return true
+  })
+
+  // Whatever no route takes: a file of the dashboard, one of its pages, or nothing.
+  server.on('restifyError', (request, response) => {
+    try {
+      const read = request.method === 'GET' || request.method === 'HEAD'
+      const path = decodeURIComponent(pathOf(request))
+      answer(request, response, (read && dashboard.reply(request, path)) || notFound)
+    } catch (error) {
+      fail(request, response, error, 'dashboard')
+    }
+  })
+
+  const sameOrigin = (request: IncomingMessage): boolean => {
+    const { origin } = request.headers
+    return origin !== undefined && peer.sameOrigin(request, origin)
+  }
+
+  /** Refuses a change that another site could have made the browser send. */
+  const checkOrigin = (request: IncomingMessage): void => {
+    const site = request.headers['sec-fetch-site']
+    const { origin } = request.headers
+    if (origin !== undefined && !sameOrigin(request)) throw new AppError('cross-origin')
+    if (site !== undefined && site !== 'same-origin' && site !== 'none') throw new AppError('cross-origin')
+    // A form of another site can send neither JSON nor these headers.
+    const proven = origin !== undefined || site !== undefined || request.method === 'DELETE'
+    if (hasBody(request) ? !isJson(request) : !proven && request.headers.cookie !== undefined) {
+      throw new AppError('bad-request', 'Send JSON, with content-type application/json.')
+    }
+  }
+
+  const contextOf = (request: IncomingMessage, params: Readonly<Record<string, string>>): Context => {
+    const token = cookie.read(request.headers.cookie)
+    const userAgent = request.headers['user-agent'] ?? null
+    return {
+      request,
+      method: request.method ?? '',
+      path: pathOf(request),
+      params,
+      query: new URLSearchParams(request.url?.split('?')[1] ?? ''),
+      accounts,
+      origin: { address: peer.address(request), userAgent, previousToken: token },
+      token,
+      async body(shape) {
+        const value = await readJson(request, {
+          bytesMax: limits.requestBodyBytesMax,
+          depthMax: limits.frameDepthMax,
+        })
+        return checked(value, shape)
+      },
+      session: () => accounts.authenticateSession(token),
+      async signedIn() {
+        const identity = await accounts.authenticateSession(token)
+        if (!identity) throw new AppError('not-signed-in')
+        return identity
+      },
+      bearer: () => /^Bearer +(\S+)$/i.exec(request.headers.authorization ?? '')?.[1],
+      setSession: (text, expiresAtMs) => ({
+        'set-cookie': cookie.set(text, expiresAtMs - accounts.clock.nowMs()),
+      }),
+      clearSession: () => ({ 'set-cookie': cookie.clear() }),
+    }
+  }
+
+  const route: HttpServer['route'] = (method, path, { caller }, handler) => {
+    const shape: ErrorShape = caller === 'sdk' ? 'sdk' : 'dashboard'
+    const handle = async (request: restify.Request, response: ServerResponse): Promise<void> => {
+      try {
+        if (caller === 'browser' && method !== 'GET') checkOrigin(request)
+        answer(request, response, await handler(contextOf(request, request.params)))
+      } catch (error) {
+        if (error instanceof AppError && error.code === 'cross-origin') {
+          accounts.audit({
+            name: 'access.denied',
+            address: peer.address(request),
+            details: { what: 'cross-origin', origin: request.headers.origin ?? null },
+          })
+        }
+        fail(request, response, error, shape)
+      }
+    }
+    const add = { GET: 'get', POST: 'post', PUT: 'put', PATCH: 'patch', DELETE: 'del' } as const
+    const take: restify.Handler = (request, response, next) => {
+      handle(request, response).finally(() => next())
+    }
+    server[add[method]](path, take)
+    if (method === 'GET') server.head(path, take)
+  }
+
+  const http: HttpServer = {
+    nodeServer,
+    cookie,
+    route,
+    address: request => peer.address(request),
+    sameOrigin,
+    close(graceMs = 5_000) {
+      return new Promise(fulfil => {
+        const timer = setTimeout(() => nodeServer.closeAllConnections(), graceMs)
+        nodeServer.close(() => {
+          clearTimeout(timer)
+          fulfil()
+        })
+        nodeServer.closeIdleConnections()
+      })
+    },
+  }
+  addHealthRoutes(http, options.health)
+  addSessionRoutes(http)
+  addSignUpRoutes(http)
+  addOrganizationRoutes(http)
+  addAuthRoutes(http)
+  addSdkRoutes(http, options.sdk ?? {}, log)
+  return http
+}
+
+function pathOf(request: IncomingMessage): string {
+  return (request.url ?? '').split('?')[0] ?? ''
+}
+
+/** True for a path that every parser behind us reads the same way. */
+function isPath(url: string): boolean {
+  if (!url.startsWith('/') || url.startsWith('//') || url.length > urlCharactersMax) return false
+  const path = url.split('?')[0] ?? ''
+  try {
+    decodeURIComponent(path)
+    return new URL(url, 'http://localhost').pathname === path
+  } catch {
+    return false
+  }
+}
