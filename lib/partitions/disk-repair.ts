@@ -4,7 +4,7 @@
  * Invariant: nothing is destroyed. Every file is linked into `quarantine/<name>/` before the repair; afterwards the
  * links of files that the repair kept unchanged are removed, so what stays there is what it dropped or rewrote.
  */
-import { link, mkdir, readdir, readFile, rm, stat, unlink } from 'node:fs/promises'
+import { link, mkdir, readdir, readFile, rename, rm, stat, unlink } from 'node:fs/promises'
 import { join } from 'node:path'
 
 import type { DiskDamage } from './disk.js'
@@ -25,9 +25,14 @@ export async function directoryLooksDamaged(path: string): Promise<string | unde
   return undefined
 }
 
+/** True when a store, whole or damaged, is in the directory. */
+export async function directoryHasStore(path: string): Promise<boolean> {
+  return (await dataFiles(path)).length > 0
+}
+
 /** Repairs the closed store at `path`. @throws Error when it cannot be repaired; the files are in quarantine then */
 export async function repairDirectory(path: string, name: string, cause: unknown): Promise<DiskDamage> {
-  const quarantine = join(path, 'quarantine', name.replaceAll(/[^\w.-]/g, '-'))
+  const quarantine = join(path, 'quarantine', safeName(name))
   await mkdir(quarantine, { recursive: true })
   const names = await dataFiles(path)
   for (const file of names) await link(join(path, file), join(quarantine, file))
@@ -42,6 +47,48 @@ export async function repairDirectory(path: string, name: string, cause: unknown
     else kept.push(file)
   }
   return { error: cause instanceof Error ? cause.message : String(cause), movedTo: quarantine, files: kept }
+}
+
+/**
+ * LevelDB goes on without the parts of its write-ahead log that it cannot read, and tells only its own log file. This
+ * keeps the logs until the store is open, and reports what was dropped. An end that was not written to the last byte
+ * is no damage: it was never acknowledged.
+ */
+export class LogWatch {
+  private constructor(
+    private readonly path: string,
+    private readonly kept: string,
+    private readonly files: readonly string[],
+  ) {}
+
+  /** Call it before the store is opened. */
+  static async begin(path: string): Promise<LogWatch> {
+    const kept = join(path, 'quarantine', 'opening')
+    await rm(kept, { recursive: true, force: true })
+    const files = (await dataFiles(path)).filter(name => name.endsWith('.log'))
+    if (files.length > 0) await mkdir(kept, { recursive: true })
+    for (const file of files) await link(join(path, file), join(kept, file))
+    return new LogWatch(path, kept, files)
+  }
+
+  /** Call it once the store is open. Returns what LevelDB dropped. */
+  async end(name: string): Promise<DiskDamage | undefined> {
+    if (this.files.length === 0) return undefined
+    const report = /dropping \d+ bytes; .*/.exec(
+      await readFile(join(this.path, 'LOG'), 'utf8').catch(() => ''),
+    )
+    if (!report) {
+      await rm(this.kept, { recursive: true, force: true })
+      return undefined
+    }
+    const movedTo = join(this.path, 'quarantine', safeName(name))
+    await rename(this.kept, movedTo)
+    return { error: report[0], movedTo, files: this.files }
+  }
+}
+
+function safeName(name: string): string {
+  return name.replaceAll(/[^\w.-]/g, '-')
 }
 
 async function dataFiles(path: string): Promise<string[]> {

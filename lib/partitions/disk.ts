@@ -11,7 +11,7 @@ import type { AbstractIterator } from 'abstract-leveldown'
 
 import levelup from 'levelup'
 
-import { directoryLooksDamaged, repairDirectory } from './disk-repair.js'
+import { directoryLooksDamaged, LogWatch, repairDirectory } from './disk-repair.js'
 import type { KeyRange } from './keys.js'
 import { leveldown, memdown } from './leveldb.js'
 
@@ -72,18 +72,26 @@ export async function openLevelDisk(options: LevelDiskOptions): Promise<Disk> {
   }
   const hint = await directoryLooksDamaged(path)
   if (hint !== undefined) await repair(new Error(`Corruption: ${hint}`))
+  const watch = await LogWatch.begin(path)
+  let level: Level
   try {
-    return new LevelDisk(await openLevel(path), { path, repair })
+    level = await openLevel(path)
   } catch (error) {
     if (!isCorruption(error)) throw error
     await repair(error)
-    return new LevelDisk(await openLevel(path), { path, repair })
+    level = await openLevel(path)
   }
+  const dropped = await watch.end(options.repairName())
+  if (dropped) options.onDamage(dropped)
+  return new LevelDisk(level, { path, repair })
 }
+
+/** A table that was cut short or deleted is reported as an error of the operating system. */
+const corruptionPattern = /corruption|\.(ldb|sst): (invalid argument|no such file)/i
 
 /** True when LevelDB says that a file, rather than the medium or a caller, is at fault. */
 export function isCorruption(error: unknown): boolean {
-  return error instanceof Error && /corruption/i.test(error.message)
+  return error instanceof Error && corruptionPattern.test(error.message)
 }
 
 async function openLevel(path: string): Promise<Level> {

@@ -51,6 +51,8 @@ export interface Store {
   write(operations: readonly DiskOperation[], sync: boolean): Promise<void>
   /** Moves whole records to quarantine and reports them as one damage. */
   setAside(records: readonly DiskEntry[], damage: Damage): Promise<void>
+  /** Records in quarantine, counted up to `limit`. */
+  countQuarantined(limit: number): Promise<number>
   close(): Promise<void>
 }
 
@@ -192,6 +194,10 @@ class CheckedStore implements Store {
   async setAside(records: readonly DiskEntry[], damage: Damage): Promise<void> {
     if (!this.#options.readOnly) await this.#move(records)
     this.#report(damage)
+  }
+
+  async countQuarantined(limit: number): Promise<number> {
+    return (await this.#disk.range({ ...quarantineRange, limit })).length
   }
 
   async close(): Promise<void> {

@@ -375,7 +375,7 @@ function generator(seed: number): () => number {
   }
 }
 
-t.test('nothing acknowledged is lost, whatever fails', async t => {
+t.test('nothing acknowledged is lost, whatever fails', { timeout: 3_600_000 }, async t => {
   const only = process.env.SEED
   const count = only ? 1 : process.env.TEST_LONG ? 5_000 : 150
   const first = only ? Number(only) : 1
