@@ -1,5 +1,5 @@
 /** What every command is given and how it answers. A command is one file that exports a `Command`. */
-import type { Readable } from 'node:stream'
+import type { Readable, Writable } from 'node:stream'
 import type { CommandFlag, LoadedConfig } from '../config/index.js'
 
 export interface CommandContext {
@@ -17,6 +17,8 @@ export interface CommandIo {
   /** Working directory. */
   readonly folder: string
   readonly input: Readable
+  /** Standard output, for what is too much to print at once. */
+  readonly output: Writable
   /** Writes one line to standard output. */
   print(line: string): void
   /** Writes one line to standard error. */

@@ -12,6 +12,7 @@ const io: CommandIo = {
   environment: process.env,
   folder: process.cwd(),
   input: process.stdin,
+  output: process.stdout,
   print: line => void process.stdout.write(`${line}\n`),
   complain: line => void process.stderr.write(`${line}\n`),
   onStopSignal(handler) {

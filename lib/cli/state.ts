@@ -14,12 +14,15 @@ export const stateCommand: Command = {
     'show KEY        all records of one, e.g. transaction:…',
     'verify          reads everything and reports what is damaged; exit 1 when something is',
     'export FILE     writes everything readable as lines of JSON (- for standard output)',
-    'import FILE     writes such lines back (- for standard input)',
+    'import FILE     writes such lines back; nothing is changed unless the whole file is good',
   ],
-  flags: [jsonFlag],
+  flags: [
+    jsonFlag,
+    { name: 'overwrite', takesValue: false, description: 'import: replace what exists already' },
+  ],
   async run({ words, flags, io, configuration }) {
     const [name, ...others] = words
-    const { stateActions } = await import('./state-actions.js')
+    const { runStateAction, stateActions } = await import('./state-actions.js')
     const names = Object.keys(stateActions)
     if (name === undefined) throw new UsageError(`Say what to do: state ${names.join('|')}.`)
     const action = Object.hasOwn(stateActions, name) ? stateActions[name] : undefined
@@ -35,7 +38,13 @@ export const stateCommand: Command = {
       waitMs,
     })
     try {
-      return await action.run({ directory, words: others, json: flags.has('json'), io })
+      return await runStateAction(action, {
+        directory,
+        words: others,
+        json: flags.has('json'),
+        overwrite: flags.has('overwrite'),
+        io,
+      })
     } finally {
       directory.close()
     }
