@@ -6,7 +6,6 @@
  * told to connect again, work drains, then store and database close. Stopping is a courtesy: `kill -9` loses nothing
  * that was acknowledged.
  */
-import type { Server } from 'node:http'
 import { type AccountsService, createAccounts, runAdminOperation } from '../accounts/index.js'
 import { type AdminServer, listenAdmin } from '../cli/admin-socket.js'
 import type { RunningNode, StartNodeOptions } from '../cli/node-contract.js'
@@ -14,17 +13,30 @@ import { Clients } from '../clients/index.js'
 import type { Config, DataDirectory } from '../config/index.js'
 import { type Database, openDatabase } from '../database/index.js'
 import { AppError } from '../errors.js'
-import { Directories, directoryKind, type HostConnection, type HostDeclaration, Hosts, hostKind } from '../hosts/index.js'
-import { newId, type TransactionId } from '../ids.js'
+import {
+  Directories,
+  directoryKind,
+  type HostConnection,
+  type HostDeclaration,
+  Hosts,
+  hostKind,
+} from '../hosts/index.js'
+import { createHttpServer, type HttpServer } from '../http/index.js'
+import { newId } from '../ids.js'
 import { limits } from '../limits.js'
 import { createLog, type Log } from '../log.js'
-import { openPartitions, type Partitions, parseFailurePoints, systemClock, type Timer } from '../partitions/index.js'
+import {
+  openPartitions,
+  type Partitions,
+  parseFailurePoints,
+  systemClock,
+  type Timer,
+} from '../partitions/index.js'
 import { SingleNodeRing } from '../ring/index.js'
 import { packageVersion } from '../root.js'
-import { pageKind, transactionKind } from '../transactions/index.js'
+import { type Located, pageKind, transactionKind } from '../transactions/index.js'
 import { type DemoHost, demoAccount, startDemoHost } from './demo.js'
 import { historyRow } from './history.js'
-import { createNodeHttp, type NodeHttp } from './node-http.js'
 import { Sockets } from './sockets.js'
 
 /** Starts a node. Rejects with one sentence when something it needs is missing. */
@@ -49,7 +61,7 @@ class Node {
   #partitions: Partitions | null = null
   #hosts: Hosts | null = null
   #clients: Clients | null = null
-  #http: NodeHttp | null = null
+  #http: HttpServer | null = null
   #sockets: Sockets | null = null
   #admin: AdminServer | null = null
   #demo: DemoHost | null = null
@@ -70,16 +82,15 @@ class Node {
   async start(): Promise<RunningNode> {
     const [partitions, database] = await this.#openBoth()
     const accounts = this.#openAccounts(database)
-    const { hosts, clients, directories } = this.#build(partitions, accounts)
+    const { hosts, clients } = this.#build(partitions, accounts)
     await partitions.start()
-    const http = await this.#listen(accounts, hosts, clients)
+    const http = await this.#listen(partitions, accounts, hosts, clients)
     await this.#openAdmin(accounts)
     this.#checkRevocations(accounts, hosts, clients)
     this.#state = 'ready'
-    void directories
     const howToSignIn = await this.#introduce(accounts, http)
     return {
-      address: this.#address(http.server),
+      address: this.#address(http),
       ...(howToSignIn !== null && { howToSignIn }),
       failed: this.#failed,
       stop: () => this.stop(),
@@ -162,7 +173,7 @@ class Node {
     return accounts
   }
 
-  #build(partitions: Partitions, accounts: AccountsService): { hosts: Hosts; clients: Clients; directories: Directories } {
+  #build(partitions: Partitions, accounts: AccountsService): { hosts: Hosts; clients: Clients } {
     const directories: { current: Directories | null } = { current: null }
     const hosts = new Hosts({
       runtime: partitions,
@@ -175,11 +186,13 @@ class Node {
       dashboardUrl: connection => this.#dashboardUrl(connection),
       unknownTeams: (organizationId, slugs) => accounts.unknownTeams(organizationId, slugs),
       notify: async (identity, notification) => {
-        await this.notify(identity.organization.id, notification.transactionId, {
-          title: notification.title ?? null,
-          message: notification.message,
-          deliveries: notification.deliveryInstructions ?? [],
-        })
+        const { transactionId, message, title } = notification
+        const deliveries = (notification.deliveryInstructions ?? []).map(({ to, method }) => ({
+          to,
+          method: method ?? null,
+        }))
+        const content = { id: newId<string>(), title: title ?? null, message, deliveries }
+        await this.#notify(identity.organization.id, transactionId, content)
         return true
       },
       declared: (connection, definitions) => this.#recordDeclarations(accounts, connection, definitions),
@@ -201,13 +214,16 @@ class Node {
     partitions.setHistoryWriter({
       write: batch => accounts.writeHistory(batch.map(historyRow).filter(row => row !== null)),
     })
-    return { hosts, clients, directories: directories.current }
+    return { hosts, clients }
   }
 
   /** A transaction asks whether its host is still expected; a lost host makes it end. */
   #askHost(partitions: Partitions, target: string, payload: unknown): void {
     partitions
-      .send<{ lost?: boolean; transactionId?: string }>(target as `host:${string}`, payload as { type: string })
+      .send<{ lost?: boolean; transactionId?: string }>(
+        target as `host:${string}`,
+        payload as { type: string },
+      )
       .then(reply => {
         if (!reply.lost || reply.transactionId === undefined) return undefined
         const instanceId = target.slice('host:'.length)
@@ -217,7 +233,11 @@ class Node {
   }
 
   /** The database learns what hosts declare, for settings and history; nobody waits for it. */
-  #recordDeclarations(accounts: AccountsService, connection: HostConnection, definitions: HostDeclaration): void {
+  #recordDeclarations(
+    accounts: AccountsService,
+    connection: HostConnection,
+    definitions: HostDeclaration,
+  ): void {
     const { organization, environment, kind, user } = connection.identity
     const place = {
       organizationId: organization.id,
@@ -230,58 +250,68 @@ class Node {
   }
 
   /** Shows a notification to whoever watches the transaction it belongs to. */
-  async notify(
+  async #notify(
     organizationId: string,
-    transactionId: string | null | undefined,
+    transactionId: string | null,
     notification: {
-      title: string | null
-      message: string
-      deliveries: readonly { to: string; method?: 'EMAIL' | 'SLACK' | undefined }[]
+      readonly id: string
+      readonly title: string | null
+      readonly message: string
+      readonly deliveries: readonly { readonly to: string; readonly method: 'EMAIL' | 'SLACK' | null }[]
     },
   ): Promise<void> {
-    if (!transactionId) return
-    const deliveries = notification.deliveries.map(({ to, method }) => ({ to, method: method ?? null }))
-    await this.#partitions?.send(`transaction:${transactionId as TransactionId}`, {
-      type: 'notification',
-      organizationId,
-      id: newId(),
-      title: notification.title,
-      message: notification.message,
-      deliveries,
-    })
+    if (transactionId === null) return
+    const { id, title, message, deliveries } = notification
+    const content = { type: 'notification', organizationId, id, title, message, deliveries }
+    await this.#partitions?.send(`transaction:${transactionId}`, content)
   }
 
-  async #listen(accounts: AccountsService, hosts: Hosts, clients: Clients): Promise<NodeHttp> {
-    const http = createNodeHttp({
-      config: this.#config,
+  async #listen(
+    partitions: Partitions,
+    accounts: AccountsService,
+    hosts: Hosts,
+    clients: Clients,
+  ): Promise<HttpServer> {
+    const { port, host, app, http: proxy } = this.#config
+    const http = createHttpServer({
       accounts,
-      state: () => this.#state,
-      isDatabaseHealthy: async () => (await this.#database?.healthy()) ?? false,
-      notify: (organizationId, transactionId, notification) => this.notify(organizationId, transactionId, notification),
+      log: createLog('interval:http'),
+      appUrl: app.url ?? undefined,
+      trustedProxies: proxy.trustedProxies,
+      health: { notReady: () => this.#notReady(), commit: app.commit ?? undefined },
+      sdk: {
+        onNotification: ({ host: identity, transactionId, ...notification }) =>
+          this.#notify(identity.organization.id, transactionId, notification),
+        placeOfTransaction: id => partitions.send<Located>(`transaction:${id}`, { type: 'locate' }),
+      },
     })
     this.#http = http
     this.#sockets = new Sockets({
-      server: http.server,
+      http,
       accounts,
       hosts,
       clients,
       clock: this.#clock,
       log: createLog('interval:sockets'),
-      appUrl: this.#config.app.url,
-      sessionToken: http.sessionToken,
-      addressOf: http.addressOf,
     })
-    const { port, host } = this.#config
     await new Promise<void>((resolve, reject) => {
-      http.server.once('error', error => reject(cannotListen(error, host, port)))
-      http.server.listen(port, host, resolve)
+      http.nodeServer.once('error', error => reject(cannotListen(error, host, port)))
+      http.nodeServer.listen(port, host, resolve)
     })
     return http
   }
 
+  /** Why no work should be sent here. */
+  #notReady(): string[] {
+    if (this.#state === 'ready') return []
+    return [this.#state === 'draining' ? 'draining' : 'starting']
+  }
+
   async #openAdmin(accounts: AccountsService): Promise<void> {
     const path = this.#directory.adminSocketPath
-    this.#admin = await listenAdmin(path, (operation, argument) => this.#administrate(accounts, operation, argument))
+    this.#admin = await listenAdmin(path, (operation, argument) =>
+      this.#administrate(accounts, operation, argument),
+    )
   }
 
   #administrate(accounts: AccountsService, operation: string, argument: unknown): Promise<unknown> {
@@ -307,21 +337,24 @@ class Node {
     again()
   }
 
-  async #introduce(accounts: AccountsService, http: NodeHttp): Promise<string | null> {
-    const address = this.#address(http.server)
+  async #introduce(accounts: AccountsService, http: HttpServer): Promise<string | null> {
+    const address = this.#address(http)
     const isEmpty = () => accounts.setupNeeded()
     if (!this.#config.demo) {
       return (await isEmpty()) ? `Make the first account at ${address}/setup` : `Sign in at ${address}/login`
     }
     const admin = (operation: string, argument: unknown) => this.#administrate(accounts, operation, argument)
     const demo = await demoAccount(this.#directory.path, admin, isEmpty)
-    if (!demo) return `Sign in at ${address}/login (this data directory has accounts already, so no demo was added)`
+    if (!demo)
+      return `Sign in at ${address}/login (this data directory has accounts already, so no demo was added)`
     this.#progress('connecting the demo host')
     const endpoint = `${address.replace('http', 'ws')}/websocket`
-    this.#demo = await startDemoHost({ endpoint, key: demo.key, log: createLog('interval:demo') }).catch((error: unknown) => {
-      this.#log.warn('demo.failed', { error })
-      return null
-    })
+    this.#demo = await startDemoHost({ endpoint, key: demo.key, log: createLog('interval:demo') }).catch(
+      (error: unknown) => {
+        this.#log.warn('demo.failed', { error })
+        return null
+      },
+    )
     return `Sign in at ${address}/login as ${demo.email} with the password ${demo.password}`
   }
 
@@ -338,8 +371,8 @@ class Node {
     return `http://${name}:${port}`
   }
 
-  #address(server: Server): string {
-    const bound = server.address()
+  #address(http: HttpServer): string {
+    const bound = http.nodeServer.address()
     const port = typeof bound === 'object' && bound !== null ? bound.port : this.#config.port
     return this.#config.app.url ?? this.#configuredAddress().replace(/:\d+$/, `:${port}`)
   }
@@ -349,6 +382,7 @@ function cannotListen(error: Error & { code?: string }, host: string, port: numb
   if (error.code === 'EADDRINUSE') {
     return new AppError('conflict', `Port ${port} on ${host} is in use. Choose another one with --port.`)
   }
-  if (error.code === 'EACCES') return new AppError('forbidden', `Port ${port} may not be opened by this user.`)
+  if (error.code === 'EACCES')
+    return new AppError('forbidden', `Port ${port} may not be opened by this user.`)
   return new AppError('unavailable', `Cannot listen on ${host}:${port}: ${error.code ?? error.message}.`)
 }

@@ -4,31 +4,26 @@
  * A refusal is a close with a reason, after the handshake: SDKs print close reasons, and hang on a refused upgrade.
  * Until somebody is known the socket is paused, so nothing is read from strangers.
  */
-import type { IncomingMessage, Server } from 'node:http'
+import type { IncomingMessage } from 'node:http'
 import type { Duplex } from 'node:stream'
 import { type WebSocket, WebSocketServer } from 'ws'
-import type { AccountsService } from '../accounts/index.js'
+import type { AccountsService, ClientIdentity } from '../accounts/index.js'
 import type { Clients } from '../clients/index.js'
 import { AppError, errorKinds } from '../errors.js'
 import type { Hosts } from '../hosts/index.js'
+import type { HttpServer } from '../http/index.js'
 import { type InstanceId, isId } from '../ids.js'
 import { limits } from '../limits.js'
 import type { Log } from '../log.js'
 import type { Clock } from '../partitions/index.js'
 
 export interface SocketsOptions {
-  readonly server: Server
+  readonly http: HttpServer
   readonly accounts: AccountsService
   readonly hosts: Hosts
   readonly clients: Clients
   readonly clock: Clock
   readonly log: Log
-  /** Origin of the dashboard, when it is configured; otherwise Origin must equal Host. */
-  readonly appUrl: string | null
-  /** The session token in the request's cookies. */
-  sessionToken(request: IncomingMessage): string | undefined
-  /** The peer's address, behind trusted proxies. */
-  addressOf(request: IncomingMessage): string
 }
 
 /** Handshakes whose key or session is being looked up. */
@@ -49,7 +44,7 @@ export class Sockets {
       // Compression costs more memory per idle socket than everything else together.
       perMessageDeflate: false,
     })
-    options.server.on('upgrade', (request, socket, head) => this.#upgrade(request, socket, head))
+    options.http.nodeServer.on('upgrade', (request, socket, head) => this.#upgrade(request, socket, head))
   }
 
   drain(): void {
@@ -65,14 +60,18 @@ export class Sockets {
     }
     const open = this.#options.hosts.count + this.#options.clients.count + this.#pending
     if (this.#draining || this.#pending >= pendingMax || open >= limits.socketsPerNodeMax) {
-      socket.end('HTTP/1.1 503 Service Unavailable\r\nConnection: close\r\nRetry-After: 1\r\nContent-Length: 0\r\n\r\n')
+      socket.end(
+        'HTTP/1.1 503 Service Unavailable\r\nConnection: close\r\nRetry-After: 1\r\nContent-Length: 0\r\n\r\n',
+      )
       return
     }
     this.#server.handleUpgrade(request, socket, head, webSocket => {
       webSocket.pause()
       webSocket.on('error', () => webSocket.terminate())
       this.#pending += 1
-      const late = this.#options.clock.setTimer(limits.authenticationMsMax, () => webSocket.close(1013, 'Try again.'))
+      const late = this.#options.clock.setTimer(limits.authenticationMsMax, () =>
+        webSocket.close(1013, 'Try again.'),
+      )
       this.#admit(webSocket, request)
         .catch((error: unknown) => this.#refuse(webSocket, request, error))
         .finally(() => {
@@ -89,26 +88,30 @@ export class Sockets {
     if (key !== undefined || header(request, 'x-instance-id') !== undefined) {
       const instanceId = header(request, 'x-instance-id')
       const identity = await this.#options.accounts.authenticateKey(key)
-      if (!isId(instanceId)) throw new AppError('invalid-api-key', 'The header x-instance-id is missing or not valid.')
+      if (!isId(instanceId))
+        throw new AppError('invalid-api-key', 'The header x-instance-id is missing or not valid.')
       if (isOpen(socket)) this.#options.hosts.accept(socket, instanceId as InstanceId, identity)
       return
     }
     const origin = this.#checkOrigin(request)
-    const identity = await this.#options.accounts.authenticateSession(this.#options.sessionToken(request))
+    const identity = await this.#authenticate(request)
     if (identity === null) throw new AppError('not-signed-in')
     if (isOpen(socket)) {
-      this.#options.clients.accept(socket, identity, { address: this.#options.addressOf(request), origin })
+      this.#options.clients.accept(socket, identity, { address: this.#options.http.address(request), origin })
     }
+  }
+
+  #authenticate(request: IncomingMessage): Promise<ClientIdentity | null> {
+    const { accounts, http } = this.#options
+    return accounts.authenticateSession(http.cookie.read(request.headers.cookie))
   }
 
   /** Cookies travel with requests from any page, so the page must be ours. */
   #checkOrigin(request: IncomingMessage): string {
     const origin = header(request, 'origin')
-    const { appUrl } = this.#options
-    const isOurs =
-      origin !== undefined &&
-      (appUrl === null ? hostOf(origin) === header(request, 'host') : origin === new URL(appUrl).origin)
-    if (!isOurs || origin === undefined) throw new AppError('cross-origin', 'Invalid origin.')
+    if (origin === undefined || !this.#options.http.sameOrigin(request)) {
+      throw new AppError('cross-origin', 'Invalid origin.')
+    }
     return origin
   }
 
@@ -119,7 +122,7 @@ export class Sockets {
     if (!known.kind.retryable && known.code !== 'not-signed-in') {
       this.#options.accounts.audit({
         name: 'access.denied',
-        address: this.#options.addressOf(request),
+        address: this.#options.http.address(request),
         details: { what: 'websocket', reason: known.code },
       })
     }
@@ -135,12 +138,4 @@ function isOpen(socket: WebSocket): boolean {
 function header(request: IncomingMessage, name: string): string | undefined {
   const value = request.headers[name]
   return typeof value === 'string' && value !== '' ? value : undefined
-}
-
-function hostOf(origin: string): string | null {
-  try {
-    return new URL(origin).host
-  } catch {
-    return null
-  }
 }

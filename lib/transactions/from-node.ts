@@ -97,7 +97,7 @@ export function decideLocate(state: TransactionState): Decision<TransactionState
   const { start } = state
   if (start === null) return { state: null, reply: null }
   const { place, organizationId, environmentId, instanceId } = start
-  return { state, reply: { place, organizationId, environmentId, instanceId } }
+  return { state, reply: { place, organizationId, environmentId, instanceId, ownerEmail: start.owner.email } }
 }
 
 /**

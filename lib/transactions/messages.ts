@@ -131,10 +131,11 @@ export interface Attached {
 }
 
 /** Reply to `locate`; null when there is no such transaction. */
-export type Located = Pick<
-  TransactionStart,
-  'place' | 'organizationId' | 'environmentId' | 'instanceId'
-> | null
+export type Located =
+  | (Pick<TransactionStart, 'place' | 'organizationId' | 'environmentId' | 'instanceId'> & {
+      readonly ownerEmail: string
+    })
+  | null
 
 export type TransactionMessage = ClientMessage | HostMessage | NodeMessage
 
