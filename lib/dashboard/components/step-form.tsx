@@ -196,8 +196,7 @@ function useFirstFocus(form: React.RefObject<HTMLFormElement | null>, off: boole
     const first = form.current?.querySelector<HTMLElement>(
       'input:not(:disabled):not([data-no-first-focus]), textarea:not(:disabled), select:not(:disabled)',
     )
-    first?.focus({ preventScroll: true })
-    form.current?.scrollIntoView({ block: 'nearest' })
+    first?.focus()
   }, [form])
 }
 

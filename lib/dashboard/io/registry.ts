@@ -2,6 +2,7 @@
 import { boolean } from './boolean.js'
 import { code } from './code.js'
 import { confirm } from './confirm.js'
+import { date, dateTime, time } from './date-time.js'
 import { email } from './email.js'
 import { heading } from './heading.js'
 import { link } from './link.js'
@@ -11,8 +12,10 @@ import type { Method } from './method.js'
 import { number } from './number.js'
 import { object } from './object.js'
 import { progressIndeterminate, progressSteps, progressThroughList } from './progress.js'
+import { search } from './search.js'
 import { selectMultiple } from './select-multiple.js'
 import { selectSingle } from './select-single.js'
+import { slider } from './slider.js'
 import { displayTable, selectTable } from './table.js'
 import { text } from './text.js'
 import { unknown } from './unknown.js'
@@ -25,6 +28,11 @@ const methods: Readonly<Record<string, Method>> = {
   INPUT_NUMBER: number,
   INPUT_BOOLEAN: boolean,
   INPUT_URL: url,
+  INPUT_SLIDER: slider,
+  INPUT_DATE: date,
+  INPUT_TIME: time,
+  INPUT_DATETIME: dateTime,
+  SEARCH: search,
   SELECT_SINGLE: selectSingle,
   SELECT_MULTIPLE: selectMultiple,
   SELECT_TABLE: selectTable,

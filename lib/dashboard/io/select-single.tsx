@@ -113,7 +113,10 @@ function SingleField({ id, component, draft, onDraft, isDisabled, error }: Field
           </svg>
         </div>
         {isOpen && (
-          <div className="iv-select__menu card absolute inset-x-0 top-full z-20 mt-1 overflow-hidden shadow-lg">
+          <div
+            ref={scrollToMenu}
+            className="iv-select__menu card absolute inset-x-0 top-full z-30 mt-1 scroll-mb-16 overflow-hidden shadow-lg"
+          >
             <div
               id={`${id}-list`}
               role="listbox"
@@ -138,6 +141,11 @@ function SingleField({ id, component, draft, onDraft, isDisabled, error }: Field
       </div>
     </FieldFrame>
   )
+}
+
+/** Stable, so that it runs once per opening. */
+function scrollToMenu(menu: HTMLElement | null): void {
+  menu?.scrollIntoView({ block: 'nearest' })
 }
 
 interface OptionRowProps {

@@ -30,6 +30,7 @@ interface TableViewProps {
   selection?: Selection
 }
 
+const shortCharactersMax = 24
 const filterDelayMs = 500
 const downloadWindow = 500
 const downloadRowsMax = 100_000
@@ -257,8 +258,9 @@ const highlights: Record<string, string> = {
 
 function Cell({ cell, place }: { cell: unknown; place: Place }) {
   const words = cellText(cell)
-  if (!isRecord(cell) || cell instanceof Date)
-    return <span className="line-clamp-4 break-words">{words}</span>
+  // Short words stay on one line; what is long wraps and is cut after a few lines, in looks only.
+  const shape = words.length <= shortCharactersMax ? 'whitespace-nowrap' : 'line-clamp-4 min-w-40 break-words'
+  if (!isRecord(cell) || cell instanceof Date) return <span className={shape}>{words}</span>
   const target = targetOf(cell, place)
   const picture = isRecord(cell.image) ? cell.image : null
   const source = picture ? safeMediaUrl(textOf(picture, 'url') ?? '') : null
@@ -283,7 +285,7 @@ function Cell({ cell, place }: { cell: unknown; place: Place }) {
         />
       )}
       {target === null ? (
-        <span className="line-clamp-4 break-words">{written}</span>
+        <span className={shape}>{written}</span>
       ) : (
         <LinkItem target={target}>{written}</LinkItem>
       )}

@@ -1,0 +1,103 @@
+/** One month to choose a day from. It follows the typed date and never takes the focus from the field. */
+import { useEffect, useState } from 'react'
+import { Icon } from '../components/icon.js'
+import { formatLongDate } from '../format.js'
+import type { Day } from './moments.js'
+
+interface CalendarProps {
+  chosen: Day | null
+  min: Day | null
+  max: Day | null
+  onChoose: (day: Day) => void
+}
+
+const weekDays = Array.from({ length: 7 }, (_none, index) =>
+  // The first of August 2021 was a Sunday.
+  new Date(2021, 7, 1 + index).toLocaleDateString(undefined, { weekday: 'narrow' }),
+)
+
+export function Calendar({ chosen, min, max, onChoose }: CalendarProps) {
+  const [month, setMonth] = useState(() => firstOf(chosen))
+  const typed = chosen === null ? null : chosen.year * 12 + chosen.month
+  // biome-ignore lint/correctness/useExhaustiveDependencies: only another month moves the calendar
+  useEffect(() => {
+    if (chosen) setMonth(firstOf(chosen))
+  }, [typed])
+  const move = (months: number) => setMonth(new Date(month.getFullYear(), month.getMonth() + months, 1))
+  const blanks = month.getDay()
+  const days = new Date(month.getFullYear(), month.getMonth() + 1, 0).getDate()
+  return (
+    <fieldset
+      className="card absolute top-full left-0 z-30 mt-1 w-72 p-3 shadow-lg"
+      aria-label="Calendar"
+      onMouseDown={event => event.preventDefault()}
+    >
+      <div className="mb-2 flex items-center justify-between">
+        <button
+          type="button"
+          tabIndex={-1}
+          aria-label="Previous month"
+          className="button plain small px-1.5"
+          onClick={() => move(-1)}
+        >
+          <Icon name="chevronLeft" className="size-4" />
+        </button>
+        <span className="font-medium" aria-live="polite">
+          {month.toLocaleDateString(undefined, { month: 'long', year: 'numeric' })}
+        </span>
+        <button
+          type="button"
+          tabIndex={-1}
+          aria-label="Next month"
+          className="button plain small px-1.5"
+          onClick={() => move(1)}
+        >
+          <Icon name="chevronRight" className="size-4" />
+        </button>
+      </div>
+      <div className="grid grid-cols-7 text-center text-sm">
+        {weekDays.map((name, index) => (
+          // biome-ignore lint/suspicious/noArrayIndexKey: two days may share a letter
+          <span key={index} aria-hidden="true" className="py-1 text-muted">
+            {name}
+          </span>
+        ))}
+        {Array.from({ length: blanks }, (_none, index) => (
+          // biome-ignore lint/suspicious/noArrayIndexKey: blanks are all alike
+          <span key={`blank-${index}`} />
+        ))}
+        {Array.from({ length: days }, (_none, index) => {
+          const day = { year: month.getFullYear(), month: month.getMonth() + 1, day: index + 1 }
+          const isChosen = chosen !== null && order(day) === order(chosen)
+          const isOut = (min !== null && order(day) < order(min)) || (max !== null && order(day) > order(max))
+          return (
+            <button
+              key={day.day}
+              type="button"
+              tabIndex={-1}
+              disabled={isOut}
+              aria-pressed={isChosen}
+              aria-label={formatLongDate(new Date(day.year, day.month - 1, day.day))}
+              className={`flatpickr-day grid aspect-square place-items-center rounded-control tabular-nums disabled:opacity-40 ${
+                isChosen ? 'bg-accent text-on-accent' : 'hover:not-disabled:bg-sunken'
+              }`}
+              onClick={() => onChoose(day)}
+            >
+              {day.day}
+            </button>
+          )
+        })}
+      </div>
+    </fieldset>
+  )
+}
+
+function firstOf(day: Day | null): Date {
+  const today = new Date()
+  return day ? new Date(day.year, day.month - 1, 1) : new Date(today.getFullYear(), today.getMonth(), 1)
+}
+
+/** Days in order, as numbers. */
+function order({ year, month, day }: Day): number {
+  return year * 10_000 + month * 100 + day
+}
