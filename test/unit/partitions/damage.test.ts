@@ -20,17 +20,20 @@ async function open(path: string, damages: Damage[] = []): Promise<Partitions> {
   return partitions
 }
 
+// Many stores are opened one after the other, each with fsync: slow on a busy disk.
+t.setTimeout(180_000)
+
 const entityCount = 40
 
 /** A store with entities of a few records, spread over several files. */
 async function fill(path: string): Promise<void> {
   for (let boot = 0; boot < 3; boot += 1) {
     const partitions = await open(path)
-    for (let index = 0; index < entityCount; index += 1) {
-      const key: EntityKey = `counter:${index}`
+    const writes = Array.from({ length: entityCount }, (_, index) => {
       const put = { a: `${index}`.repeat(500), b: boot, [`c${boot}`]: index }
-      await partitions.send(key, { type: 'write', put } as never)
-    }
+      return partitions.send(`counter:${index}`, { type: 'write', put } as never)
+    })
+    await Promise.all(writes)
     await partitions.stop()
   }
 }

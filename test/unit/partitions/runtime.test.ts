@@ -5,6 +5,9 @@ import { silentLog } from '../../../lib/log.js'
 import { openPartitions, type PartitionsOptions, VirtualClock } from '../../../lib/partitions/index.js'
 import { type CounterState, codeOf, counterKind, eventually, temporaryDirectory } from './support.js'
 
+// fsync is slow on a busy disk.
+t.setTimeout(180_000)
+
 for (const backend of ['memdown', 'leveldown'] as const) {
   t.test(`on ${backend}`, async t => {
     const directory = await temporaryDirectory()

@@ -12,6 +12,9 @@ import {
 } from '../../../lib/partitions/state-tools.js'
 import { type CounterState, counterKind, temporaryDirectory } from './support.js'
 
+// fsync is slow on a busy disk.
+t.setTimeout(180_000)
+
 async function open(path: string) {
   const partitions = await openPartitions({ storage: { backend: 'leveldown', path }, log: silentLog })
   partitions.register(counterKind)
