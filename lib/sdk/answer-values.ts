@@ -236,7 +236,10 @@ function spreadsheet(value: unknown, props: Props): ValueCheck {
     if (!isRecord(given)) return { message: messages.spreadsheet }
     const row: Record<string, unknown> = {}
     for (const [name, type] of columns) {
-      const result = cell(Object.hasOwn(given, name) ? given[name] : undefined, String(type))
+      const result = cell(
+        Object.hasOwn(given, name) ? given[name] : undefined,
+        typeof type === 'string' ? type : '',
+      )
       if (result === invalidCell) return { message: messages.spreadsheet }
       if (result !== undefined) row[name] = result
     }
@@ -321,7 +324,7 @@ interface Option {
 }
 
 function selectSingle(value: unknown, props: Props): ValueCheck {
-  const chosen = optionIndex(props).get(comparable(isRecord(value) ? value.value : value))
+  const chosen = chosenOption(optionIndex(props), value)
   return chosen === undefined ? { message: messages.option } : { value: chosen }
 }
 
@@ -330,7 +333,7 @@ function selectMultiple(value: unknown, props: Props): ValueCheck {
   const options = optionIndex(props)
   const chosen = new Set<Option>()
   for (const given of value) {
-    const option = options.get(comparable(isRecord(given) ? given.value : given))
+    const option = chosenOption(options, given)
     if (option === undefined) return { message: messages.option }
     chosen.add(option)
   }
@@ -357,9 +360,20 @@ function selectionCount(count: number, props: Props): ValueCheck | null {
   return null
 }
 
-/** Hosts look options up by type and value: 1, '1' and true are three options. */
-function comparable(value: unknown): string {
-  return value instanceof Date ? `date:${value.valueOf()}` : `${typeof value}:${String(value)}`
+/**
+ * Hosts look options up by type and value: 1, '1' and true are three options. Anything but a primitive is none of them,
+ * and is not even turned to text: it may carry a `toString` of its own.
+ */
+function comparable(value: unknown): string | undefined {
+  if (value instanceof Date) return `date:${value.valueOf()}`
+  return isPrimitive(value) ? `${typeof value}:${String(value)}` : undefined
+}
+
+/** Options are answered whole or by their value; Dates count as values. */
+function chosenOption(options: ReadonlyMap<string, Option>, given: unknown): Option | undefined {
+  const isObject = isRecord(given) && !(given instanceof Date)
+  const comparison = comparable(isObject ? given.value : given)
+  return comparison === undefined ? undefined : options.get(comparison)
 }
 
 function optionIndex(props: Props): Map<string, Option> {
@@ -367,7 +381,8 @@ function optionIndex(props: Props): Map<string, Option> {
   for (const option of Array.isArray(props.options) ? props.options : []) {
     const { label, value } =
       isRecord(option) && !(option instanceof Date) ? option : { label: option, value: option }
-    if (isPrimitive(value)) index.set(comparable(value), { label: label ?? value, value })
+    const comparison = comparable(value)
+    if (comparison !== undefined) index.set(comparison, { label: label ?? value, value })
   }
   return index
 }

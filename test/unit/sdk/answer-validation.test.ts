@@ -93,6 +93,7 @@ t.test('values that are accepted, as the host gets them', async t => {
     [component('SELECT_TABLE', { data: [] }), null, []],
     [component('SELECT_SINGLE', { options }), { label: 'forged', value: 1 }, { label: 1, value: 1 }],
     [component('SELECT_SINGLE', { options }), '1', { label: 'Ed', value: '1' }],
+    [component('SELECT_SINGLE', { options }), day, { label: day, value: day }],
     [component('SELECT_SINGLE', { options }), { label: day, value: day }, { label: day, value: day }],
     [component('SELECT_MULTIPLE', { options }), [{ value: true }, { value: 'A' }], [true, 'A'].map(both)],
     [component('SELECT_MULTIPLE', { options }), null, []],
@@ -195,6 +196,16 @@ t.test('values that are refused, and in which words', async t => {
     [component('SELECT_TABLE', { data: [], minSelections: 1 }), [], 'Please make at least 1 selection.'],
     [component('SELECT_TABLE', { data: [] }), [{ key: 1 }], 'Please enter a valid value.'],
     [component('SELECT_SINGLE', { options }), null, required],
+    [
+      component('SELECT_SINGLE', { options }),
+      { value: { toString: 1 } },
+      'Please choose one of the options.',
+    ],
+    [
+      component('SELECT_MULTIPLE', { options }),
+      [{ value: [{ toString: 1 }] }],
+      'Please choose one of the options.',
+    ],
     [component('SELECT_SINGLE', { options }), { value: 'true' }, 'Please choose one of the options.'],
     [
       component('SELECT_SINGLE', { options }),
