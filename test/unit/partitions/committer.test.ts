@@ -1,0 +1,166 @@
+import t from 'tap'
+import { silentLog } from '../../../lib/log.js'
+import { systemClock } from '../../../lib/partitions/clock.js'
+import { type Commit, Committer } from '../../../lib/partitions/committer.js'
+import { PartitionKeys } from '../../../lib/partitions/keys.js'
+import { chainAfter, comparePositions, formatHead, parseHead } from '../../../lib/partitions/position.js'
+import { openRecord, sealRecord } from '../../../lib/partitions/record.js'
+import { openStore, type Store } from '../../../lib/partitions/store.js'
+import { allPartitions, type PartitionId, partitionOf, SingleNodeRing } from '../../../lib/ring/index.js'
+import { codeOf } from './support.js'
+
+const clock = systemClock()
+const one = 1 as PartitionId
+const two = 2 as PartitionId
+
+async function memoryStore(): Promise<Store> {
+  return await openStore({ backend: 'memdown', clock, log: silentLog, onFatal: () => undefined })
+}
+
+function putOperation(partition: PartitionId, name: string) {
+  const key = new PartitionKeys(partition, 0).record('counter:x', name)
+  const { bytes, crc } = sealRecord(key, JSON.stringify(name))
+  return { type: 'put', key, value: bytes, crc } as const
+}
+
+t.test('commits are numbered and chained per partition, and share batches', async t => {
+  const store = await memoryStore()
+  const groups: Commit[][] = []
+  const committer = new Committer({
+    store,
+    clock,
+    log: silentLog,
+    sync: false,
+    queueBytesMax: 1_000_000,
+    replicate: async commits => {
+      groups.push([...commits])
+    },
+    onFailure: () => undefined,
+    onReady: () => undefined,
+  })
+  await committer.open([one, two])
+  await Promise.all([
+    committer.commit(one, [putOperation(one, 'a')]),
+    committer.commit(two, [putOperation(two, 'b')]),
+    committer.commit(one, [putOperation(one, 'c')]),
+  ])
+  t.same(
+    groups.map(group =>
+      group.map(commit => [commit.partition, commit.head.epoch, commit.head.seq, commit.previous.seq]),
+    ),
+    [
+      [
+        [1, 1, 1, 0],
+        [2, 1, 1, 0],
+        [1, 1, 2, 1],
+      ],
+    ],
+  )
+  const [first, , third] = groups[0] ?? []
+  t.ok(first && third)
+  if (first && third) t.same(third.head.chain, chainAfter(first.head.chain, third.head, third.operations))
+
+  const reopened = new Committer({
+    store,
+    clock,
+    log: silentLog,
+    sync: false,
+    queueBytesMax: 1_000_000,
+    onFailure: () => undefined,
+    onReady: () => undefined,
+  })
+  await reopened.open([one, two])
+  t.equal(reopened.head(one).epoch, 2, 'a start raises the epoch')
+  t.equal(reopened.head(one).seq, 2)
+  t.same(reopened.head(one).chain, third?.head.chain)
+})
+
+t.test('a replica that fails fails the commit; the numbers are not used again', async t => {
+  const store = await memoryStore()
+  let isFailing = true
+  const failed: PartitionId[][] = []
+  const committer = new Committer({
+    store,
+    clock,
+    log: silentLog,
+    sync: false,
+    queueBytesMax: 1_000_000,
+    replicate: async () => {
+      if (isFailing) throw new Error('replica is away')
+    },
+    onFailure: partitions => failed.push([...partitions]),
+    onReady: () => undefined,
+  })
+  await committer.open([one])
+  t.equal(await codeOf(committer.commit(one, [putOperation(one, 'a')])), 'unavailable')
+  t.same(failed, [[1]])
+  t.notOk(committer.isReady)
+  isFailing = false
+  await committer.commit(one, [putOperation(one, 'b')])
+  t.ok(committer.head(one).epoch >= 2)
+})
+
+t.test('writers wait while the queue is full', async t => {
+  const store = await memoryStore()
+  const committer = new Committer({
+    store,
+    clock,
+    log: silentLog,
+    sync: false,
+    queueBytesMax: 300,
+    onFailure: () => undefined,
+    onReady: () => undefined,
+  })
+  await committer.open([one])
+  const commits = Array.from({ length: 20 }, (_, index) =>
+    committer.commit(one, [putOperation(one, `n${index}`)]),
+  )
+  t.ok(committer.queueBytes < 700)
+  t.notOk(committer.isReady)
+  await Promise.all(commits)
+  t.equal(committer.head(one).seq, 20)
+  await committer.idle()
+  t.equal(committer.queueBytes, 0)
+})
+
+t.test('a record is bound to its key, not to its generation', async t => {
+  const key = new PartitionKeys(one, 0).record('counter:x', 'a')
+  const { bytes } = sealRecord(key, '"é"')
+  t.equal(openRecord(key, bytes)?.text, '"é"')
+  t.equal(openRecord(new PartitionKeys(one, 3).record('counter:x', 'a'), bytes)?.text, '"é"')
+  t.equal(openRecord(new PartitionKeys(one, 0).record('counter:x', 'b'), bytes), undefined)
+  for (let at = 0; at < bytes.length; at += 1) {
+    const damaged = Buffer.from(bytes)
+    damaged[at] = (damaged[at] ?? 0) ^ 1
+    t.equal(openRecord(key, damaged), undefined, `byte ${at}`)
+  }
+  t.equal(openRecord(key, bytes.subarray(0, 3)), undefined)
+})
+
+t.test('positions are ordered and heads survive their text', async t => {
+  t.ok(comparePositions({ epoch: 1, seq: 9 }, { epoch: 2, seq: 1 }) < 0)
+  t.ok(comparePositions({ epoch: 2, seq: 2 }, { epoch: 2, seq: 1 }) > 0)
+  const head = {
+    epoch: 3,
+    seq: 4,
+    lastEpoch: 2,
+    generation: 1,
+    chain: { high: 0xffffffff, low: 5 },
+    digest: 6,
+  }
+  t.same(parseHead(formatHead(head)), head)
+  t.throws(() => parseHead('[1]'), /malformed/)
+})
+
+t.test('every key has one partition and one owner', async t => {
+  const ring = new SingleNodeRing('node-under-test' as never)
+  t.same(ring.members(), ['node-under-test'])
+  for (const partition of allPartitions()) t.equal(ring.ownerOf(partition), ring.self)
+  t.equal(partitionOf('transaction:1'), partitionOf('transaction:1'))
+  const used = new Set(Array.from({ length: 5_000 }, (_, index) => partitionOf(`transaction:${index}`)))
+  t.equal(used.size, 256)
+  t.equal(
+    await codeOf(ring.forward('other' as never, { partition: one, key: 'a:b', message: { type: 'x' } })),
+    'unavailable',
+  )
+})
