@@ -46,6 +46,8 @@ export interface ApiKey {
   kind: KeyKind
   environment: string
   label: string
+  /** The beginning of the key, to tell it apart. */
+  prefix: string
   createdAtMs: number | null
   lastUsedAtMs: number | null
 }
@@ -85,8 +87,13 @@ export class Api {
   }
 
   /** First step of signing in: refuses an address that cannot go on. */
-  async checkEmail(email: string): Promise<Record<string, unknown>> {
-    return this.#call('POST', '/api/v1/session/check', { email })
+  async checkEmail(email: string): Promise<void> {
+    await this.#call('POST', '/api/v1/session/check', { email })
+  }
+
+  /** First step of signing up: refuses an address that has an account. */
+  async checkNewEmail(email: string): Promise<void> {
+    await this.#call('GET', `/api/v1/signup/check?email=${encodeURIComponent(email)}`)
   }
 
   async setUp(account: NewAccount): Promise<void> {
@@ -195,6 +202,7 @@ function toKey(row: Record<string, unknown>): ApiKey {
     kind: row.kind === 'PRODUCTION' ? 'PRODUCTION' : 'DEVELOPMENT',
     environment: String(environment ?? ''),
     label: String(row.label ?? ''),
+    prefix: String(row.prefix ?? ''),
     createdAtMs: momentOf(row.createdAtMs ?? row.createdAt),
     lastUsedAtMs: momentOf(row.lastUsedAtMs ?? row.lastUsedAt),
   }

@@ -7,6 +7,7 @@ import { Navigate, useLocation, useNavigate } from 'react-router'
 import type { Session, SignedOut } from './api.js'
 import { Loading, Notice } from './components/notice.js'
 import { Connection } from './connection.js'
+import { Directories } from './directories.js'
 import { parseRoute, placeHref } from './links.js'
 import { SignInScreen } from './screens/sign-in.js'
 import { Signed } from './screens/signed.js'
@@ -110,6 +111,7 @@ function SignedIn({ session, onSignedOut }: { session: Session; onSignedOut: () 
         isSignedIn: async () => 'session' in (await api.session()),
       }),
   )
+  const [directories] = useState(() => new Directories(connection))
   useEffect(() => {
     connection.open()
     const wake = () => connection.wake()
@@ -126,12 +128,13 @@ function SignedIn({ session, onSignedOut }: { session: Session; onSignedOut: () 
     () => ({
       session,
       connection,
+      directories,
       signOut: async () => {
         await api.signOut()
         onSignedOut()
       },
     }),
-    [session, connection, api, onSignedOut],
+    [session, connection, directories, api, onSignedOut],
   )
   return (
     <LiveProvider value={live}>

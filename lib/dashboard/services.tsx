@@ -1,8 +1,9 @@
 /** What screens are given: the connection, the API, this window's memory, and who is signed in. */
-import { createContext, type ReactNode, useContext, useEffect, useState, useSyncExternalStore } from 'react'
-import type { Directory, Place } from '../clients/wire.js'
+import { createContext, type ReactNode, useCallback, useContext, useSyncExternalStore } from 'react'
+import type { Place } from '../clients/wire.js'
 import type { Api, Session } from './api.js'
-import type { Connection, ConnectionState, RequestError } from './connection.js'
+import type { Connection, ConnectionState } from './connection.js'
+import type { Directories, WatchedDirectory } from './directories.js'
 import type { Encoding } from './encoding.js'
 import type { WindowMemory } from './storage.js'
 
@@ -18,6 +19,7 @@ export interface Services {
 export interface Live {
   session: Session
   connection: Connection
+  directories: Directories
   signOut: () => Promise<void>
 }
 
@@ -48,44 +50,13 @@ export function useConnectionState(connection: Connection): ConnectionState {
   return useSyncExternalStore(connection.onState, () => connection.state)
 }
 
-export interface WatchedDirectory {
-  /** Null until the first answer. */
-  directory: Directory | null
-  failure: RequestError | null
-}
-
 /** The live list of actions and pages of a place, watched for as long as the caller is on screen. */
 export function useDirectory(place: Place): WatchedDirectory {
-  const { connection } = useLive()
+  const { directories } = useLive()
   const { organization, environment } = place
-  const key = `${organization}+${environment}`
-  const [watched, setWatched] = useState<WatchedDirectory & { key: string }>({
-    key,
-    directory: null,
-    failure: null,
-  })
-  useEffect(() => {
-    let isOver = false
-    const watch = () => {
-      connection.request('directory.watch', { organization, environment }).then(
-        directory => !isOver && setWatched({ key, directory, failure: null }),
-        (failure: RequestError) => !isOver && setWatched({ key, directory: null, failure }),
-      )
-    }
-    const ends = [
-      connection.on('directory', data => {
-        if (data.organization !== organization || data.environment !== environment) return
-        setWatched({ key, directory: data.directory, failure: null })
-      }),
-      // The subscription ended with the socket that it was made on.
-      connection.onOpened(watch),
-    ]
-    watch()
-    return () => {
-      isOver = true
-      for (const end of ends) end()
-      connection.request('directory.unwatch', { organization, environment }).catch(() => undefined)
-    }
-  }, [connection, organization, environment, key])
-  return watched.key === key ? watched : { directory: null, failure: null }
+  const subscribe = useCallback(
+    (listener: () => void) => directories.subscribe({ organization, environment }, listener),
+    [directories, organization, environment],
+  )
+  return useSyncExternalStore(subscribe, () => directories.state({ organization, environment }))
 }

@@ -26,7 +26,7 @@ export function ActionList({ place, entries }: { place: Place; entries: readonly
               />
             </AppLink>
           ) : (
-            <div className="flex items-center gap-4 px-4 py-3 opacity-60">
+            <div className="flex items-center gap-4 px-4 py-3 text-muted">
               <EntryIcon entry={entry} />
               <EntryWords entry={entry} />
               <span className="text-sm text-muted">Offline</span>

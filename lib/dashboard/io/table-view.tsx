@@ -52,7 +52,7 @@ export function TableView({ id, label, props, place, onState, selection }: Table
           <TableOptions state={state} label={label} />
         </div>
       </div>
-      <div className="overflow-x-auto">
+      <div className="relative overflow-x-auto">
         {isVertical ? (
           <VerticalRows state={state} label={label} place={place} />
         ) : (

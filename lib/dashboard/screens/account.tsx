@@ -43,9 +43,8 @@ export default function AccountScreen({ kind, known, onDone }: AccountScreenProp
     try {
       const email = (values.email ?? '').trim()
       if (step === 'address') {
-        const check = await api.checkEmail(email)
-        if (check.exists === true) setErrors({ email: 'An account with this address already exists.' })
-        else setStep('rest')
+        await api.checkNewEmail(email)
+        setStep('rest')
         return
       }
       const account = {

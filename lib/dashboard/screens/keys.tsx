@@ -79,6 +79,9 @@ export default function KeysScreen({ organization }: { organization: Organizatio
               <span className="min-w-0 flex-1">
                 <span className="block truncate font-medium">
                   {key.label === '' ? 'Without a label' : key.label}
+                  {key.prefix !== '' && (
+                    <code className="ml-2 font-mono text-sm font-normal text-muted">{key.prefix}…</code>
+                  )}
                 </span>
                 <span className="block text-sm text-muted">
                   {key.kind === 'DEVELOPMENT' ? 'Development' : `Live, ${key.environment}`}
@@ -100,7 +103,9 @@ export default function KeysScreen({ organization }: { organization: Organizatio
         backdrop={<div className="bg-black/40" />}
         className="card fixed inset-4 z-50 m-auto grid h-fit max-w-md gap-4 p-6 shadow-xl"
       >
-        <DialogHeading className="text-lg font-semibold">Revoke “{revoking?.label}”?</DialogHeading>
+        <DialogHeading className="text-lg font-semibold">
+          Revoke “{revoking?.label || revoking?.prefix}”?
+        </DialogHeading>
         <p className="text-muted">
           Hosts that use it are disconnected within seconds and cannot come back with it.
         </p>
