@@ -30,7 +30,9 @@ export function parseRoute(pathname: string): Route {
     'verify-mfa': { screen: 'verify-mfa' },
     dashboard: { screen: 'root' },
   }
-  if (second === undefined) return single[first] ?? { screen: 'not-found' }
+  if (second === undefined) {
+    return (Object.hasOwn(single, first) ? single[first] : undefined) ?? { screen: 'not-found' }
+  }
   if (first === 'transactions' && third === undefined) {
     return { screen: 'transaction', place: null, transactionId: second }
   }

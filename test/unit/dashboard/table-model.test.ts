@@ -1,0 +1,64 @@
+/** Tables as the dashboard holds them: order, filter, pages, CSV. */
+import t from 'tap'
+import { csvOf, filteredRows, rangeText, sortedRows, tableOf } from '../../../lib/dashboard/io/table-model.js'
+
+const props = {
+  columns: [{ label: 'Id', accessorKey: 'id' }, { label: 'Who' }],
+  data: [
+    { key: '0', data: { id: 10, '1': { label: 'Ada, "the first"', value: 1 } } },
+    { key: '1', data: { id: 9, '1': null } },
+    { key: '2', data: { id: null, '1': 'grace' } },
+  ],
+}
+
+t.test('a table knows whether it holds all rows', async t => {
+  t.equal(tableOf(props).holdsAll, true)
+  t.equal(tableOf({ ...props, totalRecords: 4 }).holdsAll, false)
+  t.equal(tableOf({ columns: [], data: [], isAsync: true }).holdsAll, false)
+  t.equal(tableOf({ ...props, orientation: 'vertical' }).pageSize, 5)
+  t.equal(tableOf({ ...props, defaultPageSize: Number.POSITIVE_INFINITY }).pageSize, 500)
+})
+
+t.test('bare rows of the oldest hosts get keys and columns', async t => {
+  const table = tableOf({ data: [{ a: 1, b: 2 }] })
+  t.same(
+    table.columns.map(column => column.label),
+    ['a', 'b'],
+  )
+  t.equal(table.rows[0]?.key, '0')
+})
+
+t.test('numbers sort as numbers, missing values come last both ways', async t => {
+  const { rows } = tableOf(props)
+  t.same(
+    sortedRows(rows, { cellKey: 'id', direction: 'asc' }).map(row => row.key),
+    ['1', '0', '2'],
+  )
+  t.same(
+    sortedRows(rows, { cellKey: 'id', direction: 'desc' }).map(row => row.key),
+    ['0', '1', '2'],
+  )
+})
+
+t.test('the filter looks into every cell, whatever the case', async t => {
+  const { rows, columns } = tableOf(props)
+  t.same(
+    filteredRows(rows, columns, 'GRA').map(row => row.key),
+    ['2'],
+  )
+  t.same(
+    filteredRows(rows, columns, 'the first').map(row => row.key),
+    ['0'],
+  )
+  t.equal(filteredRows(rows, columns, ' ').length, 3)
+})
+
+t.test('CSV has labels first, quotes where needed and no last line break', async t => {
+  const { rows, columns } = tableOf(props)
+  t.equal(csvOf(columns, rows), 'Id,Who\n10,"Ada, ""the first"""\n9,\n,grace')
+})
+
+t.test('the range is written with separators in the total', async t => {
+  t.equal(rangeText(0, 5, 10_000), '1 - 5 of 10,000')
+  t.equal(rangeText(20, 5, null), '21 - 25')
+})
