@@ -1,0 +1,215 @@
+import t from 'tap'
+import type { HistoryRow } from '../../../lib/accounts/history.js'
+import { createAccounts, runAdminOperation } from '../../../lib/accounts/index.js'
+import type { Database, Queryable } from '../../../lib/database/index.js'
+import { AppError } from '../../../lib/errors.js'
+import type { SessionId, UserId } from '../../../lib/ids.js'
+import { limits } from '../../../lib/limits.js'
+import { silentLog } from '../../../lib/log.js'
+import { testAccounts, testDatabase } from '../../support/database.js'
+import { rejectsWith } from './rejects-with.js'
+
+const real = await testDatabase(t)
+let away = false
+/** The same database, which a test takes away. */
+const query: Queryable['query'] = (text, values) =>
+  away ? Promise.reject(new AppError('unavailable')) : real.query(text, values)
+const database: Database = {
+  ...real,
+  query,
+  transaction: work => (away ? Promise.reject(new AppError('unavailable')) : real.transaction(work)),
+}
+const { accounts, clock } = await testAccounts(t, { database })
+const origin = { address: '192.0.2.1', userAgent: 'test' }
+const person = { firstName: 'Ann', lastName: 'Ode', password: 'a good password', organizationName: 'Ours' }
+const ann = await accounts.signUp({ ...person, email: 'ann@example.com' }, origin)
+
+t.test('an actor has what the roles imply and the teams', async t => {
+  const actor = await accounts.actor(ann.user.id, 'ours', 'production')
+  t.match(actor, {
+    role: 'admin',
+    organization: { slug: 'ours' },
+    environment: { slug: 'production' },
+    teams: [],
+  })
+  t.ok(actor.permissions.has('RUN_PROD_ACTIONS'))
+  const organizationId = actor.organization.id
+  const group = (await runAdminOperation(
+    'createGroup',
+    { organizationId, slug: 'support', name: 'Support' },
+    { accounts },
+  )) as { id: string }
+  const member = { organizationId, userId: ann.user.id, groupId: group.id }
+  await runAdminOperation('addGroupMember', member, { accounts })
+  t.same((await accounts.actor(ann.user.id, 'ours', 'production')).teams, ['support'], 'at once')
+  t.same(await accounts.unknownTeams(organizationId, ['support', 'nobody', 'nobody']), ['nobody'])
+  await rejectsWith(t, accounts.actor(ann.user.id, 'ours', 'nowhere'), 'not-found')
+  await rejectsWith(t, accounts.actor('stranger' as UserId, 'ours', 'production'), 'not-found')
+})
+
+t.test('while the database is away, those who are known go on', async t => {
+  const key = await accounts.createKey(ann.user.id, 'ours', { kind: 'PRODUCTION' }, origin)
+  const identity = await accounts.authenticateKey(key.key)
+  t.ok(await accounts.authenticateSession(ann.token))
+  away = true
+  clock.advance(120_000)
+  t.equal((await accounts.authenticateKey(key.key)).apiKeyId, identity.apiKeyId)
+  t.equal((await accounts.authenticateSession(ann.token))?.user.id, ann.user.id)
+  t.equal((await accounts.actor(ann.user.id, 'ours', 'production')).role, 'admin')
+  const ids = { keys: [identity.apiKeyId], sessions: [ann.sessionId] }
+  t.same(await accounts.revoked(ids), { keys: [], sessions: [] }, 'not knowing revokes nothing')
+  await rejectsWith(t, accounts.authenticateKey('live_never_seen'), 'unavailable')
+  await rejectsWith(t, accounts.signIn('ann@example.com', person.password, origin), 'unavailable')
+  accounts.audit({ name: 'test.while-away' })
+  clock.advance(600_000)
+  await rejectsWith(t, accounts.authenticateKey(key.key), 'unavailable')
+  away = false
+  t.ok(await accounts.authenticateKey(key.key), 'and comes back by itself')
+  await accounts.audits.flush()
+  t.equal((await accounts.audits.list({ name: 'test.while-away' })).length, 1, 'no audit row is lost')
+})
+
+t.test('what another node revokes is found', async t => {
+  const other = createAccounts({
+    database,
+    log: silentLog,
+    clock,
+    secret: 'x',
+    appUrl: 'http://localhost:3000',
+  })
+  t.teardown(() => other.close())
+  const session = await accounts.signIn('ann@example.com', person.password, origin)
+  t.ok(await accounts.authenticateSession(session.token))
+  await other.endSession(ann.user.id, session.sessionId, origin)
+  const unknown = 'unknown-session' as SessionId
+  const gone = await accounts.revoked({ keys: [], sessions: [session.sessionId, ann.sessionId, unknown] })
+  t.same(gone.sessions, [session.sessionId, unknown])
+  t.equal(await accounts.authenticateSession(session.token), null)
+  t.equal(await accounts.authenticateSession('x'), null)
+  t.equal(await accounts.authenticateSession(undefined), null)
+})
+
+t.test('guessing is slowed down, and locks nobody out', async t => {
+  const guess = (email: string, address: string): Promise<unknown> =>
+    accounts.signIn(email, 'a wrong guess', { address, userAgent: null })
+  await accounts.signIn('ann@example.com', person.password, origin)
+  for (let count = 0; count < limits.loginFailuresPerAccountMax; count += 1) {
+    await rejectsWith(t, guess('ann@example.com', `198.51.100.${count}`), 'bad-credentials')
+  }
+  await rejectsWith(t, guess('ann@example.com', '198.51.100.99'), 'too-many-requests')
+  t.ok(await accounts.signIn('ann@example.com', person.password, origin), 'from where she signed in before')
+  clock.advance(601_000)
+  await rejectsWith(t, guess('ann@example.com', '198.51.100.99'), 'bad-credentials')
+
+  let refused = 0
+  for (let count = 0; count < limits.loginFailuresPerAddressMax + 5; count += 1) {
+    await guess(`nobody${count}@example.com`, '203.0.113.7').catch((error: unknown) => {
+      if (error instanceof AppError && error.code === 'too-many-requests') refused += 1
+    })
+  }
+  t.equal(refused, 5, 'spraying from one address ends')
+})
+
+t.test('a flood of sign-ins is refused before it costs memory', async t => {
+  // Answers at once, so that all of them arrive at the hashing together.
+  const empty: Queryable['query'] = async () => ({ rows: [], rowCount: 0, command: '', oid: 0, fields: [] })
+  const flooded = createAccounts({
+    database: { ...database, query: empty },
+    log: silentLog,
+    clock,
+    secret: 'x',
+    appUrl: 'http://localhost:3000',
+    passwordParameters: { cost: 2 ** 12, blockSize: 8, parallelization: 1 },
+    limits: { ...limits, passwordHashQueueMax: 8, loginFailuresPerAddressMax: 1_000 },
+  })
+  t.teardown(() => flooded.close())
+  const codes = await Promise.all(
+    Array.from({ length: 100 }, (_, index) =>
+      flooded.signIn(`flood${index}@example.com`, 'whatever it is', origin).then(
+        () => 'ok',
+        (error: unknown) => (error instanceof AppError ? error.code : 'other'),
+      ),
+    ),
+  )
+  t.equal(codes.filter(code => code === 'too-many-requests').length, 90)
+  t.equal(codes.filter(code => code === 'bad-credentials').length, 10, 'two at once and eight waiting')
+})
+
+t.test('history: the newest version stays, whatever order they come in', async t => {
+  const actor = await accounts.actor(ann.user.id, 'ours', 'production')
+  const version = (id: string, epoch: number, seq: number, more: Partial<HistoryRow> = {}): HistoryRow =>
+    ({
+      id,
+      organizationId: actor.organization.id,
+      environmentId: actor.environment.id,
+      developerId: null,
+      ownerId: ann.user.id,
+      slug: 'greet',
+      name: 'Greet',
+      hostId: null,
+      status: 'RUNNING',
+      resultStatus: null,
+      resultData: null,
+      backgroundable: false,
+      createdAtMs: clock.nowMs(),
+      updatedAtMs: clock.nowMs(),
+      completedAtMs: null,
+      epoch,
+      seq,
+      logs: [],
+      ...more,
+    }) as HistoryRow
+  const ended = { status: 'COMPLETED', resultStatus: 'SUCCESS', completedAtMs: clock.nowMs() } as const
+  const line = (index: number, text: string): HistoryRow['logs'][number] => ({ index, text, atMs: 1 })
+  await accounts.writeHistory([
+    version('run-1', 2, 1, {
+      ...ended,
+      resultData: { text: 'zero \0 and half \ud800 "\\u0000"' },
+      logs: [line(1, 'b')],
+    }),
+    version('run-1', 1, 9, { logs: [line(0, 'a')] }),
+  ])
+  await accounts.writeHistory([version('run-1', 1, 10, { status: 'AWAITING_INPUT', logs: [line(1, 'old')] })])
+  const stored = await accounts.readTransaction('run-1' as never)
+  t.match(stored, { status: 'COMPLETED', epoch: 2, seq: 1, logs: [{ text: 'a' }, { text: 'b' }] })
+  t.same(stored?.resultData, { text: 'zero \ufffd and half \ufffd "\\u0000"' })
+  await accounts.writeHistory([
+    version('run-gone', 1, 1, { organizationId: 'deleted' as never }),
+    version('run-bad', 1, 1, { status: 'NONSENSE' as never }),
+    version('run-2', 1, 1, { ownerId: 'deleted' as never }),
+  ])
+  t.equal(await accounts.placeOfTransaction('run-gone'), null, 'what belongs to nothing is dropped')
+  t.equal(await accounts.placeOfTransaction('run-bad'), null, 'what is refused does not stop the others')
+  t.same(await accounts.placeOfTransaction('run-2'), { organizationId: actor.organization.id, ownerId: null })
+  away = true
+  await rejectsWith(t, accounts.writeHistory([version('run-3', 1, 1)]), 'unavailable')
+  away = false
+})
+
+t.test('declared actions and what code says of access', async t => {
+  const { organization, environment } = await accounts.actor(ann.user.id, 'ours', 'production')
+  const place = { organizationId: organization.id, environmentId: environment.id, developerId: null }
+  const action = {
+    slug: 'admin/pay',
+    name: 'Pay',
+    description: null,
+    backgroundable: false,
+    warnOnClose: true,
+    unlisted: false,
+  }
+  const page = { slug: 'admin', name: 'Admin', description: null, unlisted: false, hasHandler: true }
+  await accounts.recordDeclarations(
+    place,
+    [{ ...action, access: { teams: ['support', 'nobody'] } }],
+    [{ ...page, access: 'entire-organization' }],
+  )
+  const rules = await accounts.accessRules(place)
+  t.same(rules.actions.get('admin/pay'), { availability: 'GROUPS', teams: { support: 'RUNNER' } })
+  t.same(rules.pages.get('admin'), { availability: 'ORGANIZATION' })
+  await accounts.recordDeclarations(place, [action, action], [page])
+  const after = await accounts.accessRules(place)
+  t.equal(after.actions.size + after.pages.size, 0, 'gone when the code no longer says it')
+  await accounts.recordDeclarations({ ...place, developerId: ann.user.id }, [action], [])
+  const { rows } = await database.query('select slug from actions')
+  t.equal(rows.length, 2, 'one for all and one of the developer')
+})
