@@ -3,12 +3,12 @@
  * comes back to the address afterwards; everybody else gets one connection for as long as the window is open.
  */
 import { lazy, Suspense, useCallback, useEffect, useMemo, useState } from 'react'
-import { Navigate, useLocation, useNavigate } from 'react-router'
+import { Navigate, useLocation } from 'react-router'
 import type { Session, SignedOut } from './api.js'
 import { Loading, Notice } from './components/notice.js'
 import { Connection } from './connection.js'
 import { Directories } from './directories.js'
-import { parseRoute, placeHref } from './links.js'
+import { consoleEnvironment, listHref, parseRoute, placeHref } from './links.js'
 import { SignInScreen } from './screens/sign-in.js'
 import { Signed } from './screens/signed.js'
 import { LiveProvider, useServices } from './services.js'
@@ -24,8 +24,8 @@ type Who =
 export function App() {
   const { api } = useServices()
   const [who, setWho] = useState<Who>({ kind: 'unknown' })
+  const [generation, setGeneration] = useState(0)
   const location = useLocation()
-  const navigate = useNavigate()
   const route = parseRoute(location.pathname)
 
   const ask = useCallback(async () => {
@@ -34,10 +34,8 @@ export function App() {
       const next: Who =
         'session' in answer ? { kind: 'in', session: answer.session } : { kind: 'out', out: answer.signedOut }
       setWho(next)
-      return next
     } catch (error) {
       setWho({ kind: 'failed', message: error instanceof Error ? error.message : 'Something went wrong.' })
-      return null
     }
   }, [api])
 
@@ -45,21 +43,11 @@ export function App() {
     void ask()
   }, [ask])
 
-  const cameIn = useCallback(
-    async (target: 'dashboard' | 'console') => {
-      const next = await ask()
-      if (next?.kind !== 'in') return
-      const organization = next.session.organizations[0]?.slug
-      const from = new URLSearchParams(window.location.search).get('from')
-      if (from?.startsWith('/') && !from.startsWith('//')) navigate(from, { replace: true })
-      else if (organization === undefined) navigate('/', { replace: true })
-      else if (target === 'console') navigate(`/dashboard/${organization}/develop/actions`, { replace: true })
-      else navigate(placeHref({ organization, environment: 'production' }), { replace: true })
-    },
-    [ask, navigate],
-  )
-
-  const signedOut = useCallback(() => void ask(), [ask])
+  const signedOut = useCallback(() => {
+    // Should the session hold after all, a new connection is made for it.
+    setGeneration(known => known + 1)
+    void ask()
+  }, [ask])
 
   if (who.kind === 'unknown') return <Loading />
   if (who.kind === 'failed') {
@@ -83,7 +71,7 @@ export function App() {
       if (route.screen === 'set-up' && !who.out.setupNeeded) return <Navigate to="/login" replace />
       return (
         <Suspense fallback={<Loading />}>
-          <AccountScreen kind={route.screen} known={who.out} onDone={() => cameIn('console')} />
+          <AccountScreen kind={route.screen} known={who.out} onDone={ask} />
         </Suspense>
       )
     }
@@ -93,9 +81,24 @@ export function App() {
         location.pathname === '/' ? '' : `?from=${encodeURIComponent(location.pathname + location.search)}`
       return <Navigate to={`/login${from}`} replace />
     }
-    return <SignInScreen signUpEnabled={who.out.signUpEnabled} onDone={() => cameIn('dashboard')} />
+    return <SignInScreen signUpEnabled={who.out.signUpEnabled} onDone={ask} />
   }
-  return <SignedIn session={who.session} onSignedOut={signedOut} />
+  if (route.screen === 'sign-in' || route.screen === 'sign-up' || route.screen === 'set-up') {
+    return <Navigate to={landing(route.screen, who.session, location.search)} replace />
+  }
+  return <SignedIn key={generation} session={who.session} onSignedOut={signedOut} />
+}
+
+/** Where somebody goes who has come in: a new account to the console, anybody else to where they were going. */
+function landing(screen: 'sign-in' | 'sign-up' | 'set-up', session: Session, search: string): string {
+  const organization = session.organizations[0]?.slug
+  const from = new URLSearchParams(search).get('from')
+  // Only addresses of this origin: `//host` and `/\\host` are others.
+  if (from !== null && /^\/(?![/\\])/.test(from)) return from
+  if (organization === undefined) return '/'
+  return screen === 'sign-in'
+    ? placeHref({ organization, environment: 'production' })
+    : listHref({ organization, environment: consoleEnvironment })
 }
 
 function SignedIn({ session, onSignedOut }: { session: Session; onSignedOut: () => void }) {

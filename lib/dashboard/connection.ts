@@ -100,6 +100,9 @@ export class Connection {
 
   /** Resolves with the reply; rejects with a `RequestError`. Waits while away. */
   request<M extends Method>(method: M, data: Requests[M]['data']): Promise<Requests[M]['result']> {
+    if (this.#closed) {
+      return Promise.reject(new RequestError({ code: 'unavailable', message: 'The connection was closed.' }))
+    }
     if (this.#pending.size >= pendingRequestsMax) {
       return Promise.reject(
         new RequestError({ code: 'queue-full', message: 'Too much is waiting to be sent.' }),

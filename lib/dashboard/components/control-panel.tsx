@@ -94,9 +94,13 @@ function Logs({ view }: { view: TransactionView | null }) {
     <>
       <div data-pw-transaction-logs="" className="grid gap-0.5 font-mono text-[0.8125rem]">
         {logs.map(line => (
-          <div key={line.index} className="flex gap-4">
-            <span className="min-w-0 flex-1 break-words whitespace-pre-wrap">{line.text}</span>
-            <span className="flex-none text-muted">{formatTime(new Date(line.atMs))}</span>
+          // The clock is drawn by the style sheet: a line's text is the line alone.
+          <div
+            key={line.index}
+            data-at={formatTime(new Date(line.atMs))}
+            className="flex gap-4 after:ml-auto after:flex-none after:text-muted after:content-[attr(data-at)]"
+          >
+            <span className="min-w-0 break-words whitespace-pre-wrap">{line.text}</span>
           </div>
         ))}
       </div>
@@ -153,7 +157,7 @@ function History({ place, slug }: { place: Place; slug: string }) {
           <span className="flex-1">
             {row.startedAtMs === null ? row.id : formatDateTime(new Date(row.startedAtMs))}
           </span>
-          <span className="text-muted">{row.status.toLowerCase()}</span>
+          <span className="text-muted">{row.status.toLowerCase().replaceAll('_', ' ')}</span>
         </li>
       ))}
     </ul>
