@@ -92,17 +92,7 @@ export class Outbox {
     partitions: readonly PartitionId[],
     isEmpty: (partition: PartitionId) => boolean,
   ): Promise<void> {
-    const { keys, store } = this.#options
-    for (const partition of partitions) {
-      if (isEmpty(partition)) continue
-      const { records } = await store.range(keys(partition).classRange('o'))
-      for (const record of records) {
-        const parsed = parsePartitionKey(record.key)
-        if (parsed && !this.#marks.has(parsed.key)) {
-          this.#marks.set(parsed.key, { partition, position: { epoch: 0, seq: 0 }, isDurable: true })
-        }
-      }
-    }
+    for (const partition of partitions) if (!isEmpty(partition)) await this.#readMarks(partition)
     this.#isStarted = true
     this.#schedule(gatherMs)
   }
@@ -131,6 +121,11 @@ export class Outbox {
       // Whatever the disk holds now is the latest; what was read before is not taken for it.
       this.#marks.set(key, { partition, position: { epoch: 0, seq: 0 }, isDurable: true })
     }
+    // Marks whose deletion failed are still there.
+    this.#readMarks(partition).then(
+      () => this.#schedule(gatherMs),
+      error => this.#options.log.warn('marks.not-read', { partition, error }),
+    )
   }
 
   async stop(deadlineMs: number): Promise<void> {
@@ -145,6 +140,17 @@ export class Outbox {
         resolve()
       })
     })
+  }
+
+  async #readMarks(partition: PartitionId): Promise<void> {
+    const { keys, store } = this.#options
+    const { records } = await store.range(keys(partition).classRange('o'))
+    for (const record of records) {
+      const parsed = parsePartitionKey(record.key)
+      if (parsed && !this.#marks.has(parsed.key)) {
+        this.#marks.set(parsed.key, { partition, position: { epoch: 0, seq: 0 }, isDurable: true })
+      }
+    }
   }
 
   #schedule(delayMs: number): void {

@@ -10,6 +10,8 @@ export interface FaultPlan {
   writeFailure: number
   /** Probability that a read fails. */
   readFailure: number
+  /** A read has failed at some time. */
+  readFailed: boolean
 }
 
 export class FaultDisk implements Disk {
@@ -78,7 +80,9 @@ export class FaultDisk implements Disk {
     for (let turn = 0; turn < turns; turn += 1) await new Promise(resolve => setImmediate(resolve))
     // A dead process hears of nothing any more.
     if (this.#isCrashed) await new Promise(() => undefined)
-    if (failure > 0 && this.#plan.random() < failure) throw new Error('read failed')
+    if (failure === 0 || this.#plan.random() >= failure) return
+    this.#plan.readFailed = true
+    throw new Error('read failed')
   }
 }
 
