@@ -27,9 +27,12 @@ function mark(row: readonly string[]): readonly string[] {
   return [`\`${name}\``, ...rest]
 }
 
-/** A Markdown table; pipes in cells are escaped. */
+/** A Markdown table, aligned as the formatter of this project does it; pipes in cells are escaped. */
 export function table(head: readonly string[], rows: readonly (readonly string[])[]): string {
+  const all = [head, ...rows].map(row => row.map(cell => cell.replaceAll('|', '\\|')))
+  const widths = head.map((_, at) => Math.max(3, ...all.map(row => (row[at] ?? '').length)))
   const line = (cells: readonly string[]): string =>
-    `| ${cells.map(cell => cell.replaceAll('|', '\\|')).join(' | ')} |`
-  return [line(head), line(head.map(() => '---')), ...rows.map(line)].join('\n')
+    `| ${cells.map((cell, at) => cell.padEnd(widths[at] ?? 0)).join(' | ')} |`
+  const [first = [], ...others] = all
+  return [line(first), line(widths.map(width => '-'.repeat(width))), ...others.map(line)].join('\n')
 }
