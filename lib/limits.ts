@@ -148,7 +148,11 @@ export const limitTable = {
     unit: 'ms',
     reason: 'as the original: then an action that is not backgroundable is cancelled',
   },
-  pageGraceMs: { value: 60_000, unit: 'ms', reason: 'a page whose window is gone is closed at its host; reloads are faster' },
+  pageGraceMs: {
+    value: 60_000,
+    unit: 'ms',
+    reason: 'a page whose window is gone is closed at its host; reloads are faster',
+  },
   startMsMax: {
     value: 30_000,
     unit: 'ms',

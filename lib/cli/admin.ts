@@ -16,7 +16,7 @@ import {
   systemProcesses,
 } from '../config/index.js'
 import { AppError } from '../errors.js'
-import { adminMessageBytesMax, askAdmin, isNobodyThere } from './admin-socket.js'
+import { adminMessageBytesMax, askAdmin, isNobodyThere } from '../node/admin-socket.js'
 import { type Command, UsageError } from './command.js'
 
 /** How long to wait for a node that is starting or stopping, in ms. */

@@ -7,8 +7,8 @@
 import createDebug from 'debug'
 import { type Config, type DataDirectory, openDataDirectory } from '../config/index.js'
 import { AppError } from '../errors.js'
+import type { RunningNode, StartNode } from '../node/node-contract.js'
 import type { Command, CommandContext } from './command.js'
-import type { RunningNode, StartNode } from './node-contract.js'
 
 /** How long a node may take to drain before it is ended, in ms. Container engines kill after 10 s by default. */
 const stopMsMax = 9_000

@@ -14,7 +14,7 @@ import {
   type StateDirectory,
   showEntity,
   verify,
-} from '../partitions/state-tools.js'
+} from '../partitions/index.js'
 import type { CommandIo } from './command.js'
 import { describe } from './describe.js'
 

@@ -51,6 +51,7 @@ export class HostConnection {
   #windowCalls = 0
   #lastHeardMs: number
   #closed = false
+  #parked = false
 
   constructor(
     socket: WebSocket,
@@ -115,6 +116,21 @@ export class HostConnection {
     if (!this.#closed && this.#socket.readyState === this.#socket.OPEN) this.#socket.ping()
   }
 
+  /**
+   * Stops listening to this socket without closing it. SDKs do not survive a close while they have another connection
+   * (see Hosts#fence), and an open socket that nobody reads costs nothing.
+   */
+  park(): void {
+    this.#parked = true
+    this.#resume?.cancel()
+    this.rpc.close()
+    if (this.#socket.isPaused) this.#socket.resume()
+  }
+
+  get isClosed(): boolean {
+    return this.#closed
+  }
+
   close(code: number, reason: string): void {
     if (this.#closed) return
     this.#socket.close(code, reason.slice(0, 120))
@@ -129,6 +145,7 @@ export class HostConnection {
 
   #received(data: Buffer, isBinary: boolean): void {
     this.#lastHeardMs = this.#clock.nowMs()
+    if (this.#parked) return
     try {
       if (isBinary) throw new AppError('invalid-frame', 'Frames must be text.')
       this.rpc.onText(data)

@@ -41,6 +41,12 @@ interface Mailbox {
   forget: Timer | null
 }
 
+/** How soon a second duplicate means that closing duplicates makes more of them, in ms. */
+const fenceAgainMs = 60_000
+/** How long a close of an older connection is waited for, in ms. */
+const fenceMsMax = 1_000
+const parkedMax = 8
+
 /** Mailboxes of hosts that are away. */
 const awayMailboxesMax = 10_000
 
@@ -56,6 +62,9 @@ export class Hosts {
   readonly #readyAt = new WeakMap<HostConnection, string>()
   readonly #ready = new WeakSet<HostConnection>()
   readonly #presence = new Set<PresenceHandler>()
+  /** Older sockets of connected instances that are neither read nor closed. */
+  readonly #parked = new Map<InstanceId, HostConnection[]>()
+  readonly #fencedAtMs = new Map<InstanceId, number>()
   #heartbeat: Timer | null = null
   #draining = false
 
@@ -115,13 +124,47 @@ export class Hosts {
       },
     })
     this.#connections.set(instanceId, connection)
-    older?.close(1008, 'A new connection was established for this instance id.')
     const mailbox = this.#mailboxes.get(instanceId)
     mailbox?.forget?.cancel()
     if (mailbox) mailbox.forget = null
-    connection.rpc
-      .sendAuthenticated()
-      .catch(() => connection.close(1008, 'The connection was not confirmed.'))
+    const admit = (): void => {
+      connection.rpc
+        .sendAuthenticated()
+        .catch(() => connection.close(1008, 'The connection was not confirmed.'))
+    }
+    if (older) this.#fence(older, admit)
+    else admit()
+  }
+
+  /**
+   * Takes the floor from an older connection of the same instance, then lets the newer one in.
+   *
+   * The older socket is closed with 1008, and the newer one is told `authenticated` only after that: an SDK that sees
+   * a close while it is connected elsewhere never reconnects again (2.0.0). But SDKs answer a close by connecting once
+   * more, and a slow network leaves them with several sockets, each of whose closes makes another one: without an end.
+   * So a second duplicate within a minute is not closed but parked.
+   */
+  #fence(older: HostConnection, admit: () => void): void {
+    const { instanceId } = older
+    const nowMs = this.#options.clock.nowMs()
+    const fencedAtMs = this.#fencedAtMs.get(instanceId)
+    this.#fencedAtMs.set(instanceId, nowMs)
+    if (fencedAtMs !== undefined && nowMs - fencedAtMs < fenceAgainMs) {
+      older.park()
+      const parked = this.#parked.get(instanceId) ?? []
+      parked.push(older)
+      if (parked.length > parkedMax) parked.shift()?.close(1008, 'Too many connections of one instance.')
+      this.#parked.set(instanceId, parked)
+      admit()
+      return
+    }
+    older.close(1008, 'A new connection was established for this instance id.')
+    const untilMs = nowMs + fenceMsMax
+    const wait = (): void => {
+      if (older.isClosed || this.#options.clock.nowMs() >= untilMs) admit()
+      else this.#options.clock.setTimer(5, wait)
+    }
+    wait()
   }
 
   /** Calls a connected host. Rejects with `host-not-found` when it is not connected here. */
@@ -239,7 +282,7 @@ export class Hosts {
   /** An answer that was too late for its connection goes to the next one, if that is there already. */
   #responseUnsent(connection: HostConnection, response: RpcResponse): void {
     const newer = this.#connections.get(connection.instanceId)
-    if (!newer || newer === connection || !this.#ready.has(newer)) return
+    if (!newer || newer === connection || !this.#begun.has(newer)) return
     if (response.method === 'INITIALIZE_HOST') return
     newer.rpc.sendResponse(response.rpcId, response.method, response.data)
   }
@@ -259,6 +302,9 @@ export class Hosts {
     const { instanceId } = connection
     if (this.#connections.get(instanceId) !== connection) return
     this.#connections.delete(instanceId)
+    // The SDK is about to reconnect and takes no notice of these any more.
+    for (const parked of this.#parked.get(instanceId) ?? []) parked.close(1008, 'Replaced.')
+    this.#parked.delete(instanceId)
     this.#keepMailbox(instanceId)
     if (connection.directory === null) return
     const detach = { type: 'detach', connectionId: connection.id }
@@ -334,7 +380,14 @@ export class Hosts {
           connection.close(1011, 'Nothing was heard from this host.')
         else connection.ping()
       }
+      this.#forgetFences()
       if (!this.#draining) this.#beat()
     })
+  }
+
+  #forgetFences(): void {
+    const beforeMs = this.#options.clock.nowMs() - fenceAgainMs
+    for (const [instanceId, atMs] of this.#fencedAtMs)
+      if (atMs < beforeMs) this.#fencedAtMs.delete(instanceId)
   }
 }

@@ -25,6 +25,7 @@ declare module 'restify' {
     put(path: string, handler: Handler): string
     patch(path: string, handler: Handler): string
     del(path: string, handler: Handler): string
+    on(event: 'error', listener: (error: Error) => void): Server
     on(
       event: 'restifyError',
       listener: (request: IncomingMessage, response: ServerResponse, error: Error, done: () => void) => void,

@@ -100,6 +100,8 @@ export function createHttpServer(options: HttpServerOptions): HttpServer {
   })
   const server = restify.createServer({ name: '', log: silent, onceNext: true })
   const nodeServer = server.server
+  // restify repeats errors of the socket on itself, where nobody listens; whoever calls `listen` hears them.
+  server.on('error', () => undefined)
   nodeServer.requestTimeout = limits.requestMsMax
   nodeServer.headersTimeout = headersMsMax
   nodeServer.keepAliveTimeout = keepAliveMs

@@ -7,8 +7,6 @@
  * that was acknowledged.
  */
 import { type AccountsService, createAccounts, runAdminOperation } from '../accounts/index.js'
-import { type AdminServer, listenAdmin } from '../cli/admin-socket.js'
-import type { RunningNode, StartNodeOptions } from '../cli/node-contract.js'
 import { Clients } from '../clients/index.js'
 import type { Config, DataDirectory } from '../config/index.js'
 import { type Database, openDatabase } from '../database/index.js'
@@ -35,8 +33,10 @@ import {
 import { SingleNodeRing } from '../ring/index.js'
 import { packageVersion } from '../root.js'
 import { type Located, pageKind, transactionKind } from '../transactions/index.js'
+import { type AdminServer, listenAdmin } from './admin-socket.js'
 import { type DemoHost, demoAccount, startDemoHost } from './demo.js'
 import { historyRow } from './history.js'
+import type { RunningNode, StartNodeOptions } from './node-contract.js'
 import { Sockets } from './sockets.js'
 
 /** Starts a node. Rejects with one sentence when something it needs is missing. */

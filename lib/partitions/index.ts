@@ -178,5 +178,14 @@ export {
 } from './failure-points.js'
 export type { HistoryItem, HistoryWriter } from './outbox.js'
 export type { Position } from './position.js'
+export {
+  exportState,
+  importState,
+  listEntities,
+  openState,
+  type StateDirectory,
+  showEntity,
+  verify,
+} from './state-tools.js'
 export type { Damage, Store } from './store.js'
 export { partitionOf }

@@ -5,15 +5,20 @@
 import { randomUUID } from 'node:crypto'
 import t from 'tap'
 import type { Directory, TransactionSnapshot } from '../../lib/clients/wire.js'
-import { BrowserClient, RequestRefused, refusal } from '../support/browser-client.js'
+import { BrowserClient, refusal } from '../support/browser-client.js'
 import { eventually } from '../support/eventually.js'
 import { type SdkVersionName, sdkHost, sdkVersions, type TestHost } from '../support/sdk-host.js'
 import { type Seeded, TestServer } from '../support/server.js'
 
+t.setTimeout(300_000)
 const server = await TestServer.start()
 const seeded = await server.seed()
 const cookie = await server.signIn(seeded.user.email, seeded.password)
-t.teardown(() => server.stop())
+t.teardown(async () => {
+  await server.stop()
+  // SDKs go on reconnecting for ever, some even after they were closed.
+  setTimeout(() => process.exit(), 500).unref()
+})
 
 /** Every version has a slug of its own for each action, so that all can be connected at once. */
 function connectHost(version: SdkVersionName, seen: Seen): TestHost {
@@ -91,7 +96,8 @@ async function start(
   })
 }
 
-for (const version of sdkVersions) {
+const only = process.env.TEST_SDK
+for (const version of sdkVersions.filter(name => only === undefined || only === name)) {
   t.test(`SDK ${version}`, async t => {
     const prefix = `v${version.replaceAll('.', '_')}`
     const seen: Seen = { contexts: [], validations: 0, long: 0 }
@@ -153,31 +159,11 @@ for (const version of sdkVersions) {
         code: 'invalid-value',
         fields: { 0: /required/ },
       })
-      await t.rejects(browser.answer(transactionId, step, [42]), RequestRefused)
-      await t.rejects(browser.answer(transactionId, step, ['a', 'b']), RequestRefused)
+      t.equal((await refusal(browser.answer(transactionId, step, [42]))).code, 'invalid-value')
+      t.equal((await refusal(browser.answer(transactionId, step, ['a', 'b']))).code, 'invalid-value')
       await browser.answer(transactionId, step, ['Ada'])
       t.equal((await refusal(browser.answer(transactionId, step, ['Eve']))).code, 'already-answered')
       await browser.ask('transaction.cancel', { transactionId })
-    })
-
-    await t.test('shows what a validator of the action says, and asks again', async t => {
-      const { transactionId } = await start(browser, `${prefix}_validated`)
-      const first = await browser.step('Only yes', transactionId)
-      await browser.answer(transactionId, first, ['no'])
-      if (version === '0.21.0') {
-        // Its validators know no field errors: the answer is refused for the whole group, or taken.
-        await browser.ask('transaction.cancel', { transactionId })
-        return
-      }
-      const { step } = await browser.event(
-        'transaction.render',
-        data => data.transactionId === transactionId && data.step.call.id !== first.call.id,
-      )
-      t.equal(step.call.toRender[0]?.validationErrorMessage, 'Say yes.')
-      t.equal(step.order, first.order)
-      await browser.answer(transactionId, step, ['yes'])
-      await browser.event('transaction.completed', data => data.transactionId === transactionId)
-      t.equal(seen.validations, 2)
     })
 
     await t.test('displays resolve, logs and loading arrive', async t => {
@@ -239,7 +225,23 @@ for (const version of sdkVersions) {
       t.equal(labels.filter(label => label === 'Are you Grace?').length, 1, 'the next prompt was shown once')
     })
 
+    // 0.21.0 has neither validators nor pages.
     if (version === '0.21.0') return
+    await t.test('shows what a validator of the action says, and asks again', async t => {
+      const { transactionId } = await start(browser, `${prefix}_validated`)
+      const first = await browser.step('Only yes', transactionId)
+      await browser.answer(transactionId, first, ['no'])
+      const { step } = await browser.event(
+        'transaction.render',
+        data => data.transactionId === transactionId && data.step.call.id !== first.call.id,
+      )
+      t.equal(step.call.toRender[0]?.validationErrorMessage, 'Say yes.')
+      t.equal(step.order, first.order)
+      await browser.answer(transactionId, step, ['yes'])
+      await browser.event('transaction.completed', data => data.transactionId === transactionId)
+      t.equal(seen.validations, 2)
+    })
+
     await t.test('opens and closes a page', async t => {
       const pageKey = randomUUID()
       await eventually(() => browser.ask('page.open', { ...place(seeded), pageKey, slug: `${prefix}_page` }))

@@ -3,9 +3,9 @@ import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import t from 'tap'
-import { type AdminHandler, listenAdmin } from '../../../lib/cli/admin-socket.js'
 import { openDataDirectory } from '../../../lib/config/index.js'
 import { AppError } from '../../../lib/errors.js'
+import { type AdminHandler, listenAdmin } from '../../../lib/node/admin-socket.js'
 import { command, startCommand } from './command-process.js'
 
 const handler: AdminHandler = async (operation, argument) => {

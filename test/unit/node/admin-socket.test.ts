@@ -5,14 +5,14 @@ import { createConnection } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import t from 'tap'
+import { AppError } from '../../../lib/errors.js'
 import {
   type AdminHandler,
   adminMessageBytesMax,
   askAdmin,
   isNobodyThere,
   listenAdmin,
-} from '../../../lib/cli/admin-socket.js'
-import { AppError } from '../../../lib/errors.js'
+} from '../../../lib/node/admin-socket.js'
 
 const handler: AdminHandler = async (operation, argument) => {
   if (operation === 'echo') return argument
