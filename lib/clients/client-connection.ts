@@ -21,6 +21,8 @@ export interface ClientConnectionEvents {
 const runningMax = 64
 /** Of the last ten seconds, how many may be over the rate before the socket is closed. */
 const loudSecondsMax = 5
+/** How long a peer may take to answer a close, in ms. */
+const goodbyeMsMax = 2_000
 
 export class ClientConnection {
   readonly identity: ClientIdentity
@@ -39,6 +41,8 @@ export class ClientConnection {
   readonly #loudSeconds: number[] = []
   #lastHeardMs: number
   #closed = false
+  /** Nothing more is taken from it: it would get no reply, and sends again after it has connected again. */
+  #closing = false
 
   constructor(
     socket: WebSocket,
@@ -64,7 +68,8 @@ export class ClientConnection {
       this.#lastHeardMs = this.#clock.nowMs()
     })
     socket.on('close', () => this.#onClose())
-    socket.on('error', () => socket.terminate())
+    // The socket has sent the reason by itself, e.g. 1009; ending it at once would lose that on the way.
+    socket.on('error', () => this.#endSoon())
   }
 
   get lastHeardMs(): number {
@@ -81,12 +86,19 @@ export class ClientConnection {
 
   close(code: number, reason: string): void {
     if (this.#closed) return
+    this.#closing = true
     this.#socket.close(code, reason.slice(0, 120))
-    this.#clock.setTimer(2_000, () => this.#socket.terminate())
+    this.#endSoon()
+  }
+
+  /** A peer that does not answer the close is not waited for. */
+  #endSoon(): void {
+    this.#clock.setTimer(goodbyeMsMax, () => this.#socket.terminate())
   }
 
   #received(data: Buffer, isBinary: boolean): void {
     this.#lastHeardMs = this.#clock.nowMs()
+    if (this.#closing) return
     let head: ReturnType<typeof parseHead>
     try {
       if (isBinary) throw new AppError('invalid-frame', 'Frames must be text.')

@@ -31,6 +31,8 @@ export interface HostConnectionEvents {
 const runningSoftMax = 256
 /** Ids of answers written to this connection, remembered so that none is written twice. */
 const writtenMax = 4_096
+/** How long a peer may take to answer a close, in ms. */
+const goodbyeMsMax = 2_000
 
 export class HostConnection {
   readonly id: ConnectionId
@@ -52,6 +54,8 @@ export class HostConnection {
   #lastHeardMs: number
   #closed = false
   #parked = false
+  /** It broke the protocol; nothing more is taken from it while it is being closed. */
+  #broken = false
 
   constructor(
     socket: WebSocket,
@@ -86,7 +90,8 @@ export class HostConnection {
       this.#lastHeardMs = this.#clock.nowMs()
     })
     socket.on('close', () => this.#onClose())
-    socket.on('error', () => socket.terminate())
+    // The socket has sent the reason by itself, e.g. 1009; ending it at once would lose that on the way.
+    socket.on('error', () => this.#endSoon())
   }
 
   /** Ready for transactions and pages. */
@@ -134,8 +139,12 @@ export class HostConnection {
   close(code: number, reason: string): void {
     if (this.#closed) return
     this.#socket.close(code, reason.slice(0, 120))
-    // A peer that does not answer the close is not waited for.
-    this.#clock.setTimer(2_000, () => this.#socket.terminate())
+    this.#endSoon()
+  }
+
+  /** A peer that does not answer the close is not waited for. */
+  #endSoon(): void {
+    this.#clock.setTimer(goodbyeMsMax, () => this.#socket.terminate())
   }
 
   #called(call: IncomingCall): Promise<unknown> {
@@ -145,13 +154,14 @@ export class HostConnection {
 
   #received(data: Buffer, isBinary: boolean): void {
     this.#lastHeardMs = this.#clock.nowMs()
-    if (this.#parked) return
+    if (this.#parked || this.#broken) return
     try {
       if (isBinary) throw new AppError('invalid-frame', 'Frames must be text.')
       this.rpc.onText(data)
     } catch (error) {
       const known = error instanceof AppError ? error : new AppError('internal')
       const { closeCode } = errorKinds[known.code] as { closeCode?: number }
+      this.#broken = true
       this.close(closeCode ?? 1011, known.message)
     }
   }

@@ -1,8 +1,10 @@
 /**
- * The websocket door at `/websocket`: completes the handshake, finds out who is there, and hands the socket on.
+ * The websocket door at `/websocket`: finds out who is there, completes the handshake, and hands the socket on.
  *
- * A refusal is a close with a reason, after the handshake: SDKs print close reasons, and hang on a refused upgrade.
- * Until somebody is known the socket is paused, so nothing is read from strangers.
+ * How much a socket may send at once is decided with the handshake and depends on who it is: a host sends files inside
+ * calls, a browser forms, a stranger nothing. So people are known before the handshake is completed; until then nothing
+ * is read but what the kernel and one stream buffer hold. A refusal is still a close with a reason after a handshake:
+ * SDKs print close reasons, and hang on a refused upgrade.
  */
 import type { IncomingMessage } from 'node:http'
 import type { Duplex } from 'node:stream'
@@ -28,22 +30,26 @@ export interface SocketsOptions {
 
 /** Handshakes whose key or session is being looked up. */
 const pendingMax = 1_000
+/** Strangers may send control frames, which carry at most this many bytes. */
+const strangerFrameBytesMax = 125
+/** How long a refused peer may take to say goodbye, in ms. */
+const goodbyeMsMax = 2_000
+
+/** Takes a socket over once its handshake is done. */
+type Admission = { readonly frameBytesMax: 'host' | 'client'; take(socket: WebSocket): void }
 
 export class Sockets {
   readonly #options: SocketsOptions
-  readonly #server: WebSocketServer
+  readonly #doors = {
+    host: door(limits.hostFrameBytesMax),
+    client: door(limits.clientFrameBytesMax),
+    stranger: door(strangerFrameBytesMax),
+  }
   #pending = 0
   #draining = false
 
   constructor(options: SocketsOptions) {
     this.#options = options
-    this.#server = new WebSocketServer({
-      noServer: true,
-      clientTracking: false,
-      maxPayload: limits.hostFrameBytesMax,
-      // Compression costs more memory per idle socket than everything else together.
-      perMessageDeflate: false,
-    })
     options.http.nodeServer.on('upgrade', (request, socket, head) => this.#upgrade(request, socket, head))
   }
 
@@ -65,39 +71,52 @@ export class Sockets {
       )
       return
     }
-    this.#server.handleUpgrade(request, socket, head, webSocket => {
-      webSocket.pause()
-      webSocket.on('error', () => webSocket.terminate())
-      this.#pending += 1
-      const late = this.#options.clock.setTimer(limits.authenticationMsMax, () =>
-        webSocket.close(1013, 'Try again.'),
+    this.#pending += 1
+    this.#admitInTime(request)
+      .then(
+        ({ frameBytesMax, take }) => this.#doors[frameBytesMax].handleUpgrade(request, socket, head, take),
+        (error: unknown) => this.#refuse(request, socket, head, error),
       )
-      this.#admit(webSocket, request)
-        .catch((error: unknown) => this.#refuse(webSocket, request, error))
-        .finally(() => {
-          late.cancel()
-          this.#pending -= 1
-          webSocket.resume()
-        })
+      .catch((error: unknown) => {
+        this.#options.log.error('socket.failed', { error })
+        socket.destroy()
+      })
+      .finally(() => {
+        this.#pending -= 1
+      })
+  }
+
+  #admitInTime(request: IncomingMessage): Promise<Admission> {
+    return new Promise((resolve, reject) => {
+      const late = this.#options.clock.setTimer(limits.authenticationMsMax, () =>
+        reject(new AppError('unavailable', 'Try again.')),
+      )
+      this.#admit(request)
+        .then(resolve, reject)
+        .finally(() => late.cancel())
     })
   }
 
   /** A key makes a host, a cookie makes a browser; anything else is nobody. */
-  async #admit(socket: WebSocket, request: IncomingMessage): Promise<void> {
+  async #admit(request: IncomingMessage): Promise<Admission> {
     const key = header(request, 'x-api-key')
     if (key !== undefined || header(request, 'x-instance-id') !== undefined) {
       const instanceId = header(request, 'x-instance-id')
       const identity = await this.#options.accounts.authenticateKey(key)
       if (!isId(instanceId))
         throw new AppError('invalid-api-key', 'The header x-instance-id is missing or not valid.')
-      if (isOpen(socket)) this.#options.hosts.accept(socket, instanceId as InstanceId, identity)
-      return
+      return {
+        frameBytesMax: 'host',
+        take: socket => this.#options.hosts.accept(socket, instanceId as InstanceId, identity),
+      }
     }
     const origin = this.#checkOrigin(request)
     const identity = await this.#authenticate(request)
     if (identity === null) throw new AppError('not-signed-in')
-    if (isOpen(socket)) {
-      this.#options.clients.accept(socket, identity, { address: this.#options.http.address(request), origin })
+    const address = this.#options.http.address(request)
+    return {
+      frameBytesMax: 'client',
+      take: socket => this.#options.clients.accept(socket, identity, { address, origin }),
     }
   }
 
@@ -115,7 +134,7 @@ export class Sockets {
     return origin
   }
 
-  #refuse(socket: WebSocket, request: IncomingMessage, error: unknown): void {
+  #refuse(request: IncomingMessage, socket: Duplex, head: Buffer, error: unknown): void {
     const known = error instanceof AppError ? error : new AppError('unavailable')
     if (!(error instanceof AppError)) this.#options.log.error('socket.not-admitted', { error })
     const { closeCode } = errorKinds[known.code] as { closeCode?: number }
@@ -126,13 +145,23 @@ export class Sockets {
         details: { what: 'websocket', reason: known.code },
       })
     }
-    socket.close(closeCode ?? 1013, known.message.slice(0, 120))
-    this.#options.clock.setTimer(2_000, () => socket.terminate())
+    this.#doors.stranger.handleUpgrade(request, socket, head, stranger => {
+      stranger.on('error', () => stranger.terminate())
+      stranger.close(closeCode ?? 1013, known.message.slice(0, 120))
+      this.#options.clock.setTimer(goodbyeMsMax, () => stranger.terminate())
+    })
   }
 }
 
-function isOpen(socket: WebSocket): boolean {
-  return socket.readyState === socket.OPEN
+/** Completes handshakes of sockets whose messages may have this many bytes. */
+function door(frameBytesMax: number): WebSocketServer {
+  return new WebSocketServer({
+    noServer: true,
+    clientTracking: false,
+    maxPayload: frameBytesMax,
+    // Compression costs more memory per idle socket than everything else together.
+    perMessageDeflate: false,
+  })
 }
 
 function header(request: IncomingMessage, name: string): string | undefined {
