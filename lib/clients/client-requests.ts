@@ -35,6 +35,33 @@ export class ClientRequests {
   }
 
   async handle(window: Window, request: Request): Promise<unknown> {
+    try {
+      return await this.#handle(window, request)
+    } catch (error) {
+      if (error instanceof AppError && isDenial(error, request)) this.#audit(window, request)
+      throw error
+    }
+  }
+
+  /** Who tried what; the things themselves are named by ids, which are no secrets. */
+  #audit(window: Window, request: Request): void {
+    const { identity, address } = window.connection
+    const { data } = request
+    this.#options.accounts.audit({
+      name: 'access.denied',
+      userId: identity.user.id,
+      address,
+      details: {
+        what: request.method,
+        ...('organization' in data && { organization: data.organization, environment: data.environment }),
+        ...('transactionId' in data && { transaction: data.transactionId }),
+        ...('pageKey' in data && { page: data.pageKey }),
+        ...('slug' in data && { slug: data.slug }),
+      },
+    })
+  }
+
+  async #handle(window: Window, request: Request): Promise<unknown> {
     switch (request.method) {
       case 'directory.watch':
         return this.#watch(window, request.data)
@@ -96,7 +123,14 @@ export class ClientRequests {
         const directory = (await this.#options.directories.view(directoryOf(actor))).directory(actor)
         window.connection.send('directory', { ...place, directory })
       })
-      .catch((error: unknown) => this.#options.log.debug('directory.not-sent', { error }))
+      .catch((error: unknown) => {
+        this.#options.log.debug('directory.not-sent', { error })
+        if (!(error instanceof AppError) || error.kind.retryable) return
+        // The person may not see this place any more.
+        const name = placeName(place)
+        window.watches.get(name)?.()
+        window.watches.delete(name)
+      })
   }
 
   // Transactions
@@ -290,6 +324,18 @@ export class ClientRequests {
     )
   }
 }
+
+/**
+ * Everything that exists is named by an id nobody guesses, or by a slug the person was shown. So whoever asks for
+ * something that is not there for them is worth a row: one too many is cheap.
+ */
+function isDenial(error: AppError, request: Request): boolean {
+  if (error.code === 'forbidden') return true
+  return error.code === 'not-found' && !ownMethods.has(request.method)
+}
+
+/** Asked by every window about pages that ended meanwhile; what the window does not have open goes no further. */
+const ownMethods = new Set<Request['method']>(['page.leave', 'page.setState'])
 
 const transactionKey = (id: string): EntityKey => `transaction:${id}`
 const placeName = (place: Place): string => `${place.organization}+${place.environment}`
