@@ -1,0 +1,55 @@
+/**
+ * A host in a process of its own, with the real SDK: `sample-host VERSION ENDPOINT KEY PREFIX`. It tells its parent
+ * everything its actions get to see, so that a test can count how often each answer was taken.
+ */
+import { type SdkVersionName, sdkHost } from '../support/sdk-host.js'
+import type { HostNote } from './host-process.js'
+
+const [version = '2.0.0', endpoint = '', apiKey = '', prefix = ''] = process.argv.slice(2)
+
+const tell = (note: HostNote): void => {
+  process.send?.(note)
+}
+
+// SDKs reject promises that nobody holds when a connection is lost in the middle; that is not the end of a host.
+process.on('unhandledRejection', error => tell({ run: '', what: 'unhandled', value: String(error) }))
+process.on('disconnect', () => process.exit())
+
+const host = sdkHost(version as SdkVersionName, {
+  endpoint,
+  apiKey,
+  actions: {
+    [`${prefix}_steps`]: async (io, ctx) => {
+      const run = String(ctx.params.run)
+      const note = (what: string, value: unknown = null): void => tell({ run, what, value })
+      note('started')
+      await io.display.heading('Shown first')
+      const first = await io.input.text('First')
+      note('first', first)
+      for (let line = 0; line < 3; line++) await ctx.log('line', line)
+      await ctx.loading.start('Working')
+      await io.display.markdown('Shown second')
+      const second = await io.input.number('Second')
+      note('second', second)
+      const sure = await io.confirm('Sure?')
+      note('sure', sure)
+      return { first, second, sure }
+    },
+    [`${prefix}_chatty`]: async (io, ctx) => {
+      const run = String(ctx.params.run)
+      tell({ run, what: 'started', value: null })
+      // Calls are in flight at any moment: logs, displays and loading states are awaited one after another.
+      for (let round = 0; round < 60; round++) {
+        await ctx.log('round', round)
+        await io.display.markdown(`Round ${round}`)
+        await ctx.loading.start(`Working ${round}`)
+        await new Promise(resolve => setTimeout(resolve, 10))
+      }
+      tell({ run, what: 'done', value: null })
+      return 'done'
+    },
+  },
+  backgroundable: [`${prefix}_chatty`],
+})
+await host.listen()
+tell({ run: '', what: 'listening', value: null })
