@@ -2,8 +2,10 @@
  * One socket of one browser window: frames in, exactly one reply to each request, events out. A browser that sends too
  * fast is told so, and closed when it does not stop; one that does not read is closed before it costs memory.
  */
+import type { Duplex } from 'node:stream'
 import type { WebSocket } from 'ws'
 import type { ClientIdentity } from '../accounts/index.js'
+import { Corked } from '../corked.js'
 import { AppError, errorBody, errorKinds } from '../errors.js'
 import type { ClientId } from '../ids.js'
 import { limits } from '../limits.js'
@@ -32,6 +34,7 @@ export class ClientConnection {
   /** The window, as entities know it: set by `hello`. */
   clientId: ClientId | null = null
   readonly #socket: WebSocket
+  readonly #corked: Corked
   readonly #events: ClientConnectionEvents
   readonly #clock: Clock
   readonly #log: Log
@@ -46,6 +49,7 @@ export class ClientConnection {
 
   constructor(
     socket: WebSocket,
+    stream: Duplex,
     options: {
       identity: ClientIdentity
       address: string
@@ -59,6 +63,7 @@ export class ClientConnection {
     this.address = options.address
     this.origin = options.origin
     this.#socket = socket
+    this.#corked = new Corked(stream)
     this.#events = options.events
     this.#clock = options.clock
     this.#log = options.log
@@ -152,6 +157,7 @@ export class ClientConnection {
       this.close(1008, 'This browser does not read what it is sent.')
       return
     }
+    this.#corked.cork()
     this.#socket.send(text)
   }
 

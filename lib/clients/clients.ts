@@ -5,6 +5,7 @@
  * is derived from the person and the window's own id, so that nobody can take another person's place.
  */
 import { createHash } from 'node:crypto'
+import type { Duplex } from 'node:stream'
 import type { WebSocket } from 'ws'
 import type { Accounts, ClientIdentity } from '../accounts/index.js'
 import { AppError } from '../errors.js'
@@ -74,8 +75,13 @@ export class Clients {
   }
 
   /** Takes a socket whose session was accepted. */
-  accept(socket: WebSocket, identity: ClientIdentity, from: { address: string; origin: string }): void {
-    const connection = new ClientConnection(socket, {
+  accept(
+    socket: WebSocket,
+    stream: Duplex,
+    identity: ClientIdentity,
+    from: { address: string; origin: string },
+  ): void {
+    const connection = new ClientConnection(socket, stream, {
       identity,
       ...from,
       clock: this.#options.clock,

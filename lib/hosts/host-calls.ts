@@ -17,6 +17,7 @@ import {
   type ServerMethodInputs,
 } from '../sdk/index.js'
 import type { HostReply, PageMessage, TransactionMessage } from '../transactions/index.js'
+import type { Confirmations } from './confirmations.js'
 import { digestOf } from './definitions.js'
 import { held } from './held.js'
 import { directoryKey, type HostAttach, type HostAttached, hostKey } from './host.js'
@@ -48,9 +49,11 @@ type Inputs<Method extends IncomingCall['method']> = ServerMethodInputs<Method>
 
 export class HostCalls {
   readonly #options: HostCallsOptions
+  readonly #confirmations: Confirmations
 
-  constructor(options: HostCallsOptions) {
+  constructor(options: HostCallsOptions, confirmations: Confirmations) {
     this.#options = options
+    this.#confirmations = confirmations
   }
 
   /** Handles any call but INITIALIZE_HOST. */
@@ -187,12 +190,14 @@ export class HostCalls {
       this.#options.log.info('io-call.invalid', { transaction: data.transactionId, error: String(error) })
       return sdk.sendIoCallFailure(invalidCallMessage)
     }
+    const delivered = this.#confirmations.take(data.transactionId)
     const reply = await this.#toTransaction(connection, data.transactionId, {
       type: 'io-call',
       instanceId: connection.instanceId,
       connectionId: connection.id,
       call,
       bytes: data.ioCall.length,
+      ...(delivered && { delivered }),
     })
     return reply.accepted || sdk.sendIoCallFailure(reply.reason)
   }

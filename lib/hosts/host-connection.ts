@@ -5,8 +5,10 @@
  * A host that sends faster than its calls are worked off is not refused but held: its socket is not read for a while,
  * and TCP does the rest. Only what breaks the protocol closes the connection.
  */
+import type { Duplex } from 'node:stream'
 import type { WebSocket } from 'ws'
 import type { HostIdentity } from '../accounts/index.js'
+import { Corked } from '../corked.js'
 import { AppError, errorKinds } from '../errors.js'
 import type { ConnectionId, EntityKey, InstanceId } from '../ids.js'
 import { limits } from '../limits.js'
@@ -45,6 +47,7 @@ export class HostConnection {
   directory: EntityKey | null = null
   shuttingDown = false
   readonly #socket: WebSocket
+  readonly #corked: Corked
   readonly #events: HostConnectionEvents
   readonly #clock: Clock
   readonly #written = new Set<string>()
@@ -59,6 +62,7 @@ export class HostConnection {
 
   constructor(
     socket: WebSocket,
+    stream: Duplex,
     options: {
       id: ConnectionId
       instanceId: InstanceId
@@ -71,6 +75,7 @@ export class HostConnection {
     this.instanceId = options.instanceId
     this.identity = options.identity
     this.#socket = socket
+    this.#corked = new Corked(stream)
     this.#events = options.events
     this.#clock = options.clock
     this.#lastHeardMs = options.clock.nowMs()
@@ -195,6 +200,7 @@ export class HostConnection {
       this.#socket.terminate()
       return
     }
+    this.#corked.cork()
     this.#socket.send(text)
   }
 

@@ -5,6 +5,7 @@
  * host has not confirmed are kept beyond its connection and sent on the next one, because the promises in its process
  * outlive its sockets.
  */
+import type { Duplex } from 'node:stream'
 import type { WebSocket } from 'ws'
 import type { HostIdentity } from '../accounts/index.js'
 import { AppError } from '../errors.js'
@@ -21,6 +22,7 @@ import {
   type RpcResponse,
 } from '../sdk/index.js'
 import type { HostCall, HostDelivery } from '../transactions/index.js'
+import { Confirmations, type Confirmed } from './confirmations.js'
 import type { Directories } from './directories.js'
 import { type HostAttached, hostKey } from './host.js'
 import { HostCalls, type HostCallsOptions, numeric } from './host-calls.js'
@@ -53,6 +55,7 @@ const awayMailboxesMax = 10_000
 export class Hosts {
   readonly #options: HostsOptions
   readonly #calls: HostCalls
+  readonly #confirmations: Confirmations
   readonly #connections = new Map<InstanceId, HostConnection>()
   readonly #mailboxes = new Map<InstanceId, Mailbox>()
   /** Connections whose first call is being, or was, looked at. */
@@ -70,7 +73,8 @@ export class Hosts {
 
   constructor(options: HostsOptions) {
     this.#options = options
-    this.#calls = new HostCalls(options)
+    this.#confirmations = new Confirmations(options.clock, confirmed => this.#tellConfirmed(confirmed))
+    this.#calls = new HostCalls(options, this.#confirmations)
     options.runtime.onEffect('host', { dispatch: effect => this.#dispatch(effect) })
     options.runtime.onSignal('host', (signal, key) => this.#deliver(signal, key))
     options.runtime.onSignal('host-probe', signal => this.#probe(signal))
@@ -104,13 +108,13 @@ export class Hosts {
   }
 
   /** Takes a socket whose key was accepted. It is the only one of its instance from now on. */
-  accept(socket: WebSocket, instanceId: InstanceId, identity: HostIdentity): void {
+  accept(socket: WebSocket, stream: Duplex, instanceId: InstanceId, identity: HostIdentity): void {
     const older = this.#connections.get(instanceId)
     if (older && older.identity.organization.id !== identity.organization.id) {
       socket.close(1008, 'This instance id belongs to another organization.')
       return
     }
-    const connection = new HostConnection(socket, {
+    const connection = new HostConnection(socket, stream, {
       id: newId<ConnectionId>(),
       instanceId,
       identity,
@@ -345,23 +349,27 @@ export class Hosts {
   #deliver(signal: Signal, key: string): void {
     const connection = this.#connections.get(signal.target as InstanceId)
     if (!connection || !this.#ready.has(connection)) return
-    const { transactionId, inputGroupKey, deliveryId, value } = signal.payload as HostDelivery
+    const { transactionId, deliveryId, value } = signal.payload as HostDelivery
     if (!connection.claimDelivery(deliveryId)) return
     const { acked } = connection.rpc.call('IO_RESPONSE', { transactionId, value })
     if (!key.startsWith('transaction:')) return
     const { instanceId } = connection
-    acked
-      .then(() =>
-        this.#options.runtime.send(`transaction:${transactionId}`, {
-          type: 'answer-delivered',
-          instanceId,
-          inputGroupKey,
-          deliveryId,
-        }),
-      )
-      .catch((error: unknown) =>
+    acked.then(
+      () => this.#confirmations.add(transactionId, instanceId, deliveryId),
+      (error: unknown) =>
         this.#options.log.debug('delivery.unconfirmed', { transaction: transactionId, error }),
-      )
+    )
+  }
+
+  /** When this is lost, the answer counts as unconfirmed and the host's next repeat settles it. */
+  #tellConfirmed({ transactionId, instanceId, deliveryIds }: Confirmed): void {
+    for (const deliveryId of deliveryIds) {
+      this.#options.runtime
+        .send(`transaction:${transactionId}`, { type: 'answer-delivered', instanceId, deliveryId })
+        .catch((error: unknown) =>
+          this.#options.log.debug('delivery.unconfirmed', { transaction: transactionId, error }),
+        )
+    }
   }
 
   #probe(signal: Signal): void {

@@ -1,5 +1,5 @@
 export type { Definitions } from './definitions.js'
-export { parentPath } from './definitions.js'
+export { digestOf } from './definitions.js'
 export { Directories } from './directories.js'
 export { directoryKind } from './directory.js'
 export { DirectoryView } from './directory-view.js'

@@ -13,6 +13,7 @@ import { type Database, openDatabase } from '../database/index.js'
 import { AppError } from '../errors.js'
 import {
   Directories,
+  digestOf,
   directoryKind,
   type HostConnection,
   type HostDeclaration,
@@ -38,6 +39,9 @@ import { type DemoHost, demoAccount, startDemoHost } from './demo.js'
 import { historyRow } from './history.js'
 import type { RunningNode, StartNodeOptions } from './node-contract.js'
 import { Sockets } from './sockets.js'
+
+/** Places whose declarations are remembered as recorded. */
+const declaredMax = 10_000
 
 /** Starts a node. Rejects with one sentence when something it needs is missing. */
 export async function startNode(options: StartNodeOptions): Promise<RunningNode> {
@@ -66,6 +70,8 @@ class Node {
   #admin: AdminServer | null = null
   #demo: DemoHost | null = null
   #revocations: Timer | null = null
+  /** Digest of what was last recorded, by place. */
+  readonly #declared = new Map<string, string>()
   #state: 'starting' | 'ready' | 'draining' = 'starting'
   #stopping: Promise<void> | null = null
   #fail: (error: Error) => void = () => undefined
@@ -244,9 +250,16 @@ class Node {
       environmentId: environment.id,
       developerId: kind === 'DEVELOPMENT' ? user.id : null,
     }
-    accounts
-      .recordDeclarations(place, definitions.actions, definitions.pages)
-      .catch((error: unknown) => this.#log.warn('declarations.not-recorded', { error }))
+    const name = `${place.environmentId}.${place.developerId ?? ''}`
+    const digest = digestOf(definitions)
+    // Equal hosts declare the same: a hundred of them are written once.
+    if (this.#declared.get(name) === digest) return
+    if (this.#declared.size >= declaredMax) this.#declared.clear()
+    this.#declared.set(name, digest)
+    accounts.recordDeclarations(place, definitions.actions, definitions.pages).catch((error: unknown) => {
+      this.#declared.delete(name)
+      this.#log.warn('declarations.not-recorded', { error })
+    })
   }
 
   /** Shows a notification to whoever watches the transaction it belongs to. */

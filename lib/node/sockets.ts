@@ -36,7 +36,7 @@ const strangerFrameBytesMax = 125
 const goodbyeMsMax = 2_000
 
 /** Takes a socket over once its handshake is done. */
-type Admission = { readonly frameBytesMax: 'host' | 'client'; take(socket: WebSocket): void }
+type Admission = { readonly frameBytesMax: 'host' | 'client'; take(socket: WebSocket, stream: Duplex): void }
 
 export class Sockets {
   readonly #options: SocketsOptions
@@ -74,7 +74,10 @@ export class Sockets {
     this.#pending += 1
     this.#admitInTime(request)
       .then(
-        ({ frameBytesMax, take }) => this.#doors[frameBytesMax].handleUpgrade(request, socket, head, take),
+        ({ frameBytesMax, take }) =>
+          this.#doors[frameBytesMax].handleUpgrade(request, socket, head, webSocket =>
+            take(webSocket, socket),
+          ),
         (error: unknown) => this.#refuse(request, socket, head, error),
       )
       .catch((error: unknown) => {
@@ -107,7 +110,8 @@ export class Sockets {
         throw new AppError('invalid-api-key', 'The header x-instance-id is missing or not valid.')
       return {
         frameBytesMax: 'host',
-        take: socket => this.#options.hosts.accept(socket, instanceId as InstanceId, identity),
+        take: (socket, stream) =>
+          this.#options.hosts.accept(socket, stream, instanceId as InstanceId, identity),
       }
     }
     const origin = this.#checkOrigin(request)
@@ -116,7 +120,7 @@ export class Sockets {
     const address = this.#options.http.address(request)
     return {
       frameBytesMax: 'client',
-      take: socket => this.#options.clients.accept(socket, identity, { address, origin }),
+      take: (socket, stream) => this.#options.clients.accept(socket, stream, identity, { address, origin }),
     }
   }
 

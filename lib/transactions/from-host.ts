@@ -19,7 +19,7 @@ const accepted: HostReply = { accepted: true }
 const refused = (reason: string): HostReply => ({ accepted: false, reason })
 
 /** Render ids remembered after their answer was taken. SDKs repeat only the last call of a transaction. */
-const answeredRendersMax = 32
+const answeredRendersMax = 4
 
 /** The change, or the refusal when the host has no business with this transaction. */
 function open(
@@ -60,6 +60,7 @@ export function decideIoCall(
   if ('decision' in opened) return opened.decision
   const { change } = opened
   const { call } = message
+  for (const deliveryId of message.delivered ?? []) markDelivered(change, deliveryId)
   if (change.now.cancelNext) {
     sendCanceled(change, call.id, call.inputGroupKey)
     change.setNow({ cancelNext: false })
@@ -252,11 +253,17 @@ export function decideDelivered(
   if (state.start === null || state.start.instanceId !== message.instanceId)
     return { state: state.start ? state : null, reply: accepted }
   const change = new Change(state, state.start, context)
-  const group = change.state.groups.find(other => other.inputGroupKey === message.inputGroupKey)
-  if (group?.answer?.id === message.deliveryId && !group.answer.delivered) {
-    change.putAnswer(group, { answer: { ...group.answer, delivered: true } })
-  } else if (group?.setState?.id === message.deliveryId && !group.setState.delivered) {
-    change.putAnswer(group, { setState: { ...group.setState, delivered: true } })
-  }
+  markDelivered(change, message.deliveryId)
   return change.done(accepted)
+}
+
+function markDelivered(change: Change, deliveryId: string): void {
+  for (const group of change.state.groups) {
+    const { answer, setState } = group
+    if (answer?.id === deliveryId && !answer.delivered) {
+      change.putAnswer(group, { answer: { ...answer, delivered: true } })
+    } else if (setState?.id === deliveryId && !setState.delivered) {
+      change.putAnswer(group, { setState: { ...setState, delivered: true } })
+    }
+  }
 }

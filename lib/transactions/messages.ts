@@ -82,6 +82,8 @@ export type HostMessage =
       readonly call: IoCall
       /** Length of the call's text on the wire. */
       readonly bytes: number
+      /** Deliveries the host has confirmed since its last call; saves a commit of their own. */
+      readonly delivered?: readonly string[]
     }
   | { readonly type: 'loading'; readonly instanceId: InstanceId; readonly loading: LoadingState }
   | {
@@ -103,7 +105,6 @@ export type HostMessage =
   | {
       readonly type: 'answer-delivered'
       readonly instanceId: InstanceId
-      readonly inputGroupKey: string
       readonly deliveryId: string
     }
 

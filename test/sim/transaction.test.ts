@@ -114,10 +114,9 @@ function simulate(seed: number): string | null {
         // The ISocket ACK.
         wires.hostUp.unshift(() => {
           if (generation !== owner.generation || host.connection !== connection) return
-          const { inputGroupKey, deliveryId } = delivery
-          owner.send(
-            { type: 'answer-delivered', instanceId: startOf().instanceId, inputGroupKey, deliveryId },
-            () => confirmed.add(deliveryId),
+          const { deliveryId } = delivery
+          owner.send({ type: 'answer-delivered', instanceId: startOf().instanceId, deliveryId }, () =>
+            confirmed.add(deliveryId),
           )
         })
       })

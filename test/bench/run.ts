@@ -1,0 +1,25 @@
+/** Runs the benchmarks named on the command line, or all: one JSON line a figure. */
+import { idleHostSocket } from './idle-host-socket.js'
+import { ioRoundtrip } from './io-roundtrip.js'
+import { pendingTransactions } from './pending.js'
+import { starts } from './starts.js'
+
+const groups: readonly { names: readonly string[]; run: (names: ReadonlySet<string>) => Promise<void> }[] = [
+  { names: ['io-roundtrip'], run: ioRoundtrip },
+  { names: ['idle-host-socket'], run: idleHostSocket },
+  { names: ['idle-transaction', 'restart-100k'], run: pendingTransactions },
+  { names: ['start-cold', 'start-warm'], run: starts },
+]
+
+const known = groups.flatMap(group => group.names)
+const asked = process.argv.slice(2)
+const unknown = asked.find(name => !known.includes(name))
+if (unknown !== undefined) {
+  process.stderr.write(`There is no benchmark ${JSON.stringify(unknown)}. There are: ${known.join(', ')}.\n`)
+  process.exit(2)
+}
+const names = new Set(asked.length > 0 ? asked : known)
+for (const group of groups) {
+  if (group.names.some(name => names.has(name))) await group.run(names)
+}
+process.exit()
