@@ -42,7 +42,7 @@ export function Shell({
         >
           <Icon name={isOpen ? 'close' : 'menu'} />
         </button>
-        <span className="truncate font-semibold">{organization.name}</span>
+        <h1 className="truncate font-semibold">{organization.name}</h1>
         <PlaceBadge place={place} organization={organization} />
       </header>
       {isOpen && (
@@ -61,12 +61,14 @@ function Navigation({ place, organization, id }: { place: Place; organization: O
   const groups = entriesOf(directory ?? emptyDirectory, null).filter(entry => entry.kind === 'page')
   const inConsole = isConsole(place)
   const list = listHref(place)
+  // One first heading on every screen size: the narrow one has it in its bar.
+  const Name = id === 'desktop-nav' ? 'h1' : 'p'
   return (
     <>
       <div className="flex items-center gap-2.5 px-4 pt-4 pb-3">
         <Mark />
         <div className="min-w-0 flex-1">
-          <p className="truncate leading-tight font-semibold">{organization.name}</p>
+          <Name className="truncate leading-tight font-semibold">{organization.name}</Name>
           <PlaceBadge place={place} organization={organization} />
         </div>
       </div>
@@ -168,10 +170,12 @@ function AccountMenu({ place }: { place: Place }) {
     <MenuProvider placement="top-start">
       <MenuButton
         data-pw-nav-control-panel-toggle=""
-        aria-label="Account and organization"
         className="m-2 flex items-center gap-2.5 rounded-control px-2.5 py-2 text-left hover:bg-sunken"
       >
-        <span className="grid size-8 place-items-center rounded-full bg-accent-soft text-sm font-semibold text-accent">
+        <span
+          aria-hidden="true"
+          className="grid size-8 place-items-center rounded-full bg-accent-soft text-sm font-semibold text-accent"
+        >
           {initials}
         </span>
         <span className="flex-1 text-sm text-muted">Account</span>

@@ -1,0 +1,79 @@
+/**
+ * A real Chromium for tests: an installed one where there is one, otherwise the one that comes with
+ * `@sparticuz/chromium` from npm, which needs nothing of the machine, not even libraries.
+ *
+ * What can go wrong: that package unpacks itself into the temporary folder, file by file, and takes a half-written file
+ * for a finished one. Test files run side by side, and may be interrupted, so it unpacks into a folder of its own and
+ * what is complete is renamed into place.
+ */
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, renameSync, rmSync } from 'node:fs'
+import { createRequire } from 'node:module'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { type Browser, chromium } from 'playwright-core'
+import { packageRoot } from '../../lib/root.js'
+
+/** Where screenshots go; git ignores it. */
+export const artifactsFolder = join(packageRoot, 'test-artifacts')
+
+const installed = [
+  '/usr/bin/chromium',
+  '/usr/bin/chromium-browser',
+  '/usr/bin/google-chrome',
+  '/usr/bin/google-chrome-stable',
+  '/Applications/Google Chrome.app/Contents/MacOS/Google Chrome',
+  '/Applications/Chromium.app/Contents/MacOS/Chromium',
+  'C:\\Program Files\\Google\\Chrome\\Application\\chrome.exe',
+]
+
+/** Starts a browser. Whoever opens it closes it. */
+export async function openBrowser(): Promise<Browser> {
+  mkdirSync(artifactsFolder, { recursive: true })
+  const executablePath = installed.find(path => existsSync(path)) ?? (await unpacked())
+  return chromium.launch({
+    executablePath,
+    headless: true,
+    args: [
+      '--no-sandbox',
+      '--disable-background-networking',
+      '--disable-dev-shm-usage',
+      '--disable-gpu',
+      '--font-render-hinting=none',
+    ],
+  })
+}
+
+/** The source of axe-core, to be evaluated in a page. */
+export function axeSource(): string {
+  return createRequire(import.meta.url)('axe-core').source as string
+}
+
+/** The path of the browser from npm, unpacked once per machine. */
+async function unpacked(): Promise<string> {
+  // Read when the package is loaded: it then also brings the libraries that a bare container lacks.
+  process.env.AWS_LAMBDA_JS_RUNTIME = 'nodejs20.x'
+  const { default: sparticuz } = await import('@sparticuz/chromium')
+  const place = tmpdir()
+  const isThere = existsSync(join(place, 'chromium')) && existsSync(join(place, 'al2023', 'lib'))
+  if (isThere) return join(place, 'chromium')
+  const before = process.env.TMPDIR
+  const own = mkdtempSync(join(place, 'interval-chromium-'))
+  try {
+    process.env.TMPDIR = own
+    await sparticuz.executablePath()
+  } finally {
+    if (before === undefined) delete process.env.TMPDIR
+    else process.env.TMPDIR = before
+  }
+  // The browser itself last: it is what says that all is there.
+  for (const name of readdirSync(own).sort((a, b) => Number(a === 'chromium') - Number(b === 'chromium'))) {
+    try {
+      renameSync(join(own, name), join(place, name))
+    } catch (error) {
+      // Another test file was faster with a folder; its own is as good.
+      if (!existsSync(join(place, name))) throw error
+    }
+  }
+  rmSync(own, { recursive: true, force: true })
+  return join(place, 'chromium')
+}
