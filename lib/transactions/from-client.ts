@@ -13,6 +13,9 @@ import { emptyNow, type Group, type TransactionState } from './state.js'
 
 type Of<Type extends ClientMessage['type']> = Extract<ClientMessage, { type: Type }>
 
+/** Requests remembered after their answer was taken. A window has one answer in flight per open step. */
+const answeredRequestsMax = 4
+
 /** Other organizations' ids do not exist for the asker; other people's need a permission, a console's none can have. */
 export function checkAsker(start: TransactionStart, asker: Asker): void {
   if (start.organizationId !== asker.organizationId)
@@ -96,7 +99,10 @@ export function decideAnswer(
   if (change.now.clientId !== message.asker.clientId) throw new AppError('client-usurped')
   const group = change.state.groups.find(other => other.inputGroupKey === message.inputGroupKey)
   const repeated =
-    group?.answer?.requestId === message.requestId || group?.setState?.requestId === message.requestId
+    group?.answer?.requestId === message.requestId ||
+    group?.setState?.requestId === message.requestId ||
+    // The host has gone on since, and its group with it.
+    change.now.answeredRequests.includes(message.requestId)
   if (repeated) return change.done({})
   if (!group) {
     throw new AppError(
@@ -114,7 +120,8 @@ export function decideAnswer(
   if (message.kind === 'RETURN') {
     const answer = { id: group.renderId, renderId: group.renderId, value, requestId, delivered: false }
     change.putAnswer(group, { answer, setState: null })
-    change.setNow({ status: 'running' })
+    const answeredRequests = [...change.now.answeredRequests, requestId].slice(-answeredRequestsMax)
+    change.setNow({ status: 'running', answeredRequests })
     change.deliver({ inputGroupKey: group.inputGroupKey, deliveryId: answer.id, value })
   } else {
     const setState = { id: `${group.renderId}:${requestId}`, value, requestId, delivered: false }

@@ -47,6 +47,8 @@ export interface Now {
   readonly notes: number
   /** Ids of renders whose answer the host has taken: sent again by a host, they are never shown again. Newest last. */
   readonly answeredRenders: readonly string[]
+  /** Ids of the requests that answered last: sent again by a window, they are confirmed again. Newest last. */
+  readonly answeredRequests: readonly string[]
 }
 
 /** An answer (or a state) on its way to the host. */
@@ -104,6 +106,7 @@ export const emptyNow: Now = {
   logCharacters: 0,
   notes: 0,
   answeredRenders: [],
+  answeredRequests: [],
 }
 
 /** Record names sort by number. */
