@@ -9,7 +9,7 @@ COPY bin bin
 COPY conf conf
 COPY lib lib
 COPY test test
-RUN node bin/build \
+RUN node bin/build.mjs \
  && npm prune --omit=dev --no-audit --no-fund \
  && rm -rf dist/test dist/.tsbuildinfo
 

@@ -52,11 +52,6 @@ export const limitTable = {
     unit: 'bytes',
     reason: 'a reader this far behind is dropped; larger single frames are allowed through',
   },
-  unauthenticatedFramesMax: {
-    value: 0,
-    unit: 'frames',
-    reason: 'a socket is paused until its key is checked',
-  },
   socketsPerNodeMax: { value: 20_000, unit: 'sockets', reason: 'memory: 40 KB each' },
   authenticationMsMax: {
     value: 10_000,
@@ -152,11 +147,6 @@ export const limitTable = {
     value: 60_000,
     unit: 'ms',
     reason: 'a page whose window is gone is closed at its host; reloads are faster',
-  },
-  startMsMax: {
-    value: 30_000,
-    unit: 'ms',
-    reason: 'a host that does not take the start within this is reported',
   },
   completedRetentionMs: {
     value: 600_000,

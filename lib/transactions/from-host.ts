@@ -21,16 +21,16 @@ const refused = (reason: string): HostReply => ({ accepted: false, reason })
 /** Render ids remembered after their answer was taken. SDKs repeat only the last call of a transaction. */
 const answeredRendersMax = 4
 
-/** The change, or the refusal when the host has no business with this transaction. */
-function open(
+/** Decides `answer` for the host that runs the transaction; any other host is refused. */
+function forHost(
   state: TransactionState,
   message: { readonly instanceId: string },
   context: DecisionContext,
-): { change: Change } | { decision: HostDecision } {
-  if (state.start === null)
-    return { decision: { state: null, reply: refused('There is no such transaction.') } }
+  answer: (change: Change) => HostReply,
+): HostDecision {
+  if (state.start === null) return { state: null, reply: refused('There is no such transaction.') }
   if (state.start.instanceId !== message.instanceId) {
-    return { decision: { state, reply: refused('This transaction runs on another host.') } }
+    return { state, reply: refused('This transaction runs on another host.') }
   }
   const change = new Change(state, state.start, context)
   if (!change.now.heard) {
@@ -38,7 +38,7 @@ function open(
     change.dropHostCall('start')
   }
   if (change.now.hostGone) hostIsBack(change)
-  return { change }
+  return change.done(answer(change))
 }
 
 /** Anything the host says proves that it is there. */
@@ -56,55 +56,54 @@ export function decideIoCall(
   message: Of<'io-call'>,
   context: DecisionContext,
 ): HostDecision {
-  const opened = open(state, message, context)
-  if ('decision' in opened) return opened.decision
-  const { change } = opened
-  const { call } = message
-  for (const deliveryId of message.delivered ?? []) markDelivered(change, deliveryId)
-  if (change.now.cancelNext) {
-    sendCanceled(change, call.id, call.inputGroupKey)
-    change.setNow({ cancelNext: false })
-    closeWhenUnwatched(change)
-    return change.done(accepted)
-  }
-  const known = change.state.groups.find(group => group.inputGroupKey === call.inputGroupKey)
-  deliverAgain(change, call)
-  if (change.now.answeredRenders.includes(call.id)) return change.done(accepted)
-  if (known?.renderId === call.id) {
-    if (!known.answer) change.tellClient(renderSignal(change, known))
-    return change.done(accepted)
-  }
-  if (change.now.completedAtMs !== null && !known) return change.done(accepted)
-  if (call.toRender.some(component => component.methodName === 'CREDENTIALS')) {
-    return change.done(refused('Credentials are not supported.'))
-  }
-  if (!known && !makeRoom(change)) return change.done(refused('Too many open steps.'))
+  return forHost(state, message, context, change => {
+    const { call } = message
+    for (const deliveryId of message.delivered ?? []) markDelivered(change, deliveryId)
+    if (change.now.cancelNext) {
+      sendCanceled(change, call.id, call.inputGroupKey)
+      change.setNow({ cancelNext: false })
+      closeWhenUnwatched(change)
+      return accepted
+    }
+    const known = change.state.groups.find(group => group.inputGroupKey === call.inputGroupKey)
+    deliverAgain(change, call)
+    if (change.now.answeredRenders.includes(call.id)) return accepted
+    if (known?.renderId === call.id) {
+      if (!known.answer) change.tellClient(renderSignal(change, known))
+      return accepted
+    }
+    if (change.now.completedAtMs !== null && !known) return accepted
+    if (call.toRender.some(component => component.methodName === 'CREDENTIALS')) {
+      return refused('Credentials are not supported.')
+    }
+    if (!known && !makeRoom(change)) return refused('Too many open steps.')
 
-  const displayOnly =
-    call.toRender.every(component => component.methodName.startsWith('DISPLAY_')) &&
-    !call.choiceButtons?.length
-  const group: Group = {
-    order: known?.order ?? change.now.groups,
-    inputGroupKey: call.inputGroupKey,
-    renderId: call.id,
-    call,
-    bytes: message.bytes,
-    displayOnly,
-    answer: null,
-    setState: known?.setState ?? null,
-  }
-  change.putGroup(group)
-  trimDisplays(change, group.order)
-  if (change.now.completedAtMs === null) {
-    change.setNow({
-      groups: Math.max(change.now.groups, group.order + 1),
-      loading: null,
-      redirect: null,
-      status: displayOnly && change.start.appends ? change.now.status : 'awaiting-input',
-    })
-  }
-  change.tellClient(renderSignal(change, group))
-  return change.done(accepted)
+    const displayOnly =
+      call.toRender.every(component => component.methodName.startsWith('DISPLAY_')) &&
+      !call.choiceButtons?.length
+    const group: Group = {
+      order: known?.order ?? change.now.groups,
+      inputGroupKey: call.inputGroupKey,
+      renderId: call.id,
+      call,
+      bytes: message.bytes,
+      displayOnly,
+      answer: null,
+      setState: known?.setState ?? null,
+    }
+    change.putGroup(group)
+    trimDisplays(change, group.order)
+    if (change.now.completedAtMs === null) {
+      change.setNow({
+        groups: Math.max(change.now.groups, group.order + 1),
+        loading: null,
+        redirect: null,
+        status: displayOnly && change.start.appends ? change.now.status : 'awaiting-input',
+      })
+    }
+    change.tellClient(renderSignal(change, group))
+    return accepted
+  })
 }
 
 function renderSignal(change: Change, group: Group) {
@@ -166,16 +165,15 @@ export function decideLoading(
   message: Of<'loading'>,
   context: DecisionContext,
 ): HostDecision {
-  const opened = open(state, message, context)
-  if ('decision' in opened) return opened.decision
-  const { change } = opened
-  if (change.now.completedAtMs !== null) return change.done(refused('This transaction has ended.'))
-  change.setNow({ loading: message.loading })
-  change.tellClient({
-    event: 'transaction.loading',
-    data: { transactionId: change.start.id, loading: message.loading },
+  return forHost(state, message, context, change => {
+    if (change.now.completedAtMs !== null) return refused('This transaction has ended.')
+    change.setNow({ loading: message.loading })
+    change.tellClient({
+      event: 'transaction.loading',
+      data: { transactionId: change.start.id, loading: message.loading },
+    })
+    return accepted
   })
-  return change.done(accepted)
 }
 
 export function decideLog(
@@ -183,26 +181,25 @@ export function decideLog(
   message: Of<'log'>,
   context: DecisionContext,
 ): HostDecision {
-  const opened = open(state, message, context)
-  if ('decision' in opened) return opened.decision
-  const { change } = opened
-  const index = message.index ?? (change.state.logs.at(-1)?.index ?? -1) + 1
-  if (change.state.logs.some(line => line.index === index)) return change.done(accepted)
-  if (
-    change.now.logs >= limits.logLinesPerTransactionMax ||
-    change.now.logCharacters >= limits.logCharactersPerTransactionMax
-  ) {
-    return change.done(refused('Too many log lines.'))
-  }
-  const text = message.text.slice(0, limits.logLineCharactersMax)
-  const line = { index, text, atMs: message.atMs }
-  const after = change.state.logs.findLastIndex(other => other.index < index) + 1
-  change.state = { ...change.state, logs: change.state.logs.toSpliced(after, 0, line) }
-  change.record(logRecord(index), line)
-  change.setNow({ logs: change.now.logs + 1, logCharacters: change.now.logCharacters + text.length })
-  change.tellClient({ event: 'transaction.logs', data: { transactionId: change.start.id, lines: [line] } })
-  if (change.now.completedAtMs !== null) change.touchHistory()
-  return change.done(accepted)
+  return forHost(state, message, context, change => {
+    const index = message.index ?? (change.state.logs.at(-1)?.index ?? -1) + 1
+    if (change.state.logs.some(line => line.index === index)) return accepted
+    if (
+      change.now.logs >= limits.logLinesPerTransactionMax ||
+      change.now.logCharacters >= limits.logCharactersPerTransactionMax
+    ) {
+      return refused('Too many log lines.')
+    }
+    const text = message.text.slice(0, limits.logLineCharactersMax)
+    const line = { index, text, atMs: message.atMs }
+    const after = change.state.logs.findLastIndex(other => other.index < index) + 1
+    change.state = { ...change.state, logs: change.state.logs.toSpliced(after, 0, line) }
+    change.record(logRecord(index), line)
+    change.setNow({ logs: change.now.logs + 1, logCharacters: change.now.logCharacters + text.length })
+    change.tellClient({ event: 'transaction.logs', data: { transactionId: change.start.id, lines: [line] } })
+    if (change.now.completedAtMs !== null) change.touchHistory()
+    return accepted
+  })
 }
 
 export function decideRedirect(
@@ -210,18 +207,17 @@ export function decideRedirect(
   message: Of<'redirect'>,
   context: DecisionContext,
 ): HostDecision {
-  const opened = open(state, message, context)
-  if ('decision' in opened) return opened.decision
-  const { change } = opened
-  if (change.now.completedAtMs !== null) return change.done(refused('This transaction has ended.'))
-  change.state = { ...change.state, result: change.state.result ?? { status: 'REDIRECTED', data: null } }
-  change.record('result', change.state.result)
-  change.setNow({ redirect: message.redirect })
-  change.tellClient({
-    event: 'transaction.redirect',
-    data: { transactionId: change.start.id, redirect: message.redirect },
+  return forHost(state, message, context, change => {
+    if (change.now.completedAtMs !== null) return refused('This transaction has ended.')
+    change.state = { ...change.state, result: change.state.result ?? { status: 'REDIRECTED', data: null } }
+    change.record('result', change.state.result)
+    change.setNow({ redirect: message.redirect })
+    change.tellClient({
+      event: 'transaction.redirect',
+      data: { transactionId: change.start.id, redirect: message.redirect },
+    })
+    return accepted
   })
-  return change.done(accepted)
 }
 
 export function decideComplete(
@@ -229,19 +225,18 @@ export function decideComplete(
   message: Of<'complete'>,
   context: DecisionContext,
 ): HostDecision {
-  const opened = open(state, message, context)
-  if ('decision' in opened) return opened.decision
-  const { change } = opened
-  if (change.now.cancelNext) {
-    change.setNow({ cancelNext: false })
-    closeWhenUnwatched(change)
-  }
-  complete(change, {
-    status: message.status,
-    data: message.data,
-    ...(message.meta !== undefined && { meta: message.meta }),
+  return forHost(state, message, context, change => {
+    if (change.now.cancelNext) {
+      change.setNow({ cancelNext: false })
+      closeWhenUnwatched(change)
+    }
+    complete(change, {
+      status: message.status,
+      data: message.data,
+      ...(message.meta !== undefined && { meta: message.meta }),
+    })
+    return accepted
   })
-  return change.done(accepted)
 }
 
 /** The host has the answer: it will not be written again. */
@@ -250,11 +245,10 @@ export function decideDelivered(
   message: Of<'answer-delivered'>,
   context: DecisionContext,
 ): HostDecision {
-  if (state.start === null || state.start.instanceId !== message.instanceId)
-    return { state: state.start ? state : null, reply: accepted }
-  const change = new Change(state, state.start, context)
-  markDelivered(change, message.deliveryId)
-  return change.done(accepted)
+  return forHost(state, message, context, change => {
+    markDelivered(change, message.deliveryId)
+    return accepted
+  })
 }
 
 function markDelivered(change: Change, deliveryId: string): void {

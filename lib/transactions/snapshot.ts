@@ -27,7 +27,8 @@ export function snapshotOf(state: TransactionState, start: TransactionStart): Tr
     logs: state.logs.slice(-snapshotLogLinesMax),
     notifications: [...state.notes],
     redirect: now.redirect,
-    result: state.result,
+    // A redirect settles the result before the end.
+    result: now.completedAtMs === null ? null : state.result,
     startedAtMs: now.startedAtMs,
   }
 }

@@ -73,7 +73,7 @@ export class TestServer {
   async run(environment: Readonly<Record<string, string>> = {}): Promise<void> {
     this.#output = ''
     const flags = ['--port', String(this.port), '--storage:path', this.folder, ...(this.#options.flags ?? [])]
-    const child = spawn(process.execPath, [join(packageRoot, 'dist/lib/cli/main.js'), 'run', ...flags], {
+    const child = spawn(process.execPath, [join(packageRoot, 'bin/interval-server'), 'run', ...flags], {
       cwd: this.folder,
       env: { PATH: process.env.PATH ?? '', HOME: this.folder, ...this.#options.environment, ...environment },
       stdio: ['ignore', 'pipe', 'pipe'],

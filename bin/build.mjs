@@ -4,7 +4,7 @@
  * inputs (path, size, time) beside each output tells whether it is current; it is removed before a build and written
  * after it, so a build that was interrupted is never taken for a finished one. Two builds at once take turns.
  *
- *     node bin/build [server] [dashboard] [--quiet-when-current]
+ *     node bin/build.mjs [server] [dashboard] [--quiet-when-current]
  */
 import { spawn } from 'node:child_process'
 import { createHash } from 'node:crypto'
@@ -99,7 +99,9 @@ async function takeTurn() {
       continue
     }
     if (Date.now() - startedMs > lockMsMax) {
-      process.stderr.write(`Another build (process ${holder}) does not end. If there is none, remove ${lock}.\n`)
+      process.stderr.write(
+        `Another build (process ${holder}) does not end. If there is none, remove ${lock}.\n`,
+      )
       process.exit(1)
     }
     if (!said) process.stdout.write('waiting for another build …\n')
