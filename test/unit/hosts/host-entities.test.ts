@@ -1,0 +1,205 @@
+/** Hosts, directories and pages as entities, and what a person sees of a directory. */
+import t from 'tap'
+import type { Actor } from '../../../lib/accounts/index.js'
+import { DirectoryView, digestOf, directoryKey, directoryKind, hostKind } from '../../../lib/hosts/index.js'
+import type { EntityKey, InstanceId } from '../../../lib/ids.js'
+import { limits } from '../../../lib/limits.js'
+import type { AnyEntityKind, Decision } from '../../../lib/partitions/entity.js'
+import type { DeclaredAction, DeclaredPage } from '../../../lib/sdk/index.js'
+
+class Subject {
+  state: unknown
+  nowMs = 1_000_000
+  readonly records = new Map<string, unknown>()
+
+  constructor(
+    readonly kind: AnyEntityKind,
+    readonly key: EntityKey,
+  ) {
+    this.state = kind.load(new Map(), key)
+  }
+
+  tell(message: object): Decision<unknown, unknown> {
+    const context = { key: this.key, nowMs: this.nowMs, historyPending: false }
+    const decision = this.kind.decide(this.state, message as { type: string }, context) as Decision<
+      unknown,
+      unknown
+    >
+    for (const [name, value] of Object.entries(decision.put ?? {})) this.records.set(name, value)
+    for (const name of decision.del ?? []) this.records.delete(name)
+    this.state = decision.state ?? this.kind.load(new Map(), this.key)
+    return decision
+  }
+}
+
+const attach = (part: object = {}) => ({
+  type: 'attach',
+  instanceId: 'instance-1',
+  organizationId: 'organization-1',
+  environmentId: 'environment-1',
+  developerId: null,
+  apiKeyId: 'key-1',
+  sdkName: '@interval/sdk',
+  sdkVersion: '2.0.0',
+  connectionId: 'connection-1',
+  declaredAtMs: 5,
+  rpcId: 1,
+  firstRpcId: 1,
+  ...part,
+})
+
+t.test('a newer connection speaks for the host, and knows what the older one left', async t => {
+  const host = new Subject(hostKind, 'host:instance-1')
+  t.match(host.tell(attach()).reply, { applied: true, isNewConnection: true, previousFirstRpcId: null })
+  t.match(host.tell(attach({ declaredAtMs: 4, rpcId: 3, firstRpcId: null })).reply, { applied: false })
+  const again = host.tell(attach({ connectionId: 'connection-2', declaredAtMs: 1, rpcId: 9, firstRpcId: 9 }))
+  t.match(again.reply, {
+    applied: true,
+    isNewConnection: true,
+    previousFirstRpcId: 1,
+    unsettledByTrue: [1, 3],
+  })
+  host.tell({ type: 'detach', connectionId: 'connection-1' })
+  t.match(host.state, { host: { goneAtMs: null } }, 'the end of an older socket changes nothing')
+  t.throws(() => host.tell(attach({ organizationId: 'organization-2' })), { code: 'forbidden' })
+})
+
+t.test('a host whose socket nobody has is lost after its grace, and leaves the directory', async t => {
+  const host = new Subject(hostKind, 'host:instance-1')
+  host.tell(attach())
+  t.match(host.tell({ type: 'alarm' }).signals, [
+    { to: 'host-probe', payload: { connectionId: 'connection-1' } },
+  ])
+  host.tell({ type: 'detach', connectionId: 'connection-1' })
+  t.match(host.tell({ type: 'ask', transactionId: 'transaction-1' }).reply, {})
+  host.nowMs += limits.hostGraceMs
+  t.match(host.tell({ type: 'alarm' }), {
+    state: null,
+    effects: [{ to: 'entity', target: 'environment:environment-1', payload: { type: 'remove' } }],
+  })
+  t.match(host.tell({ type: 'ask', transactionId: 'transaction-1' }).reply, { lost: true })
+})
+
+const action = (slug: string, part: Partial<DeclaredAction> = {}): DeclaredAction => ({
+  slug,
+  groupSlug: null,
+  name: null,
+  description: null,
+  backgroundable: false,
+  unlisted: false,
+  warnOnClose: true,
+  access: null,
+  ...part,
+})
+const page = (slug: string, part: Partial<DeclaredPage> = {}): DeclaredPage => ({
+  slug,
+  name: slug,
+  description: null,
+  hasHandler: false,
+  unlisted: false,
+  access: null,
+  ...part,
+})
+
+function announced(...hosts: [string, DeclaredAction[], DeclaredPage[]?][]): Subject {
+  const directory = new Subject(directoryKind, directoryKey('environment-1', null))
+  for (const [instanceId, actions, pages = []] of hosts) {
+    const definitions = { actions, pages }
+    directory.tell({
+      type: 'announce',
+      instanceId,
+      digest: digestOf(definitions),
+      definitions,
+      sdkName: '',
+      sdkVersion: '',
+    })
+  }
+  return directory
+}
+
+const actor = (teams: string[] = [], permissions = ['RUN_PROD_ACTIONS', 'READ_PROD_ACTIONS']): Actor =>
+  ({ teams, permissions: new Set(permissions), environment: { slug: 'production' } }) as unknown as Actor
+
+t.test('equal hosts are stored once; the last one takes the declaration with it', async t => {
+  const directory = announced(['instance-1', [action('a')]], ['instance-2', [action('a')]])
+  const definitions = () => [...directory.records.keys()].filter(name => name.startsWith('definitions/'))
+  t.equal(definitions().length, 1)
+  t.equal(
+    directory.tell({
+      type: 'announce',
+      instanceId: 'instance-1',
+      digest: digestOf({ actions: [action('a')], pages: [] }),
+      definitions: { actions: [action('a')], pages: [] },
+      sdkName: '',
+      sdkVersion: '',
+    }).put,
+    undefined,
+    'a reconnect writes nothing',
+  )
+  directory.tell({ type: 'remove', instanceId: 'instance-1' })
+  t.equal(definitions().length, 1)
+  directory.tell({ type: 'remove', instanceId: 'instance-2' })
+  t.equal(directory.records.size, 0)
+  const reloaded = directoryKind.load(new Map(), directory.key)
+  t.equal(reloaded.hosts.size, 0)
+})
+
+t.test(
+  'the newest connected host wins, absent ones show as offline, departing ones take no runs',
+  async t => {
+    const directory = announced(
+      ['instance-1', [action('a', { name: 'Old' }), action('b')]],
+      ['instance-2', [action('a', { name: 'New' })]],
+    )
+    const view = (...connected: string[]) =>
+      new DirectoryView(directory.state as never, id => connected.includes(id as InstanceId))
+    t.match(view('instance-1', 'instance-2').directory(actor()).actions, [
+      { name: 'b', online: true },
+      { name: 'New' },
+    ])
+    t.match(
+      view('instance-1')
+        .directory(actor())
+        .actions.find(entry => entry.slug === 'a'),
+      { name: 'Old', online: true },
+    )
+    t.match(view().directory(actor()).actions, [{ online: false }, { online: false }])
+    directory.tell({ type: 'shutdown', instanceId: 'instance-2' })
+    t.same(
+      view('instance-1', 'instance-2')
+        .action('a', actor())
+        ?.hosts.map(host => host.instanceId),
+      ['instance-1'],
+    )
+  },
+)
+
+t.test('access: the own rule, else the nearest above, else open; teams shut out everybody else', async t => {
+  const directory = announced([
+    'instance-1',
+    [
+      action('open'),
+      action('payroll/pay', { groupSlug: 'payroll' }),
+      action('payroll/look', { groupSlug: 'payroll', access: 'entire-organization' }),
+      action('payroll/deep/inside', { groupSlug: 'payroll/deep' }),
+    ],
+    [page('payroll', { access: { teams: ['finance'] }, hasHandler: true }), page('payroll/deep')],
+  ])
+  const view = new DirectoryView(directory.state as never, () => true)
+  const slugs = (who: Actor) =>
+    view
+      .directory(who)
+      .actions.map(entry => entry.slug)
+      .sort()
+  t.same(slugs(actor(['finance'])), ['open', 'payroll/deep/inside', 'payroll/look', 'payroll/pay'])
+  t.same(slugs(actor(['sales'])), ['open', 'payroll/look'])
+  t.match(
+    view.directory(actor(['sales'])).pages,
+    [{ slug: 'payroll', mayOpen: false }],
+    'the folder of what is allowed',
+  )
+  t.equal(view.action('payroll/pay', actor(['sales'])), null)
+  t.equal(view.page('payroll', actor(['sales'])), null)
+  t.ok(view.page('payroll', actor(['finance'])))
+  t.same(slugs(actor(['finance'], [])), [], 'no right to run, no list')
+})

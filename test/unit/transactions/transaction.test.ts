@@ -1,0 +1,364 @@
+/** The decisions of a transaction, one by one: what is said, what is written, what leaves. */
+import { randomUUID } from 'node:crypto'
+import t from 'tap'
+import { AppError } from '../../../lib/errors.js'
+import type { ClientId, ConnectionId, EntityKey, OrganizationId, UserId } from '../../../lib/ids.js'
+import { limits } from '../../../lib/limits.js'
+import type { Decision } from '../../../lib/partitions/entity.js'
+import type { IoCall } from '../../../lib/sdk/index.js'
+import {
+  type Asker,
+  type HostCall,
+  type TransactionMessage,
+  type TransactionStart,
+  type TransactionState,
+  transactionKind,
+} from '../../../lib/transactions/index.js'
+import { asker, startOf } from '../../sim/transaction-model.js'
+
+const key: EntityKey = 'transaction:transaction-1'
+const { instanceId } = startOf()
+const connectionId = 'connection-1' as ConnectionId
+
+/** A transaction that is told things; remembers the last decision. */
+class Subject {
+  state: TransactionState = transactionKind.load(new Map(), key)
+  last: Decision<TransactionState, unknown> | null = null
+  nowMs = 1_000_000
+  historyPending = false
+
+  constructor(start: Partial<TransactionStart> = {}) {
+    this.tell({ type: 'start', start: { ...startOf(), ...start }, asker })
+  }
+
+  tell(
+    message: TransactionMessage | { type: 'alarm'; dueAtMs: number },
+  ): Decision<TransactionState, unknown> {
+    const context = { key, nowMs: this.nowMs, historyPending: this.historyPending }
+    this.last = transactionKind.decide(this.state, message, context)
+    this.state = this.last.state ?? transactionKind.load(new Map(), key)
+    return this.last
+  }
+
+  ask(methodName = 'INPUT_TEXT', part: Partial<IoCall> = {}): IoCall {
+    const call = callOf(methodName, part)
+    this.tell({ type: 'io-call', instanceId, connectionId, call, bytes: 100 })
+    return call
+  }
+
+  answer(call: IoCall, values: unknown[], by: Asker = asker) {
+    return this.tell({
+      type: 'answer',
+      asker: by,
+      requestId: randomUUID(),
+      inputGroupKey: call.inputGroupKey,
+      renderId: call.id,
+      kind: 'RETURN',
+      values,
+    })
+  }
+
+  /** Calls to the host that this decision causes. */
+  hostCalls(): { method: string; data: unknown }[] {
+    return (this.last?.effects ?? []).map(effect => {
+      const { method, data } = effect.payload as unknown as HostCall
+      return { method, data }
+    })
+  }
+
+  events(): string[] {
+    return (this.last?.signals ?? [])
+      .filter(signal => signal.to === 'client')
+      .map(signal => (signal.payload as { event?: string }).event ?? 'probe')
+  }
+}
+
+function callOf(methodName: string, part: Partial<IoCall> = {}): IoCall {
+  const component = {
+    methodName,
+    label: 'label',
+    props: {},
+    isStateful: false,
+    isOptional: false,
+    isMultiple: false,
+  }
+  return { id: randomUUID(), inputGroupKey: randomUUID(), kind: 'RENDER', toRender: [component], ...part }
+}
+
+const codeOf = (attempt: () => unknown): string => {
+  try {
+    attempt()
+  } catch (error) {
+    if (error instanceof AppError) return error.code
+    throw error
+  }
+  return 'accepted'
+}
+
+t.test('a start is one, whatever is repeated', async t => {
+  const subject = new Subject()
+  t.match(subject.hostCalls(), [{ method: 'START_TRANSACTION', data: { displayResolvesImmediately: true } }])
+  t.equal(subject.last?.history, true)
+  const again = subject.tell({ type: 'start', start: startOf(), asker })
+  t.equal(again.effects, undefined, 'nothing is started again')
+  const other = { ...startOf(), slug: 'other' }
+  t.equal(
+    codeOf(() => subject.tell({ type: 'start', start: other, asker })),
+    'conflict',
+  )
+})
+
+t.test('people see their own, and others only with a right and never in a console', async t => {
+  const stranger: Asker = { ...asker, userId: 'person-2' as UserId, clientId: 'client-2' as ClientId }
+  const subject = new Subject()
+  t.equal(
+    codeOf(() => subject.tell({ type: 'attach', asker: stranger })),
+    'forbidden',
+  )
+  t.equal(
+    codeOf(() => subject.tell({ type: 'attach', asker: { ...stranger, mayTakeOver: true } })),
+    'accepted',
+  )
+  const foreign = { ...asker, organizationId: 'organization-2' as OrganizationId, mayTakeOver: true }
+  for (const type of ['attach', 'cancel', 'leave', 'redirected'] as const) {
+    t.equal(
+      codeOf(() => subject.tell({ type, asker: foreign })),
+      'not-found',
+      type,
+    )
+  }
+  const console = new Subject({ developerId: 'person-1' as UserId })
+  t.equal(
+    codeOf(() => console.tell({ type: 'attach', asker: { ...stranger, mayTakeOver: true } })),
+    'forbidden',
+  )
+})
+
+t.test('another window takes over, and the one before is told and can no longer answer', async t => {
+  const subject = new Subject()
+  const call = subject.ask()
+  const second = { ...asker, clientId: 'client-0002' as ClientId }
+  subject.tell({ type: 'attach', asker: second })
+  t.match(subject.last?.signals, [{ target: asker.clientId, payload: { event: 'transaction.usurped' } }])
+  t.equal(
+    codeOf(() => subject.answer(call, ['x'])),
+    'client-usurped',
+  )
+  t.equal(
+    codeOf(() => subject.answer(call, ['x'], second)),
+    'accepted',
+  )
+})
+
+t.test('an answer is taken once', async t => {
+  const subject = new Subject()
+  const call = subject.ask()
+  t.equal(subject.state.now.status, 'awaiting-input')
+  const message: TransactionMessage = {
+    type: 'answer',
+    asker,
+    requestId: randomUUID(),
+    inputGroupKey: call.inputGroupKey,
+    renderId: call.id,
+    kind: 'RETURN',
+    values: ['Ada'],
+  }
+  subject.tell(message)
+  t.match(subject.last?.signals, [{ to: 'host', payload: { deliveryId: call.id } }])
+  t.equal(subject.state.now.status, 'running')
+  const repeated = subject.tell(message)
+  t.equal(repeated.put, undefined, 'the same press again writes nothing')
+  t.equal(repeated.signals, undefined)
+  t.equal(
+    codeOf(() => subject.answer(call, ['Eve'])),
+    'already-answered',
+  )
+  t.equal(
+    codeOf(() => subject.answer(callOf('INPUT_TEXT'), ['x'])),
+    'call-superseded',
+  )
+})
+
+t.test('a proof of identity is never taken from a browser', async t => {
+  const subject = new Subject()
+  const call = subject.ask('CONFIRM_IDENTITY')
+  t.equal(
+    codeOf(() => subject.answer(call, [true])),
+    'forbidden',
+  )
+  t.equal(
+    codeOf(() => subject.answer(call, [false])),
+    'accepted',
+  )
+})
+
+t.test(
+  'cancel names the call that waits, then closes; a computing host is told at its next call',
+  async t => {
+    const waiting = new Subject()
+    const call = waiting.ask()
+    waiting.tell({ type: 'cancel', asker })
+    t.match(waiting.hostCalls(), [{ method: 'IO_RESPONSE' }])
+    t.match(waiting.events(), ['transaction.completed'])
+    t.equal(waiting.state.result?.status, 'CANCELED')
+    t.equal(
+      codeOf(() => waiting.answer(call, ['late'])),
+      'call-superseded',
+    )
+    waiting.tell({ type: 'leave', asker })
+    t.match(waiting.hostCalls(), [{ method: 'CLOSE_TRANSACTION' }])
+
+    const computing = new Subject()
+    computing.tell({ type: 'leave', asker })
+    t.equal(computing.state.result?.status, 'CANCELED', 'leaving cancels what may not run in the background')
+    t.same(computing.hostCalls(), [], 'closed only when the host has been told')
+    computing.ask()
+    t.match(computing.hostCalls(), [{ method: 'IO_RESPONSE' }, { method: 'CLOSE_TRANSACTION' }])
+    computing.tell({ type: 'complete', instanceId, status: 'SUCCESS', data: 'late' })
+    t.equal(computing.state.result?.status, 'CANCELED', 'a result is never replaced')
+  },
+)
+
+t.test('what may run in the background goes on without anybody, and is found again', async t => {
+  const subject = new Subject({ backgroundable: true })
+  subject.tell({ type: 'leave', asker })
+  t.equal(subject.state.now.completedAtMs, null)
+  const call = subject.ask()
+  t.same(subject.events(), [], 'nobody is told')
+  const attached = subject.tell({ type: 'attach', asker })
+  t.match(attached.reply, { snapshot: { status: 'awaiting-input', steps: [{ call: { id: call.id } }] } })
+})
+
+t.test('a lost window keeps its place for its grace, then the action is cancelled', async t => {
+  const subject = new Subject()
+  subject.ask()
+  subject.tell({ type: 'client-gone', clientId: asker.clientId })
+  subject.nowMs += limits.clientGraceMs - 1
+  subject.tell({ type: 'alarm', dueAtMs: subject.nowMs })
+  t.equal(subject.state.now.completedAtMs, null)
+  t.match(
+    subject.last?.signals,
+    [{ to: 'entity', target: `host:${instanceId}` }],
+    'and the host is asked about',
+  )
+  subject.nowMs += 2
+  subject.tell({ type: 'alarm', dueAtMs: subject.nowMs })
+  t.equal(subject.state.result?.status, 'CANCELED')
+})
+
+t.test('an alarm asks a window that seems to be there', async t => {
+  const subject = new Subject()
+  subject.tell({ type: 'alarm', dueAtMs: subject.nowMs })
+  t.same(subject.events(), ['probe'])
+  t.ok((subject.last?.alarmAtMs ?? 0) > subject.nowMs, 'and comes again')
+})
+
+t.test('a host goes and comes back, or is lost', async t => {
+  const subject = new Subject()
+  subject.tell({ type: 'host-gone', instanceId })
+  t.same(subject.events(), ['transaction.host'])
+  subject.ask()
+  t.same(subject.events(), ['transaction.host', 'transaction.render'], 'a call proves that it is back')
+  subject.tell({ type: 'host-lost', instanceId })
+  t.match(subject.state.result, { status: 'FAILURE', data: { error: 'HostLost' } })
+})
+
+t.test('only the host that runs it may speak', async t => {
+  const subject = new Subject()
+  const other = 'instance-2' as typeof instanceId
+  const call = callOf('INPUT_TEXT')
+  t.match(subject.tell({ type: 'io-call', instanceId: other, connectionId, call, bytes: 1 }).reply, {
+    accepted: false,
+  })
+  t.match(subject.tell({ type: 'complete', instanceId: other, status: 'SUCCESS', data: null }).reply, {
+    accepted: false,
+  })
+  t.equal(subject.state.groups.length, 0)
+})
+
+t.test('displays stay and answer state changes after the end; then the host is told to let go', async t => {
+  const subject = new Subject()
+  const stateful = {
+    methodName: 'DISPLAY_TABLE',
+    label: 'Table',
+    isStateful: true,
+    isOptional: false,
+    isMultiple: false,
+  }
+  const table = subject.ask('DISPLAY_TABLE', {
+    toRender: [{ ...stateful, props: { data: [], isAsync: true } }],
+  })
+  t.equal(subject.state.now.status, 'running', 'a display waits for nobody')
+  subject.tell({ type: 'complete', instanceId, status: 'SUCCESS', data: null })
+  const page = {
+    type: 'answer' as const,
+    asker,
+    requestId: randomUUID(),
+    inputGroupKey: table.inputGroupKey,
+    renderId: table.id,
+    kind: 'SET_STATE' as const,
+    values: [{ offset: 20, pageSize: 20 }],
+  }
+  subject.tell(page)
+  t.match(subject.last?.signals, [{ to: 'host' }])
+  const next = { ...callOf('DISPLAY_TABLE'), inputGroupKey: table.inputGroupKey }
+  subject.tell({ type: 'io-call', instanceId, connectionId, call: next, bytes: 10 })
+  t.same(subject.events(), ['transaction.render'])
+  subject.tell({ type: 'leave', asker })
+  t.match(subject.hostCalls(), [{ method: 'CLOSE_TRANSACTION' }])
+  t.equal(
+    codeOf(() => subject.tell({ ...page, requestId: randomUUID() })),
+    'transaction-closed',
+  )
+})
+
+t.test('logs are one per index and bounded', async t => {
+  const subject = new Subject()
+  const log = (index: number | null, text: string) =>
+    subject.tell({ type: 'log', instanceId, index, text, atMs: 1 }).reply
+  log(1, 'b')
+  log(0, 'a')
+  log(1, 'again')
+  log(null, 'c')
+  t.same(
+    subject.state.logs.map(line => line.text),
+    ['a', 'b', 'c'],
+  )
+  for (let index = 10; index < 10 + 600; index++) log(index, 'x'.repeat(limits.logLineCharactersMax))
+  t.match(log(9_999, 'one more'), { accepted: false })
+})
+
+t.test('a redirect is kept until it was followed', async t => {
+  const subject = new Subject()
+  subject.tell({ type: 'redirect', instanceId, redirect: { route: 'elsewhere' } })
+  subject.tell({ type: 'complete', instanceId, status: 'SUCCESS', data: null })
+  t.match(subject.tell({ type: 'attach', asker }).reply, {
+    snapshot: { redirect: { route: 'elsewhere' }, result: { status: 'REDIRECTED' } },
+  })
+  subject.tell({ type: 'redirected', asker })
+  t.match(subject.tell({ type: 'attach', asker }).reply, { snapshot: { redirect: null } })
+})
+
+t.test('notifications are shown once, and only to the organization of the transaction', async t => {
+  const subject = new Subject()
+  const note = { type: 'notification' as const, id: 'note-1', title: null, message: 'Done', deliveries: [] }
+  subject.tell({ ...note, organizationId: 'organization-2' as OrganizationId })
+  t.same(subject.events(), [])
+  subject.tell({ ...note, organizationId: asker.organizationId })
+  t.same(subject.events(), ['transaction.notification'])
+  subject.tell({ ...note, organizationId: asker.organizationId })
+  t.same(subject.events(), [])
+})
+
+t.test('a finished transaction is removed after its time, but not before its history is written', async t => {
+  const subject = new Subject()
+  subject.tell({ type: 'complete', instanceId, status: 'SUCCESS', data: 1 })
+  subject.tell({ type: 'leave', asker })
+  subject.nowMs += limits.completedRetentionMs + 1
+  subject.historyPending = true
+  subject.tell({ type: 'alarm', dueAtMs: subject.nowMs })
+  t.not(subject.state.start, null)
+  subject.historyPending = false
+  subject.tell({ type: 'alarm', dueAtMs: subject.nowMs })
+  t.equal(subject.last?.state, null)
+})
