@@ -40,14 +40,16 @@ export function viewOfSnapshot(
   before: TransactionView | null,
   snapshot: TransactionSnapshot,
 ): TransactionView {
-  const present = new Set(snapshot.steps.map(step => step.call.inputGroupKey))
+  // A window that never showed an answered step does not show it now: its answer counts, what was typed is not here.
+  const steps = before === null ? snapshot.steps.filter(step => !step.answered) : snapshot.steps
+  const present = new Set(steps.map(step => step.call.inputGroupKey))
   const past = (before?.steps ?? [])
     .filter(step => !present.has(step.call.inputGroupKey))
     .map(step => ({ ...step, answered: true }))
   return {
     ...snapshot,
     logs: mergedLogs([], snapshot.logs),
-    steps: [...past, ...snapshot.steps].sort((a, b) => a.order - b.order),
+    steps: [...past, ...steps].sort((a, b) => a.order - b.order),
     isUsurped: false,
     acceptedRenders: before?.acceptedRenders ?? {},
   }

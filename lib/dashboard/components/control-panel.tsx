@@ -2,7 +2,7 @@
  * The panel at the foot of a transaction: logs, notifications (console), earlier runs. Collapsed at first; its logs
  * stay in the document while it is.
  */
-import { useEffect, useState } from 'react'
+import { type ReactNode, useEffect, useState } from 'react'
 import type { Notification, Place } from '../../clients/wire.js'
 import type { TransactionRow } from '../api.js'
 import { formatDateTime, formatTime } from '../format.js'
@@ -69,22 +69,38 @@ export function ControlPanel({
           <Icon name={isExpanded ? 'chevronDown' : 'chevronUp'} className="size-4" />
         </span>
       </div>
-      <div hidden={!isExpanded} className="h-64 overflow-y-auto border-t border-line px-4 py-3 sm:px-8">
-        <div id="panel-Logs" role="tabpanel" hidden={selected !== 'Logs'}>
+      <div hidden={!isExpanded} className="border-t border-line">
+        <Panel tab="Logs" isHidden={selected !== 'Logs'}>
           <Logs view={view} />
-        </div>
+        </Panel>
         {selected === 'Notifications' && (
-          <div id="panel-Notifications" role="tabpanel">
+          <Panel tab="Notifications">
             <Notifications notifications={view?.notifications ?? []} />
-          </div>
+          </Panel>
         )}
         {selected === 'History' && isExpanded && (
-          <div id="panel-History" role="tabpanel">
+          <Panel tab="History">
             <History place={place} slug={slug} />
-          </div>
+          </Panel>
         )}
       </div>
     </section>
+  )
+}
+
+function Panel({ tab, isHidden = false, children }: { tab: Tab; isHidden?: boolean; children: ReactNode }) {
+  return (
+    <div
+      id={`panel-${tab}`}
+      role="tabpanel"
+      aria-label={tab}
+      hidden={isHidden}
+      // biome-ignore lint/a11y/noNoninteractiveTabindex: it scrolls, so the keyboard must reach it
+      tabIndex={0}
+      className="h-64 overflow-y-auto px-4 py-3 outline-offset-[-2px] sm:px-8"
+    >
+      {children}
+    </div>
   )
 }
 

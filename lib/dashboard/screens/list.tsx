@@ -53,6 +53,10 @@ export function ListScreen({ place }: { place: Place }) {
   )
 }
 
+/** History is written a moment after it happens: what was just left may not be there at the first look. */
+const refreshMs: readonly number[] = [1_500, 3_000]
+const refreshMsMax = 15_000
+
 /** Transactions of this person that go on in the background and wait for them. */
 function Resumable({ place }: { place: Place }) {
   const { api } = useServices()
@@ -60,13 +64,20 @@ function Resumable({ place }: { place: Place }) {
   const { organization, environment } = place
   useEffect(() => {
     let isOver = false
-    api.transactions({ organization, environment }, true).then(
-      found => !isOver && setRows(found.filter(row => row.backgroundable)),
-      // The list of actions is worth showing without it.
-      () => undefined,
-    )
+    let timer: ReturnType<typeof setTimeout> | undefined
+    const load = async (round: number) => {
+      try {
+        const found = await api.transactions({ organization, environment }, true)
+        if (!isOver) setRows(found.filter(row => row.backgroundable))
+      } catch {
+        // The list of actions is worth showing without it.
+      }
+      if (!isOver) timer = setTimeout(load, refreshMs[round] ?? refreshMsMax, round + 1)
+    }
+    void load(0)
     return () => {
       isOver = true
+      clearTimeout(timer)
     }
   }, [api, organization, environment])
   if (rows.length === 0) return null

@@ -58,6 +58,21 @@ t.test('a step that a later snapshot lacks was answered and stays in its place',
   )
 })
 
+t.test('a window that comes later does not show what was answered before', async t => {
+  const answered = { ...step(0, 'a', 'r1'), answered: true }
+  const later = viewOfSnapshot(null, snapshot([answered, step(1, 'b', 'r2')]))
+  t.same(
+    later.steps.map(known => known.call.inputGroupKey),
+    ['b'],
+  )
+  const there = viewOfSnapshot(viewOfSnapshot(null, snapshot([step(0, 'a', 'r1')])), snapshot([answered]))
+  t.same(
+    there.steps.map(known => known.call.inputGroupKey),
+    ['a'],
+    'the window that answered it keeps it',
+  )
+})
+
 t.test('older SDKs show one step at a time', async t => {
   const view = viewOfSnapshot(null, { ...snapshot([step(0, 'a', 'r1'), step(1, 'b', 'r2')]), appends: false })
   t.same(
