@@ -38,8 +38,11 @@ export interface HostRecord {
   readonly shuttingDown: boolean
   /** Time the host itself gave to its newest declaration: older ones that arrive late are ignored. */
   readonly declaredAtMs: number
-  /** Counter of the first call on the newest connection; what was lost before lies below it. */
-  readonly firstRpcId: number | null
+  /**
+   * Counters of the first calls on the newest connections, newest last. A node that died may have been about to settle
+   * what the one before it had left, so what was lost may lie above the oldest of them, not only above the newest.
+   */
+  readonly recentFirstRpcIds: readonly number[]
   /** Calls that must not be settled with `true`: their promise expects an object. Newest last. */
   readonly unsettledByTrue: readonly number[]
 }
@@ -76,6 +79,7 @@ export type HostEntityMessage =
 
 /** Calls remembered as not to be settled with `true`. */
 const rememberedCallsMax = 16
+const rememberedConnectionsMax = 8
 
 /** The directory that lists what a host serves: of an environment, or of one developer's console in it. */
 export function directoryKey(environmentId: string, developerId: string | null): EntityKey {
@@ -119,13 +123,17 @@ function attach(
   const isNewConnection = before?.connectionId !== message.connectionId
   const applied = isNewConnection || !before || message.declaredAtMs >= before.declaredAtMs
   const unsettledByTrue = before?.unsettledByTrue ?? []
+  const recentFirstRpcIds = before?.recentFirstRpcIds ?? []
   const { type: _type, rpcId, firstRpcId, ...identity } = message
   const host: HostRecord = {
     ...identity,
     declaredAtMs: applied ? message.declaredAtMs : (before?.declaredAtMs ?? 0),
     goneAtMs: null,
     shuttingDown: isNewConnection ? false : (before?.shuttingDown ?? false),
-    firstRpcId: isNewConnection ? firstRpcId : (before?.firstRpcId ?? firstRpcId),
+    recentFirstRpcIds:
+      isNewConnection && firstRpcId !== null
+        ? [...recentFirstRpcIds, firstRpcId].slice(-rememberedConnectionsMax)
+        : recentFirstRpcIds,
     unsettledByTrue:
       rpcId === null ? unsettledByTrue : [...unsettledByTrue, rpcId].slice(-rememberedCallsMax),
   }
@@ -135,7 +143,7 @@ function attach(
     reply: {
       applied,
       isNewConnection,
-      previousFirstRpcId: isNewConnection ? (before?.firstRpcId ?? null) : null,
+      previousFirstRpcId: isNewConnection ? (recentFirstRpcIds[0] ?? null) : null,
       unsettledByTrue,
     },
   }

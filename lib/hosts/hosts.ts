@@ -30,6 +30,8 @@ import { HostConnection } from './host-connection.js'
 
 export interface HostsOptions extends HostCallsOptions {
   readonly directories: () => Directories
+  /** A host used an instance id of another organization. */
+  denied(instanceId: InstanceId, identity: HostIdentity): void
   readonly runtime: EntityRuntime
   readonly clock: Clock
   readonly log: Log
@@ -111,7 +113,10 @@ export class Hosts {
   accept(socket: WebSocket, stream: Duplex, instanceId: InstanceId, identity: HostIdentity): void {
     const older = this.#connections.get(instanceId)
     if (older && older.identity.organization.id !== identity.organization.id) {
+      socket.on('error', () => socket.terminate())
       socket.close(1008, 'This instance id belongs to another organization.')
+      this.#options.clock.setTimer(fenceMsMax, () => socket.terminate())
+      this.#options.denied(instanceId, identity)
       return
     }
     const connection = new HostConnection(socket, stream, {
@@ -234,6 +239,8 @@ export class Hosts {
       .catch((error: unknown) => {
         // A refused initialisation would leave the SDK half dead; a closed socket makes it try again.
         const message = error instanceof AppError ? error.message : 'The host could not be registered.'
+        if (error instanceof AppError && error.code === 'forbidden')
+          this.#options.denied(connection.instanceId, connection.identity)
         connection.close(1008, message)
         throw error
       })
@@ -252,19 +259,24 @@ export class Hosts {
     redelivery: ReturnType<HostMailbox['connected']> | null,
   ): void {
     let owed = redelivery
-    if (!this.#mailboxes.has(connection.instanceId)) {
+    let mailbox = this.#mailboxes.get(connection.instanceId)
+    if (!mailbox) {
       const state = new HostMailbox({
         lastFirstId: attached.previousFirstRpcId,
         objectIds: attached.unsettledByTrue,
       })
-      this.#mailboxes.set(connection.instanceId, { state, forget: null })
-      owed = state.connected(call.rpcId)
-      state.received(call.rpcId, call.method)
+      mailbox = { state, forget: null }
+      this.#mailboxes.set(connection.instanceId, mailbox)
     }
-    for (const { rpcId, method, data } of owed?.responses ?? []) {
+    if (owed === null) {
+      // There was none when the call came. It may have been made meanwhile, for a connection that is gone again.
+      owed = mailbox.state.connected(call.rpcId)
+      mailbox.state.received(call.rpcId, call.method)
+    }
+    for (const { rpcId, method, data } of owed.responses) {
       if (rpcId !== call.rpcId) connection.rpc.sendResponse(rpcId, method, data)
     }
-    for (const rpcId of owed?.lostIds ?? []) connection.rpc.sendResponse(rpcId, 'SEND_LOG', true)
+    for (const rpcId of owed.lostIds) connection.rpc.sendResponse(rpcId, 'SEND_LOG', true)
   }
 
   #responseAcked(connection: HostConnection, rpcId: string): void {

@@ -189,6 +189,13 @@ class Node {
         if (!directories.current) throw new Error('directories are not built yet')
         return directories.current
       },
+      denied: (instance, { organization, user }) =>
+        accounts.audit({
+          name: 'access.denied',
+          organizationId: organization.id,
+          userId: user.id,
+          details: { what: 'instance', instance },
+        }),
       dashboardUrl: connection => this.#dashboardUrl(connection),
       unknownTeams: (organizationId, slugs) => accounts.unknownTeams(organizationId, slugs),
       notify: async (identity, notification) => {

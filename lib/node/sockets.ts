@@ -73,6 +73,10 @@ export class Sockets {
     }
     this.#pending += 1
     this.#admitInTime(request)
+      .then(admission => {
+        if (this.#draining) throw new AppError('draining')
+        return admission
+      })
       .then(
         ({ frameBytesMax, take }) =>
           this.#doors[frameBytesMax].handleUpgrade(request, socket, head, webSocket =>
@@ -90,7 +94,7 @@ export class Sockets {
   }
 
   #admitInTime(request: IncomingMessage): Promise<Admission> {
-    return new Promise((resolve, reject) => {
+    return new Promise<Admission>((resolve, reject) => {
       const late = this.#options.clock.setTimer(limits.authenticationMsMax, () =>
         reject(new AppError('unavailable', 'Try again.')),
       )

@@ -43,6 +43,8 @@ export interface MailboxLimits {
 /** Most ids that are answered `true` on one new connection. */
 export const lostIdsMax = 2_048
 const objectIdsMax = 256
+/** What a lost call is taken for; the host ignores the method name of an answer. */
+const lostMethod = 'SEND_LOG'
 
 interface Held {
   readonly method: string
@@ -106,6 +108,11 @@ export class HostMailbox {
     const responses: HeldResponse[] = []
     for (const [rpcId, { method, response }] of this.#calls) {
       if (response !== undefined) responses.push({ rpcId, method, data: response.data })
+    }
+    // Until they are confirmed they are owed like any other answer: this connection may be gone before the next frame.
+    for (const rpcId of lostIds) {
+      this.#calls.set(rpcId, { method: lostMethod })
+      this.computed(rpcId, true)
     }
     return { responses, lostIds }
   }

@@ -48,7 +48,7 @@ function keepAlive(): { stop(): Promise<void> } {
     while (!stopped) {
       if (!server.isRunning) {
         if (current !== '') reached.push(current)
-        if (process.env.TEST_DEBUG) t.comment(`died at ${current}`)
+        if (process.env.TEST_DEBUG) process.stderr.write(`died at ${current}, next ${points[0]}\n`)
         current = points.shift() ?? ''
         starts += 1
         // A node may reach its point while it is still starting.
@@ -149,19 +149,20 @@ class Run {
 
   /** Repeats what was refused for a reason that passes. */
   async #persist(attempt: () => Promise<unknown>): Promise<void> {
+    let refused: RequestRefused | null = null
     await eventually(
       async () => {
         try {
           await withDeadline(attempt())
         } catch (error) {
-          if (error instanceof RequestRefused && !isPassing(error))
-            throw Object.assign(error, { final: true })
-          throw error
+          if (!(error instanceof RequestRefused) || isPassing(error)) throw error
+          refused = error
         }
       },
       60_000,
       50,
     )
+    if (refused) throw refused
   }
 }
 
