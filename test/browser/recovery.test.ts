@@ -44,6 +44,13 @@ const host = sdkHost('2.0.0', {
         delivery: [{ to: 'ada@example.com', method: 'EMAIL' }],
       })
     },
+    select_many: async io => {
+      const { select } = io as unknown as {
+        select: { table(label: string, props: object): Promise<object[]> }
+      }
+      const data = Array.from({ length: 620 }, (_, index) => ({ id: index + 1, half: index % 2 }))
+      return `${(await select.table('Many', { data })).length} were chosen`
+    },
     redirects: async (io, ctx) => {
       await io.input.text('Before the redirect')
       await ctx.redirect({ route: 'two_questions', params: { from: 'redirect' } })
@@ -230,6 +237,19 @@ await stage.scenario(t, 'logs and notifications in the panel', async ({ t, page,
   await shown(panel.getByText('News: it is done'))
   await shown(panel.getByText('Would have sent to ada@example.com via EMAIL'))
   await picture('notifications')
+})
+
+await stage.scenario(t, 'all rows are selected, also those the host did not send', async ({ t, page }) => {
+  await start(page, 'select_many')
+  const table = await shown(page.locator('.iv-table'))
+  t.equal(await table.getByText('1 - 20 of 620', { exact: true }).count(), 2)
+  await table.locator('input[aria-label="Select all"]').click()
+  await shown(table.locator('input[aria-label="Select none"]'))
+  t.equal(await table.locator('[role="row"] input:checked').count(), 20)
+  await table.locator('[role="row"]').first().locator('[role="cell"]').nth(1).click()
+  await shown(table.locator('input[aria-label="Select all"]'))
+  await continueButton(page).click()
+  t.equal(await resultOf(page), '619 were chosen')
 })
 
 await stage.scenario(t, 'a redirect to another action starts it with its parameters', async ({ t, page }) => {

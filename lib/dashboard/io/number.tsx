@@ -41,11 +41,14 @@ export function rangeProblem(value: number, min: number | undefined, max: number
 function NumberField({ id, component, draft, onDraft, isDisabled, error }: FieldProps<string>) {
   const { props } = component
   const prefix = textOf(props, 'prepend') ?? symbolOf(textOf(props, 'currency'))
+  const off = isDisabled || flagOf(props, 'disabled')
   return (
     <FieldFrame id={id} component={component} error={error}>
       <div className="flex">
         {prefix !== undefined && prefix !== '' && (
-          <span className="flex items-center rounded-l-control border border-r-0 border-line-strong bg-sunken px-3 text-muted">
+          <span
+            className={`flex items-center rounded-l-control border border-r-0 bg-sunken px-3 text-muted ${off ? 'border-line' : 'border-line-strong'}`}
+          >
             {prefix}
           </span>
         )}
@@ -57,7 +60,7 @@ function NumberField({ id, component, draft, onDraft, isDisabled, error }: Field
           autoComplete="off"
           value={draft}
           placeholder={textOf(props, 'placeholder')}
-          disabled={isDisabled || flagOf(props, 'disabled')}
+          disabled={off}
           onChange={event => onDraft(event.target.value)}
         />
       </div>

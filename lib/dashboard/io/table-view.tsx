@@ -346,23 +346,42 @@ export function RowMenu({ items, place }: { items: readonly Record<string, unkno
 }
 
 function SelectAll({ state, selection }: { state: TableState; selection: Selection }) {
-  const keys = state.matching.map(row => row.key)
+  /** What the host said last, where it holds more rows than are here; true of one query only. */
+  const [told, setTold] = useState<{ query: string; keys: readonly string[] } | null>(null)
+  const [isAsking, setAsking] = useState(false)
+  const latest = useRef(selection)
+  latest.current = selection
+  const fromHost = told?.query === state.query ? told.keys : []
+  const keys = state.askAllKeys ? fromHost : state.matching.map(row => row.key)
   const chosen = new Set(selection.keys)
   const isAll = keys.length > 0 && keys.every(key => chosen.has(key))
+  const add = (more: readonly string[]) =>
+    latest.current.onChange([...new Set([...latest.current.keys, ...more])])
+  const choose = async () => {
+    if (!state.askAllKeys) return add(keys)
+    setAsking(true)
+    try {
+      const found = await state.askAllKeys()
+      setTold({ query: state.query, keys: found })
+      add(found)
+    } catch {
+      // The host went away in the middle; nothing was chosen, and the box says so.
+    } finally {
+      setAsking(false)
+    }
+  }
+  const clear = () => {
+    const dropped = new Set(keys)
+    selection.onChange(selection.keys.filter(key => !dropped.has(key)))
+  }
   return (
     <input
       type="checkbox"
       className="tick block"
       aria-label={isAll ? 'Select none' : 'Select all'}
       checked={isAll}
-      disabled={selection.isDisabled}
-      onChange={() =>
-        selection.onChange(
-          isAll
-            ? selection.keys.filter(key => !keys.includes(key))
-            : [...new Set([...selection.keys, ...keys])],
-        )
-      }
+      disabled={selection.isDisabled || isAsking}
+      onChange={() => (isAll ? clear() : void choose())}
     />
   )
 }

@@ -26,6 +26,8 @@ export interface TableState {
   setQuery: (query: string) => void
   /** Asks the host for rows without moving the table; used to download all of them. */
   ask: ((offset: number, pageSize: number) => Promise<Table>) | null
+  /** Asks the host for the keys of all rows that match, where not all of them are here; for tables to select from. */
+  askAllKeys: (() => Promise<string[]>) | null
 }
 
 const answerMsMax = 15_000
@@ -37,13 +39,19 @@ export function useTable(props: Props, onState: ((state: unknown) => void) | und
   const [query, setQuery] = useState('')
   const [isWaiting, setWaiting] = useState(table.isAsync && table.rows.length === 0)
   const [windowOffset, setWindowOffset] = useState(0)
-  const asked = useRef<((table: Table) => void) | null>(null)
+  const asked = useRef<((table: Table, props: Props) => void) | null>(null)
   const wasAsked = useRef(false)
   // Filtering shrinks what is known; whether the host has everything is judged by the unfiltered table.
   const [isRemote] = useState(!table.holdsAll)
   const { pageSize } = table
 
-  const send = (next: { offset: number; sort: Sort | null; query: string; pageSize?: number }) => {
+  const send = (next: {
+    offset: number
+    sort: Sort | null
+    query: string
+    pageSize?: number
+    isSelectAll?: boolean
+  }) => {
     const column = table.columns.find(known => known.cellKey === next.sort?.cellKey)
     onState?.({
       ...(next.query === '' ? {} : { queryTerm: next.query }),
@@ -52,6 +60,7 @@ export function useTable(props: Props, onState: ((state: unknown) => void) | und
         : {}),
       offset: next.offset,
       pageSize: next.pageSize ?? pageSize,
+      ...(next.isSelectAll ? { isSelectAll: true } : {}),
     })
   }
 
@@ -69,7 +78,7 @@ export function useTable(props: Props, onState: ((state: unknown) => void) | und
     if (lastProps.current === props) return
     lastProps.current = props
     setWaiting(false)
-    asked.current?.(table)
+    asked.current?.(table, props)
     asked.current = null
   }, [props, table])
 
@@ -86,6 +95,20 @@ export function useTable(props: Props, onState: ((state: unknown) => void) | und
     setWindowOffset(next.offset)
     send(next)
   }
+
+  /** Sends a state and reads the next render; rejects when none comes. */
+  const answerTo = <Result>(
+    next: { offset: number; pageSize?: number; isSelectAll?: boolean },
+    read: (table: Table, props: Props) => Result,
+  ): Promise<Result> =>
+    new Promise((resolve, reject) => {
+      const timer = setTimeout(() => reject(new Error('The host did not answer in time.')), answerMsMax)
+      asked.current = (answer, answerProps) => {
+        clearTimeout(timer)
+        resolve(read(answer, answerProps))
+      }
+      send({ ...next, sort, query })
+    })
 
   const matching = useMemo(
     () => (isRemote ? table.rows : sortedRows(filteredRows(table.rows, table.columns, query), sort)),
@@ -111,20 +134,14 @@ export function useTable(props: Props, onState: ((state: unknown) => void) | und
       move({ offset: 0, sort: { cellKey, direction: isAscending ? 'desc' : 'asc' }, query })
     },
     setQuery: next => move({ offset: 0, sort, query: next }),
-    ask:
+    ask: isRemote && onState ? (at, size) => answerTo({ offset: at, pageSize: size }, known => known) : null,
+    askAllKeys:
       isRemote && onState
-        ? (at, size) =>
-            new Promise((resolve, reject) => {
-              const timer = setTimeout(
-                () => reject(new Error('The host did not answer in time.')),
-                answerMsMax,
-              )
-              asked.current = answer => {
-                clearTimeout(timer)
-                resolve(answer)
-              }
-              send({ offset: at, sort, query, pageSize: size })
-            })
+        ? () =>
+            // The window that is on screen comes back with the keys.
+            answerTo({ offset: windowOffset, isSelectAll: true }, (_table, answer) =>
+              Array.isArray(answer.selectedKeys) ? answer.selectedKeys.map(String) : [],
+            )
         : null,
   }
 }
