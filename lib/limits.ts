@@ -143,6 +143,16 @@ export const limitTable = {
     unit: 'ms',
     reason: 'as the original: then an action that is not backgroundable is cancelled',
   },
+  silentRunMsMax: {
+    value: 86_400_000,
+    unit: 'ms',
+    reason: 'a run that computes without a word for a day is ended as unknown',
+  },
+  silentAfterReconnectMsMax: {
+    value: 3_600_000,
+    unit: 'ms',
+    reason: 'its completion may have been lost with a connection: SDKs do not repeat it',
+  },
   pageGraceMs: {
     value: 60_000,
     unit: 'ms',

@@ -22,6 +22,8 @@ type Of<M extends Request['method']> = Extract<Request, { method: M }>['data']
 
 /** Directory events are sent at most this often. */
 const directoryEventMs = 50
+/** What a person waits for. */
+const inTime = { deadlineMs: limits.clientCallMsMax }
 /** Directories one window may watch. */
 const watchesMax = 16
 
@@ -141,10 +143,10 @@ export class ClientRequests {
     const asker = askerOf(window, actor)
     const view = await this.#options.directories.view(directoryOf(actor))
     const offer = view.action(data.slug, actor)
-    const host = offer && this.#next(offer.hosts)
+    const host = offer && this.#next(offer.hosts, actor)
     if (!offer || !host) {
       // It may be running already, on a host that is away for a moment.
-      const running = await this.#tryAttach(window, key, asker)
+      const running = await this.#tryAttach(window, key, placeOf(data), asker)
       if (running) return running
       throw new AppError(offer ? 'host-not-found' : 'not-found')
     }
@@ -173,25 +175,34 @@ export class ClientRequests {
       ...(data.paramsMeta !== undefined && { paramsMeta: data.paramsMeta as Json }),
       url: actionUrl(window.connection.origin, actor, data.slug, data.params ?? {}),
     }
-    const attached = await this.#options.runtime.send<Attached>(key, { type: 'start', start, asker })
-    return this.#attached(window, key, asker, attached)
+    const attached = await this.#options.runtime.send<Attached>(key, { type: 'start', start, asker }, inTime)
+    return this.#attached(window, key, placeOf(data), attached)
   }
 
-  /** The newest hosts come last; all that serve the action take turns. */
-  #next<Host>(hosts: readonly Host[]): Host | undefined {
+  /**
+   * The newest hosts come last. All that serve the action take turns; in a console the newest takes all, since it is
+   * the one the developer has just changed.
+   */
+  #next<Host>(hosts: readonly Host[], actor: Actor): Host | undefined {
+    if (actor.environment.slug === 'development') return hosts.at(-1)
     this.#turn += 1
     return hosts[this.#turn % Math.max(1, hosts.length)]
   }
 
   async #attach(window: Window, transactionId: string): Promise<TransactionSnapshot> {
     const key = transactionKey(transactionId)
-    const { asker } = await this.#askerFor(window, key)
-    return this.#attached(window, key, asker, await this.#sendAttach(key, asker))
+    const { asker, place } = await this.#askerFor(window, key)
+    return this.#attached(window, key, place, await this.#sendAttach(key, asker))
   }
 
-  async #tryAttach(window: Window, key: EntityKey, asker: Asker): Promise<TransactionSnapshot | null> {
+  async #tryAttach(
+    window: Window,
+    key: EntityKey,
+    place: Place,
+    asker: Asker,
+  ): Promise<TransactionSnapshot | null> {
     try {
-      return this.#attached(window, key, asker, await this.#sendAttach(key, asker))
+      return this.#attached(window, key, place, await this.#sendAttach(key, asker))
     } catch (error) {
       if (error instanceof AppError && error.code === 'not-found') return null
       throw error
@@ -199,12 +210,12 @@ export class ClientRequests {
   }
 
   #sendAttach(key: EntityKey, asker: Asker): Promise<Attached> {
-    return this.#options.runtime.send<Attached>(key, { type: 'attach', asker })
+    return this.#options.runtime.send<Attached>(key, { type: 'attach', asker }, inTime)
   }
 
-  #attached(window: Window, key: EntityKey, asker: Asker, attached: Attached): TransactionSnapshot {
+  #attached(window: Window, key: EntityKey, place: Place, attached: Attached): TransactionSnapshot {
     const { instanceId, snapshot } = attached
-    window.attached.set(key, { asker, instanceId })
+    window.attached.set(key, { place, instanceId })
     return { ...snapshot, hostConnected: this.#isHostConnected(key, instanceId) }
   }
 
@@ -225,18 +236,23 @@ export class ClientRequests {
 
   async #ask(window: Window, transactionId: string, message: { type: string }): Promise<unknown> {
     const key = transactionKey(transactionId)
-    const asker = window.attached.get(key)?.asker ?? (await this.#askerFor(window, key)).asker
-    return this.#options.runtime.send(key, { ...message, asker }, { deadlineMs: limits.clientCallMsMax })
+    const place = window.attached.get(key)?.place
+    // Asked anew each time: rights may have been taken away since the window was opened.
+    const asker = place
+      ? runnerOf(window, await this.#actor(window, place))
+      : (await this.#askerFor(window, key)).asker
+    return this.#options.runtime.send(key, { ...message, asker }, inTime)
   }
 
   /** Finds out where a transaction is and who this person is there. */
-  async #askerFor(window: Window, key: EntityKey): Promise<{ asker: Asker; located: NonNullable<Located> }> {
-    const located = await this.#options.runtime.send<Located>(key, { type: 'locate' })
+  async #askerFor(window: Window, key: EntityKey): Promise<{ asker: Asker; place: Place }> {
+    const located = await this.#options.runtime.send<Located>(key, { type: 'locate' }, inTime)
     if (!located) throw new AppError('not-found', 'There is no such transaction.')
     const actor = await this.#actor(window, located.place)
-    if (actor.organization.id !== located.organizationId)
+    if (actor.organization.id !== located.organizationId) {
       throw new AppError('not-found', 'There is no such transaction.')
-    return { asker: askerOf(window, actor), located }
+    }
+    return { asker: runnerOf(window, actor), place: located.place }
   }
 
   // Pages
@@ -251,7 +267,7 @@ export class ClientRequests {
     const view = await this.#options.directories.view(directoryOf(actor))
     const offer = view.page(data.slug, actor)
     if (!offer) throw new AppError('not-found')
-    const host = this.#next(offer.hosts)
+    const host = this.#next(offer.hosts, actor)
     if (!host) throw new AppError('host-not-found')
     const page: PageStart = {
       pageKey: data.pageKey as PageKey,
@@ -261,12 +277,8 @@ export class ClientRequests {
       slug: data.slug,
       instanceId: host.instanceId,
     }
-    const opened = await this.#options.runtime.send<PageOpened>(key, {
-      type: 'open',
-      page,
-      asker,
-    })
-    window.attached.set(key, { asker, instanceId: opened.instanceId })
+    const opened = await this.#options.runtime.send<PageOpened>(key, { type: 'open', page, asker }, inTime)
+    window.attached.set(key, { place: placeOf(data), instanceId: opened.instanceId })
     if (opened.isNew) await this.#openOnHost(window, key, actor, data, host)
     return { ...opened.snapshot, hostConnected: this.#isHostConnected(key, opened.instanceId) }
   }
@@ -291,6 +303,7 @@ export class ClientRequests {
       })
       if (answer.type === 'ERROR')
         throw new AppError('host-not-found', answer.message ?? 'The host could not open this page.')
+      await this.#options.runtime.send(key, { type: 'opened' }, inTime)
     } catch (error) {
       window.attached.delete(key)
       await this.#options.runtime.send(key, { type: 'failed' }).catch(() => undefined)
@@ -309,11 +322,12 @@ export class ClientRequests {
     return result
   }
 
-  #askPage(window: Window, pageKey: string, message: { type: string }): Promise<unknown> {
+  async #askPage(window: Window, pageKey: string, message: { type: string }): Promise<unknown> {
     const key: EntityKey = `page:${pageKey}`
-    const asker = window.attached.get(key)?.asker
-    if (!asker) throw new AppError('not-found', 'This page is not open in this window.')
-    return this.#options.runtime.send(key, { ...message, asker }, { deadlineMs: limits.clientCallMsMax })
+    const place = window.attached.get(key)?.place
+    if (!place) throw new AppError('not-found', 'This page is not open in this window.')
+    const asker = runnerOf(window, await this.#actor(window, place))
+    return this.#options.runtime.send(key, { ...message, asker }, inTime)
   }
 
   #actor(window: Window, place: Place): Promise<Actor> {
@@ -352,12 +366,21 @@ function directoryOf(actor: Actor): EntityKey {
   return directoryKey(actor.environment.id, isConsole ? actor.user.id : null)
 }
 
+const placeOf = ({ organization, environment }: Place): Place => ({ organization, environment })
+
+/** Who may go on with what they have started: whoever may still run actions here. */
+function runnerOf(window: Window, actor: Actor): Asker {
+  const isConsole = actor.environment.slug === 'development'
+  if (!actor.permissions.has(isConsole ? 'RUN_DEV_ACTIONS' : 'RUN_PROD_ACTIONS'))
+    throw new AppError('forbidden')
+  return askerOf(window, actor)
+}
+
 function askerOf(window: Window, actor: Actor): Asker {
   return {
     clientId: window.clientId,
     userId: actor.user.id,
     organizationId: actor.organization.id,
-    mayTakeOver: actor.permissions.has('READ_ORG_PROD_TRANSACTIONS'),
   }
 }
 

@@ -14,11 +14,11 @@ import type { ClientId, EntityKey, InstanceId, SessionId } from '../ids.js'
 import { limits } from '../limits.js'
 import type { Log } from '../log.js'
 import type { Clock, EntityRuntime, Signal, Timer } from '../partitions/index.js'
-import type { Asker, ClientSignal } from '../transactions/index.js'
+import type { ClientSignal } from '../transactions/index.js'
 import { ClientConnection } from './client-connection.js'
 import { ClientRequests } from './client-requests.js'
 import type { Request } from './requests.js'
-import { protocolVersion } from './wire.js'
+import { type Place, protocolVersion } from './wire.js'
 
 export interface ClientsOptions {
   readonly runtime: EntityRuntime
@@ -38,7 +38,7 @@ export interface Window {
   readonly connection: ClientConnection
   readonly clientId: ClientId
   /** Attached transactions and open pages, by entity key. */
-  readonly attached: Map<EntityKey, { readonly asker: Asker; readonly instanceId: InstanceId }>
+  readonly attached: Map<EntityKey, { readonly place: Place; readonly instanceId: InstanceId }>
   /** Watched directories: ends the watch. */
   readonly watches: Map<string, () => void>
 }
@@ -118,6 +118,8 @@ export class Clients {
     if (data.protocol !== protocolVersion) {
       throw new AppError('bad-request', `This server speaks protocol ${protocolVersion}. Reload the page.`)
     }
+    if (connection.clientId !== null)
+      throw new AppError('bad-request', 'This connection has said hello already.')
     const userId = connection.identity.user.id
     const clientId = createHash('sha256')
       .update(`${userId}\0${data.client}`)

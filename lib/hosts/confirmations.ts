@@ -38,10 +38,11 @@ export class Confirmations {
   }
 
   /** What waits for this transaction; the caller brings it there. */
-  take(transactionId: string): readonly string[] | undefined {
+  take(transactionId: string, instanceId: InstanceId): readonly string[] | undefined {
     const waiting = this.#waiting.get(transactionId)
-    if (waiting) this.#waiting.delete(transactionId)
-    return waiting?.deliveryIds
+    if (waiting?.instanceId !== instanceId) return undefined
+    this.#waiting.delete(transactionId)
+    return waiting.deliveryIds
   }
 
   #flush(): void {

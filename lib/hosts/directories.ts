@@ -38,6 +38,8 @@ export class Directories {
     const reading = copy.state
     try {
       const state = await reading
+      // The directory has changed while it was read: what was read is old.
+      if (copy.state !== reading) return this.view(key)
       copy.view ??= new DirectoryView(state, this.#isConnected)
       return copy.view
     } catch (error) {

@@ -7,6 +7,7 @@ import type { Clock } from '../partitions/index.js'
 
 const firstDelayMs = 20
 const delayMsMax = 2_000
+const ownFaultsMax = 3
 
 /** Runs `attempt` until it does not fail with a retryable error; gives up when `isOver` says so. */
 export async function held<Result>(
@@ -14,12 +15,15 @@ export async function held<Result>(
   isOver: () => boolean,
   attempt: () => Promise<Result>,
 ): Promise<Result> {
+  let ownFaults = 0
   for (let delayMs = firstDelayMs; ; delayMs = Math.min(delayMs * 2, delayMsMax)) {
     try {
       return await attempt()
     } catch (error) {
       const passes = error instanceof AppError && error.kind.retryable
-      if (!passes || isOver()) throw error
+      // A fault of ours does not pass by being repeated.
+      if (passes && error.code === 'internal') ownFaults += 1
+      if (!passes || ownFaults > ownFaultsMax || isOver()) throw error
       await new Promise<void>(resolve => clock.setTimer(delayMs, resolve))
     }
   }

@@ -13,6 +13,7 @@ import {
   parseIoCall,
   parsePageLayout,
   parseTransactionResult,
+  returnsBoolean,
   SdkVersion,
   type ServerMethodInputs,
 } from '../sdk/index.js'
@@ -56,10 +57,23 @@ export class HostCalls {
     this.#confirmations = confirmations
   }
 
-  /** Handles any call but INITIALIZE_HOST. */
+  /** Handles any call but INITIALIZE_HOST. A call that can never succeed is refused: hosts wait without a deadline. */
   async handle(connection: HostConnection, call: IncomingCall): Promise<unknown> {
     const { sdk } = connection
-    if (sdk === null) throw new AppError('bad-request', 'INITIALIZE_HOST must come first.')
+    if (sdk === null)
+      return returnsBoolean(call.method) ? false : { type: 'error', message: 'Not initialized.' }
+    try {
+      return await this.#handle(connection, sdk, call)
+    } catch (error) {
+      if (connection.rpc.isClosed) throw error
+      this.#options.log.warn('host.call-refused', { method: call.method, error })
+      const message = error instanceof AppError ? error.message : 'The server could not handle this call.'
+      if (call.method === 'SEND_IO_CALL') return sdk.sendIoCallFailure(message)
+      return returnsBoolean(call.method) ? false : { type: 'error', message }
+    }
+  }
+
+  #handle(connection: HostConnection, sdk: SdkVersion, call: IncomingCall): Promise<unknown> {
     switch (call.method) {
       case 'SEND_IO_CALL':
         return this.#ioCall(connection, sdk, call.data)
@@ -76,15 +90,13 @@ export class HostCalls {
           redirect: call.data.redirect,
         })
       case 'SEND_LOG':
-        return accepted(
-          await this.#toTransaction(connection, call.data.transactionId, {
-            type: 'log',
-            instanceId: connection.instanceId,
-            index: call.data.index ?? null,
-            text: call.data.data,
-            atMs: call.data.timestamp ?? this.#options.clock.nowMs(),
-          }),
-        )
+        return this.#toTransaction(connection, call.data.transactionId, {
+          type: 'log',
+          instanceId: connection.instanceId,
+          index: call.data.index ?? null,
+          text: call.data.data,
+          atMs: call.data.timestamp ?? this.#options.clock.nowMs(),
+        }).then(accepted)
       case 'MARK_TRANSACTION_COMPLETE':
         return this.#complete(connection, call.data)
       case 'SEND_PAGE':
@@ -190,7 +202,7 @@ export class HostCalls {
       this.#options.log.info('io-call.invalid', { transaction: data.transactionId, error: String(error) })
       return sdk.sendIoCallFailure(invalidCallMessage)
     }
-    const delivered = this.#confirmations.take(data.transactionId)
+    const delivered = this.#confirmations.take(data.transactionId, connection.instanceId)
     const reply = await this.#toTransaction(connection, data.transactionId, {
       type: 'io-call',
       instanceId: connection.instanceId,

@@ -26,6 +26,8 @@ export interface HostConnectionEvents {
   responseAcked(connection: HostConnection, rpcId: string): void
   responseUnsent(connection: HostConnection, response: RpcResponse): void
   problem(connection: HostConnection, problem: RpcProblem): void
+  /** The host speaks on this socket although it was parked. */
+  spoke(connection: HostConnection): void
   closed(connection: HostConnection): void
 }
 
@@ -46,6 +48,11 @@ export class HostConnection {
   /** The directory that lists what it serves; null before it is initialised. */
   directory: EntityKey | null = null
   shuttingDown = false
+  /** Id of the first call on this connection: what was lost before lies below it. */
+  firstRpcId: string | null = null
+  /** Resolves when the first INITIALIZE_HOST is being worked on, or when it never will be. */
+  readonly whenInitialized: Promise<void>
+  #beginInitialization: () => void = () => undefined
   readonly #socket: WebSocket
   readonly #corked: Corked
   readonly #events: HostConnectionEvents
@@ -79,6 +86,9 @@ export class HostConnection {
     this.#events = options.events
     this.#clock = options.clock
     this.#lastHeardMs = options.clock.nowMs()
+    this.whenInitialized = new Promise(resolve => {
+      this.#beginInitialization = resolve
+    })
     this.rpc = new HostRpc({
       sendText: text => this.#send(text),
       onCall: call => this.#called(call),
@@ -132,9 +142,19 @@ export class HostConnection {
    */
   park(): void {
     this.#parked = true
-    this.#resume?.cancel()
-    this.rpc.close()
-    if (this.#socket.isPaused) this.#socket.resume()
+  }
+
+  get isParked(): boolean {
+    return this.#parked
+  }
+
+  beginInitialization(): void {
+    this.#beginInitialization()
+  }
+
+  /** This answer was not written after all. */
+  releaseDelivery(deliveryId: string): void {
+    this.#written.delete(deliveryId)
   }
 
   get isClosed(): boolean {
@@ -153,15 +173,22 @@ export class HostConnection {
   }
 
   #called(call: IncomingCall): Promise<unknown> {
+    this.firstRpcId ??= call.rpcId
+    if (call.method !== 'INITIALIZE_HOST' && this.sdk === null) this.#endWaiting()
     this.#throttle()
     return this.#events.called(this, call).finally(() => this.#maybeResume())
   }
 
   #received(data: Buffer, isBinary: boolean): void {
     this.#lastHeardMs = this.#clock.nowMs()
-    if (this.#parked || this.#broken) return
+    if (this.#broken) return
     try {
       if (isBinary) throw new AppError('invalid-frame', 'Frames must be text.')
+      // ACKs are about what was said before; anything else means that the SDK uses this socket.
+      if (this.#parked && data.includes('MESSAGE')) {
+        this.#parked = false
+        this.#events.spoke(this)
+      }
       this.rpc.onText(data)
     } catch (error) {
       const known = error instanceof AppError ? error : new AppError('internal')
@@ -169,6 +196,11 @@ export class HostConnection {
       this.#broken = true
       this.close(closeCode ?? 1011, known.message)
     }
+  }
+
+  /** A host that calls but never declares itself is answered in the end. */
+  #endWaiting(): void {
+    this.#clock.setTimer(limits.hostCallMsMax, () => this.#beginInitialization())
   }
 
   /** Holds the socket when too many calls are open or come in too fast. */
@@ -186,12 +218,17 @@ export class HostConnection {
         this.#resume = null
         this.#maybeResume()
       })
-    } else if (this.rpc.runningCount >= runningSoftMax) this.#socket.pause()
+    } else if (this.#isBusy(runningSoftMax)) this.#socket.pause()
   }
 
   #maybeResume(): void {
     if (this.#closed || this.#resume || !this.#socket.isPaused) return
-    if (this.rpc.runningCount < runningSoftMax / 2) this.#socket.resume()
+    if (!this.#isBusy(runningSoftMax / 2)) this.#socket.resume()
+  }
+
+  /** Before the introduction everything else waits for it, so it has to be read. */
+  #isBusy(runningMax: number): boolean {
+    return this.sdk !== null && this.rpc.runningCount >= runningMax
   }
 
   #send(text: string): void {
@@ -208,6 +245,7 @@ export class HostConnection {
     if (this.#closed) return
     this.#closed = true
     this.#resume?.cancel()
+    this.#beginInitialization()
     this.rpc.close()
     this.#events.closed(this)
   }

@@ -35,6 +35,8 @@ export interface HostRecord {
   /** The socket that speaks for it, or the last one that did. */
   readonly connectionId: ConnectionId
   readonly goneAtMs: number | null
+  /** When that socket declared itself first. */
+  readonly attachedAtMs: number
   readonly shuttingDown: boolean
   /** Time the host itself gave to its newest declaration: older ones that arrive late are ignored. */
   readonly declaredAtMs: number
@@ -75,7 +77,7 @@ export type HostEntityMessage =
   | { readonly type: 'detach'; readonly connectionId: ConnectionId }
   | { readonly type: 'shutdown'; readonly connectionId: ConnectionId; readonly rpcId: number | null }
   /** A transaction asks whether this host is still expected. */
-  | { readonly type: 'ask'; readonly transactionId: string }
+  | { readonly type: 'ask' }
 
 /** Calls remembered as not to be settled with `true`. */
 const rememberedCallsMax = 16
@@ -100,7 +102,7 @@ export const hostKind: EntityKind<HostState, HostEntityMessage> = {
       case 'shutdown':
         return shutdown(state, message)
       case 'ask':
-        return answerTransaction(state, message.transactionId)
+        return answer(state)
       case 'alarm':
         return alarm(state, message, context)
     }
@@ -117,9 +119,11 @@ function attach(
   context: DecisionContext,
 ): Decision<HostState, HostAttached> {
   const before = state.host
-  if (before && before.organizationId !== message.organizationId) {
-    throw new AppError('forbidden', 'This instance id belongs to another organization.')
-  }
+  const isSamePlace =
+    before?.organizationId === message.organizationId &&
+    before.environmentId === message.environmentId &&
+    before.developerId === message.developerId
+  if (before && !isSamePlace) throw new AppError('forbidden', 'This instance id belongs to somebody else.')
   const isNewConnection = before?.connectionId !== message.connectionId
   const applied = isNewConnection || !before || message.declaredAtMs >= before.declaredAtMs
   const unsettledByTrue = before?.unsettledByTrue ?? []
@@ -129,6 +133,7 @@ function attach(
     ...identity,
     declaredAtMs: applied ? message.declaredAtMs : (before?.declaredAtMs ?? 0),
     goneAtMs: null,
+    attachedAtMs: isNewConnection ? context.nowMs : (before?.attachedAtMs ?? context.nowMs),
     shuttingDown: isNewConnection ? false : (before?.shuttingDown ?? false),
     recentFirstRpcIds:
       isNewConnection && firstRpcId !== null
@@ -176,10 +181,12 @@ function shutdown(
   return { ...stored({ ...host, shuttingDown: true, unsettledByTrue }), reply: {} }
 }
 
-/** An unknown host is one whose grace ended before: both are lost. */
-function answerTransaction(state: HostState, transactionId: string): Decision<HostState, unknown> {
-  if (state.host) return { state, reply: {} }
-  return { state: null, reply: { lost: true, transactionId } }
+/** Reply to `ask`: an unknown host is one whose grace ended before. */
+export type HostAsked = { readonly lost: true } | { readonly lost: false; readonly attachedAtMs: number }
+
+function answer(state: HostState): Decision<HostState, HostAsked> {
+  if (!state.host) return { state: null, reply: { lost: true } }
+  return { state, reply: { lost: false, attachedAtMs: state.host.attachedAtMs } }
 }
 
 function alarm(

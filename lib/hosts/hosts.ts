@@ -9,7 +9,7 @@ import type { Duplex } from 'node:stream'
 import type { WebSocket } from 'ws'
 import type { HostIdentity } from '../accounts/index.js'
 import { AppError } from '../errors.js'
-import { type ApiKeyId, type ConnectionId, type InstanceId, newId } from '../ids.js'
+import { type ApiKeyId, type ConnectionId, type EntityKey, type InstanceId, newId } from '../ids.js'
 import { limits } from '../limits.js'
 import type { Log } from '../log.js'
 import type { Clock, Effect, EntityRuntime, Signal, Timer } from '../partitions/index.js'
@@ -21,7 +21,7 @@ import {
   type RpcProblem,
   type RpcResponse,
 } from '../sdk/index.js'
-import type { HostCall, HostDelivery } from '../transactions/index.js'
+import type { HostCall, HostDelivery, HostReply } from '../transactions/index.js'
 import { Confirmations, type Confirmed } from './confirmations.js'
 import type { Directories } from './directories.js'
 import { type HostAttached, hostKey } from './host.js'
@@ -60,8 +60,6 @@ export class Hosts {
   readonly #confirmations: Confirmations
   readonly #connections = new Map<InstanceId, HostConnection>()
   readonly #mailboxes = new Map<InstanceId, Mailbox>()
-  /** Connections whose first call is being, or was, looked at. */
-  readonly #begun = new WeakSet<HostConnection>()
   readonly #initializing = new WeakMap<HostConnection, Promise<unknown>>()
   /** Id of the INITIALIZE_HOST whose answer makes the connection ready once the host has confirmed it. */
   readonly #readyAt = new WeakMap<HostConnection, string>()
@@ -77,7 +75,7 @@ export class Hosts {
     this.#options = options
     this.#confirmations = new Confirmations(options.clock, confirmed => this.#tellConfirmed(confirmed))
     this.#calls = new HostCalls(options, this.#confirmations)
-    options.runtime.onEffect('host', { dispatch: effect => this.#dispatch(effect) })
+    options.runtime.onEffect('host', { dispatch: (effect, key) => this.#dispatch(effect, key) })
     options.runtime.onSignal('host', (signal, key) => this.#deliver(signal, key))
     options.runtime.onSignal('host-probe', signal => this.#probe(signal))
     this.#beat()
@@ -112,9 +110,9 @@ export class Hosts {
   /** Takes a socket whose key was accepted. It is the only one of its instance from now on. */
   accept(socket: WebSocket, stream: Duplex, instanceId: InstanceId, identity: HostIdentity): void {
     const older = this.#connections.get(instanceId)
-    if (older && older.identity.organization.id !== identity.organization.id) {
+    if (older && !isSamePlace(older.identity, identity)) {
       socket.on('error', () => socket.terminate())
-      socket.close(1008, 'This instance id belongs to another organization.')
+      socket.close(1008, 'This instance id belongs to somebody else.')
       this.#options.clock.setTimer(fenceMsMax, () => socket.terminate())
       this.#options.denied(instanceId, identity)
       return
@@ -129,6 +127,7 @@ export class Hosts {
         responseAcked: (caller, rpcId) => this.#responseAcked(caller, rpcId),
         responseUnsent: (caller, response) => this.#responseUnsent(caller, response),
         problem: (caller, problem) => this.#problem(caller, problem),
+        spoke: caller => this.#spoke(caller),
         closed: caller => this.#closed(caller),
       },
     })
@@ -136,13 +135,22 @@ export class Hosts {
     const mailbox = this.#mailboxes.get(instanceId)
     mailbox?.forget?.cancel()
     if (mailbox) mailbox.forget = null
-    const admit = (): void => {
-      connection.rpc
-        .sendAuthenticated()
-        .catch(() => connection.close(1008, 'The connection was not confirmed.'))
+    if (older) this.#fence(older, () => this.#admit(connection))
+    else this.#admit(connection)
+  }
+
+  /** Says that the key was accepted; a host that does not confirm that in time cannot be talked to. */
+  #admit(connection: HostConnection): void {
+    if (connection.isParked || connection.isClosed) return
+    const refuse = (): void => {
+      // On a parked socket nothing is said any more; it must stay open.
+      if (!connection.isParked) connection.close(1008, 'The connection was not confirmed.')
     }
-    if (older) this.#fence(older, admit)
-    else admit()
+    const late = this.#options.clock.setTimer(limits.authenticationMsMax, refuse)
+    connection.rpc
+      .sendAuthenticated()
+      .then(() => late.cancel())
+      .catch(refuse)
   }
 
   /**
@@ -151,7 +159,7 @@ export class Hosts {
    * The older socket is closed with 1008, and the newer one is told `authenticated` only after that: an SDK that sees
    * a close while it is connected elsewhere never reconnects again (2.0.0). But SDKs answer a close by connecting once
    * more, and a slow network leaves them with several sockets, each of whose closes makes another one: without an end.
-   * So a second duplicate within a minute is not closed but parked.
+   * So a second duplicate within a minute is not closed but parked. Whichever of them the SDK speaks on is its own.
    */
   #fence(older: HostConnection, admit: () => void): void {
     const { instanceId } = older
@@ -159,11 +167,7 @@ export class Hosts {
     const fencedAtMs = this.#fencedAtMs.get(instanceId)
     this.#fencedAtMs.set(instanceId, nowMs)
     if (fencedAtMs !== undefined && nowMs - fencedAtMs < fenceAgainMs) {
-      older.park()
-      const parked = this.#parked.get(instanceId) ?? []
-      parked.push(older)
-      if (parked.length > parkedMax) parked.shift()?.close(1008, 'Too many connections of one instance.')
-      this.#parked.set(instanceId, parked)
+      this.#park(older)
       admit()
       return
     }
@@ -174,6 +178,27 @@ export class Hosts {
       else this.#options.clock.setTimer(5, wait)
     }
     wait()
+  }
+
+  #park(connection: HostConnection): void {
+    const { instanceId } = connection
+    connection.park()
+    const parked = this.#parked.get(instanceId) ?? []
+    parked.push(connection)
+    if (parked.length > parkedMax) parked.shift()?.close(1008, 'Too many connections of one instance.')
+    this.#parked.set(instanceId, parked)
+  }
+
+  /** An SDK speaks on a parked socket: that is the one it uses. */
+  #spoke(connection: HostConnection): void {
+    const { instanceId } = connection
+    const current = this.#connections.get(instanceId)
+    if (current === connection) return
+    const parked = this.#parked.get(instanceId)?.filter(other => other !== connection)
+    if (parked?.length) this.#parked.set(instanceId, parked)
+    else this.#parked.delete(instanceId)
+    this.#connections.set(instanceId, connection)
+    if (current) this.#park(current)
   }
 
   /** Calls a connected host. Rejects with `host-not-found` when it is not connected here. */
@@ -200,20 +225,24 @@ export class Hosts {
     return this.#draining
   }
 
+  /**
+   * Calls wait until the host is initialised: an action that goes on while its SDK reconnects may speak before the SDK
+   * has introduced itself.
+   */
   async #called(connection: HostConnection, call: IncomingCall): Promise<unknown> {
     const { instanceId } = connection
-    const isFirst = !this.#begun.has(connection)
-    this.#begun.add(connection)
-    const known = this.#mailboxes.get(instanceId)
     if (call.method === 'INITIALIZE_HOST') {
-      const redelivery = isFirst && known ? known.state.connected(call.rpcId) : null
-      known?.state.received(call.rpcId, call.method)
-      const answer = await this.#initialize(connection, call, isFirst, redelivery)
+      const isFirst = !this.#initializing.has(connection)
+      const known = this.#mailboxes.get(instanceId)?.state
+      const redelivery = isFirst && known ? known.connected(connection.firstRpcId ?? call.rpcId) : null
+      known?.received(call.rpcId, call.method)
+      const answer = await this.#initialize(connection, call, redelivery)
       this.#mailboxes.get(instanceId)?.state.computed(call.rpcId, answer)
       return answer
     }
-    const initializing = this.#initializing.get(connection)
-    if (initializing) await initializing
+    // An SDK may call before it has declared itself on a new connection: an action goes on while it reconnects.
+    await connection.whenInitialized
+    await this.#initializing.get(connection)
     const mailbox = this.#mailboxes.get(instanceId)?.state
     mailbox?.received(call.rpcId, call.method)
     const answer = await this.#calls.handle(connection, call)
@@ -225,12 +254,13 @@ export class Hosts {
   #initialize(
     connection: HostConnection,
     call: IncomingCall & { method: 'INITIALIZE_HOST' },
-    isFirst: boolean,
     redelivery: ReturnType<HostMailbox['connected']> | null,
   ): Promise<unknown> {
-    const before = this.#initializing.get(connection) ?? Promise.resolve()
-    const after = before
-      .then(() => this.#calls.initialize(connection, call, isFirst ? numeric(call.rpcId) : null))
+    const before = this.#initializing.get(connection)
+    const isFirst = before === undefined
+    const firstRpcId = isFirst ? numeric(connection.firstRpcId ?? call.rpcId) : null
+    const after = (before ?? Promise.resolve())
+      .then(() => this.#calls.initialize(connection, call, firstRpcId))
       .then(({ answer, attached }) => {
         if (isFirst) this.#settle(connection, call, attached, redelivery)
         this.#readyAt.set(connection, call.rpcId)
@@ -248,6 +278,7 @@ export class Hosts {
       connection,
       after.catch(() => undefined),
     )
+    connection.beginInitialization()
     return after
   }
 
@@ -270,7 +301,7 @@ export class Hosts {
     }
     if (owed === null) {
       // There was none when the call came. It may have been made meanwhile, for a connection that is gone again.
-      owed = mailbox.state.connected(call.rpcId)
+      owed = mailbox.state.connected(connection.firstRpcId ?? call.rpcId)
       mailbox.state.received(call.rpcId, call.method)
     }
     for (const { rpcId, method, data } of owed.responses) {
@@ -298,7 +329,7 @@ export class Hosts {
   /** An answer that was too late for its connection goes to the next one, if that is there already. */
   #responseUnsent(connection: HostConnection, response: RpcResponse): void {
     const newer = this.#connections.get(connection.instanceId)
-    if (!newer || newer === connection || !this.#begun.has(newer)) return
+    if (!newer || newer === connection || !this.#initializing.has(newer)) return
     if (response.method === 'INITIALIZE_HOST') return
     newer.rpc.sendResponse(response.rpcId, response.method, response.data)
   }
@@ -349,13 +380,27 @@ export class Hosts {
   }
 
   /** Confirmed by the host's ACK: from then on it is in the host's hands. */
-  async #dispatch(effect: Effect): Promise<void> {
-    const connection = this.#connections.get(effect.target as InstanceId)
-    if (!connection || !this.#ready.has(connection)) throw new AppError('host-not-found')
+  async #dispatch(effect: Effect, key: EntityKey): Promise<void> {
+    const instanceId = effect.target as InstanceId
+    const connection = this.#connections.get(instanceId)
+    if (!connection || !this.#ready.has(connection)) {
+      if (await this.#isLost(instanceId)) return
+      throw new AppError('host-not-found')
+    }
     const call = effect.payload as unknown as HostCall
     if (connection.sdk && !connection.sdk.supports(call.method)) return
+    if (call.method === 'START_TRANSACTION' && connection.sdk?.startsTwice) {
+      const reply = await this.#options.runtime.send<HostReply>(key, { type: 'start-written', instanceId })
+      if (!reply.accepted) return
+    }
     // The entity made the data for this method; see HostCall.
     await connection.rpc.call(call.method, call.data as never).acked
+  }
+
+  /** A host that is lost will never be told; nobody has to wait for that. */
+  async #isLost(instanceId: InstanceId): Promise<boolean> {
+    const reply = await this.#options.runtime.send<{ lost?: boolean }>(hostKey(instanceId), { type: 'ask' })
+    return reply.lost === true
   }
 
   #deliver(signal: Signal, key: string): void {
@@ -368,8 +413,10 @@ export class Hosts {
     const { instanceId } = connection
     acked.then(
       () => this.#confirmations.add(transactionId, instanceId, deliveryId),
-      (error: unknown) =>
-        this.#options.log.debug('delivery.unconfirmed', { transaction: transactionId, error }),
+      (error: unknown) => {
+        if (error instanceof AppError && error.code === 'queue-full') connection.releaseDelivery(deliveryId)
+        this.#options.log.debug('delivery.unconfirmed', { transaction: transactionId, error })
+      },
     )
   }
 
@@ -410,4 +457,14 @@ export class Hosts {
     for (const [instanceId, atMs] of this.#fencedAtMs)
       if (atMs < beforeMs) this.#fencedAtMs.delete(instanceId)
   }
+}
+
+/** An instance belongs to one environment, and in development to one person: whoever holds another key is another. */
+function isSamePlace(one: HostIdentity, other: HostIdentity): boolean {
+  return (
+    one.organization.id === other.organization.id &&
+    one.environment.id === other.environment.id &&
+    one.kind === other.kind &&
+    (one.kind === 'PRODUCTION' || one.user.id === other.user.id)
+  )
 }

@@ -15,13 +15,14 @@ import {
   Directories,
   digestOf,
   directoryKind,
+  type HostAsked,
   type HostConnection,
   type HostDeclaration,
   Hosts,
   hostKind,
 } from '../hosts/index.js'
 import { createHttpServer, type HttpServer } from '../http/index.js'
-import { newId } from '../ids.js'
+import { type EntityKey, newId } from '../ids.js'
 import { limits } from '../limits.js'
 import { createLog, type Log } from '../log.js'
 import {
@@ -223,24 +224,23 @@ class Node {
     })
     this.#hosts = hosts
     this.#clients = clients
-    partitions.onSignal('entity', signal => this.#askHost(partitions, signal.target, signal.payload))
+    partitions.onSignal('entity', (signal, key) => this.#askHost(partitions, key, signal.target as EntityKey))
     partitions.setHistoryWriter({
       write: batch => accounts.writeHistory(batch.map(historyRow).filter(row => row !== null)),
     })
     return { hosts, clients }
   }
 
-  /** A transaction asks whether its host is still expected; a lost host makes it end. */
-  #askHost(partitions: Partitions, target: string, payload: unknown): void {
+  /** A transaction asks whether its host is still expected, and is told. */
+  #askHost(partitions: Partitions, from: EntityKey, target: EntityKey): void {
+    const instanceId = target.slice('host:'.length)
     partitions
-      .send<{ lost?: boolean; transactionId?: string }>(
-        target as `host:${string}`,
-        payload as { type: string },
-      )
+      .send<HostAsked>(target, { type: 'ask' })
       .then(reply => {
-        if (!reply.lost || reply.transactionId === undefined) return undefined
-        const instanceId = target.slice('host:'.length)
-        return partitions.send(`transaction:${reply.transactionId}`, { type: 'host-lost', instanceId })
+        const answer = reply.lost
+          ? { type: 'host-lost', instanceId }
+          : { type: 'host-alive', instanceId, attachedAtMs: reply.attachedAtMs }
+        return partitions.send(from, answer)
       })
       .catch((error: unknown) => this.#log.debug('host.not-asked', { error }))
   }

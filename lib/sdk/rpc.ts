@@ -254,11 +254,8 @@ export class HostRpc {
     const pending = this.#pending.get(rpcId)
     if (pending === undefined) return
     this.#pending.delete(rpcId)
-    const error = new AppError('host-timeout')
-    pending.reject(error)
-    const acknowledged = this.#unacked.get(pending.messageId)
-    this.#unacked.delete(pending.messageId)
-    acknowledged?.(error)
+    // Its ACK still counts when it comes late: the call did arrive, and must not be made again.
+    pending.reject(new AppError('host-timeout'))
   }
 
   #onCall(rpcId: string, method: string, data: unknown): void {

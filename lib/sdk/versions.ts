@@ -60,6 +60,11 @@ export class SdkVersion {
     return this.isAtLeast('0.38.0')
   }
 
+  /** A START_TRANSACTION that arrives twice runs the action twice; later ones know that it runs. */
+  get startsTwice(): boolean {
+    return !this.isAtLeast('0.38.0')
+  }
+
   /** Pages, redirects and announced shutdowns exist. */
   get pages(): boolean {
     return this.isAtLeast('0.38.0')

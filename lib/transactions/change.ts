@@ -74,6 +74,14 @@ export class Change {
     this.#del.push(name)
   }
 
+  /** Awaiting input while any step waits for an answer. */
+  waitingStatus(): 'running' | 'awaiting-input' {
+    const waits = this.state.groups.some(
+      group => group.answer === null && !(group.displayOnly && this.start.appends),
+    )
+    return waits ? 'awaiting-input' : 'running'
+  }
+
   /** Adds the group, or replaces the one of the same order. */
   putGroup(group: Group): void {
     const groups = this.state.groups
@@ -134,12 +142,12 @@ export class Change {
     })
   }
 
-  /** Asks whether the host is still expected; the answer comes as `host-lost`, or not at all. */
+  /** Asks whether the host is still expected; the answer comes as `host-alive` or `host-lost`, or not at all. */
   askHost(): void {
     this.#signals.push({
       to: 'entity',
       target: `host:${this.start.instanceId}`,
-      payload: { type: 'ask', transactionId: this.start.id },
+      payload: { type: 'ask' },
     })
   }
 

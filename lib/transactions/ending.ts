@@ -9,6 +9,9 @@ import { cancelText } from '../sdk/index.js'
 import type { Change } from './change.js'
 import type { Group } from './state.js'
 
+/** Renders remembered as answered when they are all dropped at the end. */
+const answeredRendersMax = 16
+
 /** True while a browser window is attached and its socket is open. */
 export function isWatched(change: Change): boolean {
   return change.now.clientId !== null && change.now.clientGoneAtMs === null
@@ -34,11 +37,15 @@ export function complete(change: Change, result: TransactionResult): void {
   const final: TransactionResult = kept ? { ...result, status: kept.status } : result
   change.state = { ...change.state, result: final }
   change.record('result', final)
+  const answered: string[] = []
   for (const group of change.state.groups) {
-    if (!(group.displayOnly && change.start.appends)) change.dropGroup(group)
+    if (group.displayOnly && change.start.appends) continue
+    if (group.answer) answered.push(group.answer.renderId)
+    change.dropGroup(group)
   }
   change.dropHostCall('start')
-  change.setNow({ status: 'completed', completedAtMs: nowMs, loading: null })
+  const answeredRenders = [...change.now.answeredRenders, ...answered].slice(-answeredRendersMax)
+  change.setNow({ status: 'completed', completedAtMs: nowMs, loading: null, answeredRenders })
   change.touchHistory()
   change.tellClient({
     event: 'transaction.completed',

@@ -16,12 +16,11 @@ type Of<Type extends ClientMessage['type']> = Extract<ClientMessage, { type: Typ
 /** Requests remembered after their answer was taken. A window has one answer in flight per open step. */
 const answeredRequestsMax = 4
 
-/** Other organizations' ids do not exist for the asker; other people's need a permission, a console's none can have. */
+/** Other organizations' ids do not exist for the asker, and other people's are theirs alone. */
 export function checkAsker(start: TransactionStart, asker: Asker): void {
   if (start.organizationId !== asker.organizationId)
     throw new AppError('not-found', 'There is no such transaction.')
-  if (start.owner.id === asker.userId) return
-  if (start.developerId !== null || !asker.mayTakeOver) {
+  if (start.owner.id !== asker.userId) {
     throw new AppError('forbidden', 'This transaction belongs to another person.')
   }
 }
@@ -89,7 +88,11 @@ export function decideAttach(
   return change.done(attached(change))
 }
 
-/** Takes an answer once: valid, to the newest render of its group, from the window that is attached. */
+/**
+ * Takes an answer once: valid for the newest render of its group, from the window that is attached. It may name an
+ * older render of the group (the host renders anew whenever a promised value arrives), but not one that was answered
+ * before and refused by the host.
+ */
 export function decideAnswer(
   state: TransactionState,
   message: Of<'answer'>,
@@ -110,6 +113,7 @@ export function decideAnswer(
     )
   }
   if (group.answer) throw new AppError('already-answered')
+  if (group.refusedRenderId === message.renderId) throw new AppError('call-superseded')
   if (message.kind === 'RETURN' && change.now.completedAtMs !== null) throw new AppError('transaction-closed')
   if (change.now.closed) throw new AppError('transaction-closed')
   refuseUnprovenIdentity(group, message)
@@ -121,7 +125,7 @@ export function decideAnswer(
     const answer = { id: group.renderId, renderId: group.renderId, value, requestId, delivered: false }
     change.putAnswer(group, { answer, setState: null })
     const answeredRequests = [...change.now.answeredRequests, requestId].slice(-answeredRequestsMax)
-    change.setNow({ status: 'running', answeredRequests })
+    change.setNow({ status: change.waitingStatus(), answeredRequests })
     change.deliver({ inputGroupKey: group.inputGroupKey, deliveryId: answer.id, value })
   } else {
     const setState = { id: `${group.renderId}:${requestId}`, value, requestId, delivered: false }

@@ -20,6 +20,8 @@ const refused = (reason: string): HostReply => ({ accepted: false, reason })
 
 /** Render ids remembered after their answer was taken. SDKs repeat only the last call of a transaction. */
 const answeredRendersMax = 4
+/** How exactly the last word of the host is remembered. */
+const heardGrainMs = 60_000
 
 /** Decides `answer` for the host that runs the transaction; any other host is refused. */
 function forHost(
@@ -33,9 +35,9 @@ function forHost(
     return { state, reply: refused('This transaction runs on another host.') }
   }
   const change = new Change(state, state.start, context)
-  if (!change.now.heard) {
-    change.setNow({ heard: true })
-    change.dropHostCall('start')
+  if (!change.now.heard) change.dropHostCall('start')
+  if (!change.now.heard || context.nowMs - change.now.heardAtMs > heardGrainMs) {
+    change.setNow({ heard: true, heardAtMs: context.nowMs })
   }
   if (change.now.hostGone) hostIsBack(change)
   return change.done(answer(change))
@@ -72,15 +74,17 @@ export function decideIoCall(
       if (!known.answer) change.tellClient(renderSignal(change, known))
       return accepted
     }
-    if (change.now.completedAtMs !== null && !known) return accepted
+    if (change.now.completedAtMs !== null && !known) {
+      // It waits for an answer that nobody can give any more.
+      if (!isDisplayOnly(call)) sendCanceled(change, call.id, call.inputGroupKey)
+      return accepted
+    }
     if (call.toRender.some(component => component.methodName === 'CREDENTIALS')) {
       return refused('Credentials are not supported.')
     }
     if (!known && !makeRoom(change)) return refused('Too many open steps.')
 
-    const displayOnly =
-      call.toRender.every(component => component.methodName.startsWith('DISPLAY_')) &&
-      !call.choiceButtons?.length
+    const displayOnly = isDisplayOnly(call)
     const group: Group = {
       order: known?.order ?? change.now.groups,
       inputGroupKey: call.inputGroupKey,
@@ -88,6 +92,7 @@ export function decideIoCall(
       call,
       bytes: message.bytes,
       displayOnly,
+      refusedRenderId: known?.answer?.renderId ?? known?.refusedRenderId ?? null,
       answer: null,
       setState: known?.setState ?? null,
     }
@@ -98,12 +103,17 @@ export function decideIoCall(
         groups: Math.max(change.now.groups, group.order + 1),
         loading: null,
         redirect: null,
-        status: displayOnly && change.start.appends ? change.now.status : 'awaiting-input',
+        status: change.waitingStatus(),
       })
     }
     change.tellClient(renderSignal(change, group))
     return accepted
   })
+}
+
+function isDisplayOnly(call: IoCall): boolean {
+  const displays = call.toRender.every(component => component.methodName.startsWith('DISPLAY_'))
+  return displays && !call.choiceButtons?.length
 }
 
 function renderSignal(change: Change, group: Group) {
@@ -237,6 +247,24 @@ export function decideComplete(
     })
     return accepted
   })
+}
+
+/** From now on the start counts as written, whether it arrives or not. */
+export function decideStartWritten(
+  state: TransactionState,
+  message: Of<'start-written'>,
+  context: DecisionContext,
+): HostDecision {
+  if (
+    state.start === null ||
+    state.start.instanceId !== message.instanceId ||
+    state.now.completedAtMs !== null
+  ) {
+    return { state: state.start ? state : null, reply: refused('It is not to be started.') }
+  }
+  const change = new Change(state, state.start, context)
+  change.dropHostCall('start')
+  return change.done(accepted)
 }
 
 /** The host has the answer: it will not be written again. */

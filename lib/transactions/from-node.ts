@@ -54,7 +54,9 @@ export function decideHostLost(
 ): NodeDecision {
   if (state.start === null) return { state: null, reply: {} }
   const change = new Change(state, state.start, context)
-  if (message.instanceId === change.start.instanceId) {
+  if (message.instanceId === change.start.instanceId && change.now.completedAtMs === null) {
+    // Should it come back after all, its pending call is answered before it is told to let go.
+    change.setNow({ cancelNext: true })
     complete(change, {
       status: 'FAILURE',
       data: {
@@ -90,6 +92,34 @@ export function decideNotification(
     event: 'transaction.notification',
     data: { transactionId: change.start.id, notification },
   })
+  return change.done({})
+}
+
+/**
+ * The host is there. It repeats its last call after a reconnect, but not a completion: a run that has been silent since
+ * before the host's newest connection may have ended unheard.
+ */
+export function decideHostAlive(
+  state: TransactionState,
+  message: Of<'host-alive'>,
+  context: DecisionContext,
+): NodeDecision {
+  if (state.start === null) return { state: null, reply: {} }
+  const change = new Change(state, state.start, context)
+  const { heardAtMs, startedAtMs, status } = change.now
+  const lastMs = Math.max(heardAtMs, startedAtMs)
+  const limitMs = message.attachedAtMs > lastMs ? limits.silentAfterReconnectMsMax : limits.silentRunMsMax
+  const isSilent = status === 'running' && context.nowMs - Math.max(lastMs, message.attachedAtMs) > limitMs
+  if (message.instanceId === change.start.instanceId && isSilent) {
+    change.setNow({ cancelNext: true })
+    complete(change, {
+      status: 'FAILURE',
+      data: {
+        error: 'ResultUnknown',
+        message: 'Nothing was heard of this action for a long time. Whether it finished is unknown.',
+      },
+    })
+  }
   return change.done({})
 }
 

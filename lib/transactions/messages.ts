@@ -50,8 +50,6 @@ export interface Asker {
   readonly clientId: ClientId
   readonly userId: UserId
   readonly organizationId: OrganizationId
-  /** May open transactions of other people in this organization. */
-  readonly mayTakeOver: boolean
 }
 
 export type ClientMessage =
@@ -101,6 +99,8 @@ export type HostMessage =
       readonly data: Json
       readonly meta?: Json
     }
+  /** The start is about to be written to a host that would run the action twice if it were written twice. */
+  | { readonly type: 'start-written'; readonly instanceId: InstanceId }
   /** The host has confirmed (ISocket ACK) that an answer reached it. */
   | {
       readonly type: 'answer-delivered'
@@ -111,6 +111,8 @@ export type HostMessage =
 export type NodeMessage =
   | { readonly type: 'host-gone'; readonly instanceId: InstanceId }
   | { readonly type: 'host-back'; readonly instanceId: InstanceId }
+  /** The host is still expected; it connected last at this time. */
+  | { readonly type: 'host-alive'; readonly instanceId: InstanceId; readonly attachedAtMs: number }
   /** The host will not come back: its grace is over, or its key was revoked. */
   | { readonly type: 'host-lost'; readonly instanceId: InstanceId }
   | {

@@ -32,6 +32,8 @@ interface PageRecord extends PageStart {
   readonly clientId: ClientId
   readonly clientGoneAtMs: number | null
   readonly hostGone: boolean
+  /** The host has taken it. Until then it is told again. */
+  readonly opened: boolean
 }
 
 export interface PageState {
@@ -43,6 +45,8 @@ export interface PageState {
 export type PageMessage =
   | { readonly type: 'open'; readonly page: PageStart; readonly asker: Asker }
   | { readonly type: 'leave'; readonly asker: Asker }
+  /** The host has opened it. */
+  | { readonly type: 'opened' }
   /** The host could not open it. */
   | { readonly type: 'failed' }
   | { readonly type: 'client-gone'; readonly clientId: ClientId }
@@ -97,6 +101,8 @@ function decide(
     case 'leave':
       checkOwner(page, message.asker)
       return close(page)
+    case 'opened':
+      return { ...stored(state, { ...page, opened: true }), reply: {} }
     case 'failed':
       return { state: null, alarmAtMs: null, reply: {} }
     case 'client-gone':
@@ -188,17 +194,18 @@ function open(state: PageState, start: PageStart, asker: Asker, context: Decisio
     if (known.slug !== start.slug) throw new AppError('conflict', 'This page key belongs to another page.')
   }
   const page: PageRecord = {
-    ...(known ?? start),
+    ...(known?.opened ? known : start),
     clientId: asker.clientId,
     clientGoneAtMs: null,
     hostGone: known?.hostGone ?? false,
+    opened: known?.opened ?? false,
   }
   const after = stored(state, page)
   return {
     ...after,
     alarmAtMs: context.nowMs + limits.clientGraceMs,
     reply: {
-      isNew: !known,
+      isNew: !page.opened,
       snapshot: snapshotOf(after.state, page),
       instanceId: page.instanceId,
     } satisfies PageOpened,

@@ -31,6 +31,8 @@ export interface Now {
   readonly hostGone: boolean
   /** The host has said something about this transaction: it did take the start. */
   readonly heard: boolean
+  /** Last time the host said something, to about a minute. */
+  readonly heardAtMs: number
   readonly loading: LoadingState | null
   /** Kept until the browser has followed it. */
   readonly redirect: Redirect | null
@@ -70,6 +72,8 @@ export interface Group {
   readonly bytes: number
   /** Only displays and no choices: nothing to answer. */
   readonly displayOnly: boolean
+  /** Render whose answer the host has refused by rendering again: an answer to it is too late. */
+  readonly refusedRenderId: string | null
   readonly answer: (Delivery & { readonly requestId: string; readonly renderId: string }) | null
   /** The newest SET_STATE. */
   readonly setState: (Delivery & { readonly requestId: string }) | null
@@ -95,6 +99,7 @@ export const emptyNow: Now = {
   clientGoneAtMs: null,
   hostGone: false,
   heard: false,
+  heardAtMs: 0,
   loading: null,
   redirect: null,
   cancelNext: false,

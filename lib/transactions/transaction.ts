@@ -20,9 +20,11 @@ import {
   decideLoading,
   decideLog,
   decideRedirect,
+  decideStartWritten,
 } from './from-host.js'
 import {
   decideAlarm,
+  decideHostAlive,
   decideHostBack,
   decideHostGone,
   decideHostLost,
@@ -74,6 +76,10 @@ function decide(
       return decideHostGone(state, message, context)
     case 'host-back':
       return decideHostBack(state, message, context)
+    case 'host-alive':
+      return decideHostAlive(state, message, context)
+    case 'start-written':
+      return decideStartWritten(state, message, context)
     case 'host-lost':
       return decideHostLost(state, message, context)
     case 'notification':

@@ -37,7 +37,7 @@ const owner = { id: randomUUID() as UserId, email: 'a@example.com', firstName: '
 async function pending(): Promise<void> {
   const id = randomUUID() as TransactionId
   const organizationId = 'organization-1' as OrganizationId
-  const asker = { clientId: randomUUID() as ClientId, userId: owner.id, organizationId, mayTakeOver: false }
+  const asker = { clientId: randomUUID() as ClientId, userId: owner.id, organizationId }
   const start: TransactionMessage = {
     type: 'start',
     asker,

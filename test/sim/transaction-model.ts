@@ -279,7 +279,6 @@ export const asker: Asker = {
   clientId: 'client-0001' as ClientId,
   userId: 'person-1' as UserId,
   organizationId: 'organization-1' as OrganizationId,
-  mayTakeOver: false,
 }
 
 export type { ClientSignal, HostCall, HostDelivery }

@@ -61,7 +61,9 @@ t.test('a newer connection speaks for the host, and knows what the older one lef
   })
   host.tell({ type: 'detach', connectionId: 'connection-1' })
   t.match(host.state, { host: { goneAtMs: null } }, 'the end of an older socket changes nothing')
-  t.throws(() => host.tell(attach({ organizationId: 'organization-2' })), { code: 'forbidden' })
+  for (const other of ['organizationId', 'environmentId', 'developerId']) {
+    t.throws(() => host.tell(attach({ [other]: 'another' })), { code: 'forbidden' }, other)
+  }
 })
 
 t.test('a host whose socket nobody has is lost after its grace, and leaves the directory', async t => {
@@ -71,13 +73,13 @@ t.test('a host whose socket nobody has is lost after its grace, and leaves the d
     { to: 'host-probe', payload: { connectionId: 'connection-1' } },
   ])
   host.tell({ type: 'detach', connectionId: 'connection-1' })
-  t.match(host.tell({ type: 'ask', transactionId: 'transaction-1' }).reply, {})
+  t.match(host.tell({ type: 'ask' }).reply, { lost: false })
   host.nowMs += limits.hostGraceMs
   t.match(host.tell({ type: 'alarm' }), {
     state: null,
     effects: [{ to: 'entity', target: 'environment:environment-1', payload: { type: 'remove' } }],
   })
-  t.match(host.tell({ type: 'ask', transactionId: 'transaction-1' }).reply, { lost: true })
+  t.match(host.tell({ type: 'ask' }).reply, { lost: true })
 })
 
 const action = (slug: string, part: Partial<DeclaredAction> = {}): DeclaredAction => ({

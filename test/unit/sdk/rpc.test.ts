@@ -172,7 +172,9 @@ t.test('a call without an answer ends at its deadline, a late answer is ignored'
   t.equal(wire.timers[0]?.delayMs, 1_234)
   wire.timers[0]?.run()
   t.equal(await code(call.result), 'host-timeout')
-  t.equal(await code(call.acked), 'host-timeout')
+  wire.ack(wire.lastMessage?.id)
+  await call.acked
+  t.pass('a late ACK still says that the call arrived')
   wire.message({ id: wire.rpcMessages.at(-1)?.id, kind: 'RESPONSE', methodName: 'CLOSE_PAGE' })
   t.equal(wire.rpc.pendingCount, 0)
 })
