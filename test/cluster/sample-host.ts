@@ -15,6 +15,21 @@ const tell = (note: HostNote): void => {
 process.on('unhandledRejection', error => tell({ run: '', what: 'unhandled', value: String(error) }))
 process.on('disconnect', () => process.exit())
 
+/**
+ * SDKs throw when an action calls in the very moment in which its connection closes, before they have noticed. An
+ * action that is to outlive its server does this; what it must not have to do is wait for ever.
+ */
+async function persist<Result>(call: () => Promise<Result>): Promise<Result> {
+  for (;;) {
+    try {
+      return await call()
+    } catch (error) {
+      if (!String(error).includes('NotConnected')) throw error
+      await new Promise(resolve => setTimeout(resolve, 50))
+    }
+  }
+}
+
 const host = sdkHost(version as SdkVersionName, {
   endpoint,
   apiKey,
@@ -23,15 +38,15 @@ const host = sdkHost(version as SdkVersionName, {
       const run = String(ctx.params.run)
       const note = (what: string, value: unknown = null): void => tell({ run, what, value })
       note('started')
-      await io.display.heading('Shown first')
-      const first = await io.input.text('First')
+      await persist(() => io.display.heading('Shown first'))
+      const first = await persist(() => io.input.text('First'))
       note('first', first)
       for (let line = 0; line < 3; line++) await ctx.log('line', line)
       await ctx.loading.start('Working')
-      await io.display.markdown('Shown second')
-      const second = await io.input.number('Second')
+      await persist(() => io.display.markdown('Shown second'))
+      const second = await persist(() => io.input.number('Second'))
       note('second', second)
-      const sure = await io.confirm('Sure?')
+      const sure = await persist(() => io.confirm('Sure?'))
       note('sure', sure)
       return { first, second, sure }
     },
@@ -41,7 +56,7 @@ const host = sdkHost(version as SdkVersionName, {
       // Calls are in flight at any moment: logs, displays and loading states are awaited one after another.
       for (let round = 0; round < 60; round++) {
         await ctx.log('round', round)
-        await io.display.markdown(`Round ${round}`)
+        await persist(() => io.display.markdown(`Round ${round}`))
         await ctx.loading.start(`Working ${round}`)
         await new Promise(resolve => setTimeout(resolve, 10))
       }
