@@ -4,6 +4,7 @@
  */
 import type { Page } from 'playwright-core'
 import t from 'tap'
+import { eventually } from '../support/eventually.js'
 import {
   accessibilityProblems,
   continueButton,
@@ -313,3 +314,23 @@ await stage.scenario(
     await isAt(page, `${home}/actions/people`)
   },
 )
+
+await stage.scenario(t, 'people: the node is killed while the page is open', async ({ t, page }) => {
+  const lost = page.getByText('The connection to Interval was lost.')
+  await page.goto(`${home}/actions/people`)
+  await page.locator('.iv-table [role="row"]').first().waitFor()
+  await stage.server.kill()
+  await shown(lost)
+  t.equal(await page.locator('.iv-table [role="row"]').count(), 20, 'what is on screen stays')
+  await stage.server.run()
+  await gone(lost)
+  await reads(page.locator('h2'), 'People')
+  t.equal(await page.locator('.iv-table [role="row"]').count(), 20)
+  await page.locator('[data-pw-run-slug="people/deactivate"]').click()
+  // The same host comes back in its own time (every 3 s); until then a start is refused, and can be tried again.
+  await eventually(async () => {
+    if (await page.getByText('No connected host serves this.').isVisible())
+      await page.locator('button', { hasText: 'New transaction' }).click()
+    await page.getByLabel('Person').waitFor({ timeout: 500 })
+  }, 30_000)
+})
