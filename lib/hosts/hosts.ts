@@ -139,18 +139,12 @@ export class Hosts {
     else this.#admit(connection)
   }
 
-  /** Says that the key was accepted; a host that does not confirm that in time cannot be talked to. */
+  /** Says that the key was accepted. Whether the host confirms that is seen by what it says next. */
   #admit(connection: HostConnection): void {
     if (connection.isParked || connection.isClosed) return
-    const refuse = (): void => {
-      // On a parked socket nothing is said any more; it must stay open.
-      if (!connection.isParked) connection.close(1008, 'The connection was not confirmed.')
-    }
-    const late = this.#options.clock.setTimer(limits.authenticationMsMax, refuse)
-    connection.rpc
-      .sendAuthenticated()
-      .then(() => late.cancel())
-      .catch(refuse)
+    connection.rpc.sendAuthenticated().catch((error: unknown) => {
+      this.#options.log.debug('host.not-confirmed', { instance: connection.instanceId, error })
+    })
   }
 
   /**
@@ -304,7 +298,7 @@ export class Hosts {
       owed = mailbox.state.connected(connection.firstRpcId ?? call.rpcId)
       mailbox.state.received(call.rpcId, call.method)
     }
-    for (const { rpcId, method, data } of owed.responses) {
+    for (const { rpcId, method, data } of [...owed.recent, ...owed.responses]) {
       if (rpcId !== call.rpcId) connection.rpc.sendResponse(rpcId, method, data)
     }
     for (const rpcId of owed.lostIds) connection.rpc.sendResponse(rpcId, 'SEND_LOG', true)

@@ -29,6 +29,8 @@ export interface MailboxSnapshot {
 }
 
 export interface Redelivery {
+  /** Answers confirmed lately, oldest first: a socket had them, the SDK perhaps not. */
+  readonly recent: readonly HeldResponse[]
   /** Kept answers, oldest first. */
   readonly responses: readonly HeldResponse[]
   /** Ids to be answered `true`, ascending. The host ignores the method name of an answer. */
@@ -43,6 +45,9 @@ export interface MailboxLimits {
 /** Most ids that are answered `true` on one new connection. */
 export const lostIdsMax = 2_048
 const objectIdsMax = 256
+/** Confirmed answers that are sent once more on the next connection. */
+const recentMax = 256
+const recentCharactersMax = 1_024
 /** What a lost call is taken for; the host ignores the method name of an answer. */
 const lostMethod = 'SEND_LOG'
 
@@ -56,6 +61,11 @@ export class HostMailbox {
   readonly #limits: MailboxLimits
   /** Unsettled calls by RPC id, in order of arrival. */
   readonly #calls = new Map<string, Held>()
+  /**
+   * The newest confirmed answers, oldest first. An ACK says that a socket of the SDK got them, not that the SDK did:
+   * one that has just moved on to another socket acknowledges on the older and throws away. Sent twice they do no harm.
+   */
+  readonly #recent = new Map<string, HeldResponse>()
   #responseBytes = 0
   #responseCount = 0
   #droppedCount = 0
@@ -114,7 +124,7 @@ export class HostMailbox {
       this.#calls.set(rpcId, { method: lostMethod })
       this.computed(rpcId, true)
     }
-    return { responses, lostIds }
+    return { recent: [...this.#recent.values()], responses, lostIds }
   }
 
   /** A call came. */
@@ -127,6 +137,7 @@ export class HostMailbox {
     }
     // A process that was started anew under the old instance id counts from 1 again.
     this.confirmed(rpcId)
+    this.#recent.delete(rpcId)
     this.#calls.set(rpcId, { method })
     this.#boundCalls()
   }
@@ -154,6 +165,14 @@ export class HostMailbox {
     if (held.response === undefined) return
     this.#responseBytes -= held.response.bytes
     this.#responseCount--
+    if (held.response.bytes > recentCharactersMax) return
+    this.#recent.set(rpcId, { rpcId, method: held.method, data: held.response.data })
+    if (this.#recent.size > recentMax) {
+      for (const oldest of this.#recent.keys()) {
+        this.#recent.delete(oldest)
+        break
+      }
+    }
   }
 
   #lostBelow(firstId: number): string[] {

@@ -3,14 +3,17 @@ import { HostMailbox, lostIdsMax } from '../../../lib/sdk/index.js'
 
 t.test('an answer that was not confirmed is delivered on every new connection until it is', async t => {
   const mailbox = new HostMailbox()
-  t.same(mailbox.connected('1'), { responses: [], lostIds: [] })
+  t.match(mailbox.connected('1'), { responses: [], lostIds: [] })
   mailbox.received('1', 'INITIALIZE_HOST')
   mailbox.computed('1', { type: 'success' })
   mailbox.confirmed('1')
   mailbox.received('2', 'SEND_LOG')
   mailbox.computed('2', true)
   mailbox.received('3', 'SEND_IO_CALL')
-  t.same(mailbox.connected('4'), { responses: [{ rpcId: '2', method: 'SEND_LOG', data: true }], lostIds: [] })
+  t.match(mailbox.connected('4'), {
+    responses: [{ rpcId: '2', method: 'SEND_LOG', data: true }],
+    lostIds: [],
+  })
   mailbox.received('4', 'INITIALIZE_HOST')
   mailbox.computed('3', false)
   mailbox.confirmed('2')
@@ -68,7 +71,10 @@ t.test('ids that are no numbers switch the rule off, answers are still kept', as
   mailbox.received('a', 'INITIALIZE_HOST')
   mailbox.received('b', 'SEND_LOG')
   mailbox.computed('b', true)
-  t.same(mailbox.connected('9'), { responses: [{ rpcId: 'b', method: 'SEND_LOG', data: true }], lostIds: [] })
+  t.match(mailbox.connected('9'), {
+    responses: [{ rpcId: 'b', method: 'SEND_LOG', data: true }],
+    lostIds: [],
+  })
   t.same(mailbox.snapshot().lastFirstId, null)
   for (const id of ['0', '-1', '1.5', '1e3', ' 1', '01', '99999999999999999999']) {
     const odd = new HostMailbox()
@@ -108,3 +114,23 @@ t.test('what is kept is bounded in number and bytes, the oldest go first', async
   t.ok(byBytes.responseBytes <= 1_000)
   t.same(byBytes.connected('6').responses.length, 3)
 })
+
+t.test(
+  'a confirmed answer is sent once more on the next connection: the SDK may have left the socket that had it',
+  async t => {
+    const mailbox = new HostMailbox()
+    mailbox.connected('1')
+    mailbox.received('1', 'SEND_LOG')
+    mailbox.computed('1', true)
+    mailbox.confirmed('1')
+    const { recent, responses } = mailbox.connected('2')
+    t.same(recent, [{ rpcId: '1', method: 'SEND_LOG', data: true }])
+    t.same(responses, [])
+    for (let id = 3; id < 1_000; id++) {
+      mailbox.received(String(id), 'SEND_LOG')
+      mailbox.computed(String(id), true)
+      mailbox.confirmed(String(id))
+    }
+    t.equal(mailbox.connected('1000').recent.length, 256, 'bounded, the newest stay')
+  },
+)
