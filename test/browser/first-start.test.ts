@@ -18,6 +18,7 @@ await stage.scenario(t, 'set-up makes the first account and leads to the console
   const { t, page, picture, complaints } = scenario
   await page.goto('/')
   await isAt(page, '/setup')
+  await shown(page.locator('input[name="email"]'))
   t.same(await accessibilityProblems(page), [])
   await page.locator('input[name="email"]').fill(account.email)
   await page.locator('input[name="firstName"]').fill('Ada')
