@@ -91,7 +91,9 @@ export function sdkHost(version: SdkVersionName, options: TestHostOptions): Test
     apiKey: options.apiKey,
     endpoint: options.endpoint,
     logLevel: 'quiet',
-    retryIntervalMs: options.retryIntervalMs ?? 300,
+    // Shorter than the default of 3 s. An SDK whose connection drops after this time, but before its first answer on it,
+    // never reconnects.
+    retryIntervalMs: options.retryIntervalMs ?? 1_500,
   }
   const interval =
     version === '0.21.0'
