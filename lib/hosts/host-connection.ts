@@ -109,11 +109,6 @@ export class HostConnection {
     socket.on('error', () => this.#endSoon())
   }
 
-  /** Ready for transactions and pages. */
-  get isInitialized(): boolean {
-    return this.directory !== null && !this.#closed
-  }
-
   /** Last sign of life, in ms of node time. */
   get lastHeardMs(): number {
     return this.#lastHeardMs

@@ -215,10 +215,6 @@ export class Hosts {
     }
   }
 
-  get isDraining(): boolean {
-    return this.#draining
-  }
-
   /**
    * Calls wait until the host is initialised: an action that goes on while its SDK reconnects may speak before the SDK
    * has introduced itself.
