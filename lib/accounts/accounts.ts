@@ -7,8 +7,8 @@ import { AppError } from '../errors.js'
 import type { SessionId, TransactionId, UserId } from '../ids.js'
 import { limits as defaultLimits, type Limits } from '../limits.js'
 import type { Log } from '../log.js'
+import { createAccessRules } from './access-rules.js'
 import {
-  accessRules,
   type DeclarationPlace,
   type DeclaredAction,
   type DeclaredPage,
@@ -35,7 +35,7 @@ import { type NewNotification, recordNotification } from './notifications.js'
 import { type Place, placesOf } from './organizations.js'
 import { createPasswords, type Passwords, type ScryptParameters } from './passwords.js'
 import { personById } from './people.js'
-import { type AccessRule, impliedPermissions, requirePermission, roleOf } from './permissions.js'
+import { impliedPermissions, requirePermission, roleOf } from './permissions.js'
 import { deleteSession, listSessions, type SessionInfo } from './sessions.js'
 import { createSignIn, type Origin, type SignIn } from './sign-in.js'
 import { unknownTeamSlugs } from './teams.js'
@@ -98,9 +98,6 @@ export interface AccountsService extends Accounts, SignIn {
     actions: readonly DeclaredAction[],
     pages: readonly DeclaredPage[],
   ): Promise<void>
-  accessRules(
-    place: DeclarationPlace,
-  ): Promise<{ actions: Map<string, AccessRule>; pages: Map<string, AccessRule> }>
   /** Writes what is still waiting. The database stays open: it belongs to whoever opened it. */
   close(): Promise<void>
 }
@@ -117,6 +114,7 @@ export function createAccounts(options: AccountsOptions): AccountsService {
     limits,
     keysHint: `Get one from the dashboard of your organization: ${options.appUrl}`,
   })
+  const { accessRules } = createAccessRules({ database, clock, identities })
   const passwords = createPasswords({
     hashesMax: limits.passwordHashesMax,
     queueMax: limits.passwordHashQueueMax,
@@ -164,6 +162,8 @@ export function createAccounts(options: AccountsOptions): AccountsService {
     actor: identities.actor,
     revoked: identities.revoked,
     onRevoked: identities.onRevoked,
+    onRightsChanged: identities.onRightsChanged,
+    accessRules,
     audit,
     unknownTeams: (organizationId, slugs) => unknownTeamSlugs(database, organizationId, slugs),
 
@@ -271,7 +271,6 @@ export function createAccounts(options: AccountsOptions): AccountsService {
     placeOfTransaction: id => placeOfTransaction(database, id),
     recordDeclarations: (place, actions, pages) =>
       database.transaction(client => recordDeclarations(client, place, actions, pages)),
-    accessRules: place => accessRules(database, place),
     close: () => audits.close(),
   }
 }

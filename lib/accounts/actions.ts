@@ -154,18 +154,29 @@ async function recordAccess(
   )
 }
 
-/** The rules set on the actions and pages of a place, by slug. What is not in the map has no rule of its own. */
-export async function accessRules(
-  client: Queryable,
-  place: DeclarationPlace,
-): Promise<{ actions: Map<string, AccessRule>; pages: Map<string, AccessRule> }> {
-  const read = async ({ things, metadata, access, id }: Tables): Promise<Map<string, AccessRule>> => {
+/** A rule as it is stored, by people or as a copy of what code says. */
+export interface StoredRule {
+  readonly rule: AccessRule
+  /** Written by a host's code: it counts only while nobody who is declared says otherwise. */
+  readonly inCode: boolean
+}
+
+/** By slug. What is not in the maps has no rule of its own. */
+export interface StoredRules {
+  readonly actions: ReadonlyMap<string, StoredRule>
+  readonly pages: ReadonlyMap<string, StoredRule>
+}
+
+/** The rules set on the actions and pages of a place. */
+export async function storedRules(client: Queryable, place: DeclarationPlace): Promise<StoredRules> {
+  const read = async ({ things, metadata, access, id }: Tables): Promise<Map<string, StoredRule>> => {
     const { rows } = await client.query<{
       slug: string
       availability: 'ORGANIZATION' | 'GROUPS'
+      in_code: boolean
       teams: Record<string, TeamLevel> | null
     }>(
-      `select ${things}.slug, metadata.availability, (
+      `select ${things}.slug, metadata.availability, metadata.availability_in_code as in_code, (
          select jsonb_object_agg(teams.slug, ${access}.level) from ${access} join teams on teams.id = ${access}.team_id
          where ${access}.${id} = ${things}.id) as teams
        from ${things} join ${metadata} as metadata on metadata.${id} = ${things}.id
@@ -176,9 +187,13 @@ export async function accessRules(
     return new Map(
       rows.map(row => [
         row.slug,
-        row.availability === 'GROUPS'
-          ? { availability: 'GROUPS', teams: row.teams ?? {} }
-          : { availability: 'ORGANIZATION' },
+        {
+          inCode: row.in_code,
+          rule:
+            row.availability === 'GROUPS'
+              ? { availability: 'GROUPS', teams: row.teams ?? {} }
+              : { availability: 'ORGANIZATION' },
+        },
       ]),
     )
   }

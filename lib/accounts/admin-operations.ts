@@ -144,7 +144,7 @@ const operations = {
     async (argument, { accounts, database }) => {
       const deleted = await database.transaction(client => deletePeople(client, argument))
       accounts.identities.announce(deleted)
-      accounts.identities.forgetActors()
+      accounts.identities.forgetRights()
       return { deleted: deleted.people.length }
     },
   ),
@@ -208,7 +208,7 @@ const operations = {
         }
         return created
       })
-      accounts.identities.forgetActors()
+      accounts.identities.forgetRights()
       return { ...(await describeOrganization(database, organization)), ownerId: organization.owner_id }
     },
   ),
@@ -219,7 +219,7 @@ const operations = {
       return organization && deleteOrganization(client, organization.id)
     })
     accounts.identities.announce({ keys: keys ?? [] })
-    accounts.identities.forgetActors()
+    accounts.identities.forgetRights()
     return { deleted: keys === null ? 0 : 1 }
   }),
 
@@ -230,7 +230,7 @@ const operations = {
         ...argument,
         organizationId: argument.organizationId as OrganizationId,
       })
-      accounts.identities.forgetActors()
+      accounts.identities.forgetRights()
       return { id: environment.id, slug: environment.slug, name: environment.name }
     },
   ),
@@ -248,7 +248,7 @@ const operations = {
         teamId: argument.groupId,
         personId: argument.userId,
       })
-      accounts.identities.forgetActors()
+      accounts.identities.forgetRights()
       return null
     },
   ),
@@ -281,7 +281,7 @@ const operations = {
     async (argument, { accounts, database }) => {
       const text = argument.key ?? generateKey(argument.kind)
       const key = await insertKey(database, { ...argument, text, personId: argument.userId })
-      accounts.identities.forgetActors()
+      accounts.identities.forgetRights()
       return argument.key === undefined ? { ...key, key: text } : key
     },
   ),

@@ -2,9 +2,9 @@
  * Remembers answers of the database for a short time, so that what runs all the time does not ask all the time, and
  * goes on while the database is away.
  *
- * Invariant: an answer is `fresh` for so long, and after that used only when the database cannot be asked, up to
- * `stale`. What is dropped while it is being loaded is not kept, so that a revocation is never overtaken by an older
- * answer.
+ * Invariant: an answer is `fresh` for so long. After that it is used only when the database cannot be asked, up to
+ * `stale`; or, where answers are refreshed in the background, until the newer one is there. An answer that was asked
+ * for before a drop is neither kept nor given to anybody, so that a revocation is never overtaken by an older answer.
  */
 import { AppError } from '../errors.js'
 import type { Clock } from './clock.js'
@@ -14,11 +14,24 @@ export interface CacheOptions {
   readonly freshMs: number
   readonly staleMs: number
   readonly entriesMax: number
+  /**
+   * `awaited` (the default): whoever asks after `freshMs` waits for the new answer. `background`: they get the old one
+   * at once; only what was never known or was dropped is waited for. For what is dropped as soon as it changes.
+   */
+  readonly refresh?: 'awaited' | 'background'
 }
+
+interface Entry<Value> {
+  readonly value: Value
+  readonly atMs: number
+}
+
+/** Drops during one look-up before it gives up. */
+const loadsMax = 5
 
 export class Cache<Value> {
   readonly #options: CacheOptions
-  readonly #entries = new Map<string, { value: Value; atMs: number }>()
+  readonly #entries = new Map<string, Entry<Value>>()
   readonly #loading = new Map<string, Promise<Value>>()
   #generation = 0
 
@@ -35,22 +48,14 @@ export class Cache<Value> {
     const entry = this.#entries.get(key)
     const ageMs = entry ? this.#options.clock.nowMs() - entry.atMs : Number.POSITIVE_INFINITY
     if (entry && ageMs < this.#options.freshMs) return entry.value
-    const generation = this.#generation
-    let loading = this.#loading.get(key)
-    if (!loading) {
-      loading = load().finally(() => {
-        if (this.#loading.get(key) === loading) this.#loading.delete(key)
-      })
-      this.#loading.set(key, loading)
+    if (entry && ageMs < this.#options.staleMs && this.#options.refresh === 'background') {
+      // When the database is away, the old answer stays.
+      this.#load(key, load, keep).catch(() => undefined)
+      return entry.value
     }
+    const generation = this.#generation
     try {
-      const value = await loading
-      if (generation === this.#generation) {
-        this.#entries.delete(key)
-        if (keep(value)) this.#entries.set(key, { value, atMs: this.#options.clock.nowMs() })
-        this.#trim()
-      }
-      return value
+      return await this.#load(key, load, keep)
     } catch (error) {
       const away = error instanceof AppError && error.code === 'unavailable'
       if (away && entry && generation === this.#generation && ageMs < this.#options.staleMs)
@@ -65,6 +70,30 @@ export class Cache<Value> {
     this.#generation += 1
     this.#loading.clear()
     for (const [key, entry] of this.#entries) if (matches(entry.value)) this.#entries.delete(key)
+  }
+
+  /** Loads until an answer was asked for after the last drop. */
+  async #load(key: string, load: () => Promise<Value>, keep: (value: Value) => boolean): Promise<Value> {
+    for (let loads = 0; loads < loadsMax; loads += 1) {
+      const generation = this.#generation
+      const value = await this.#loadOnce(key, load)
+      if (generation !== this.#generation) continue
+      this.#entries.delete(key)
+      if (keep(value)) this.#entries.set(key, { value, atMs: this.#options.clock.nowMs() })
+      this.#trim()
+      return value
+    }
+    throw new AppError('unavailable')
+  }
+
+  #loadOnce(key: string, load: () => Promise<Value>): Promise<Value> {
+    const running = this.#loading.get(key)
+    if (running) return running
+    const loading = load().finally(() => {
+      if (this.#loading.get(key) === loading) this.#loading.delete(key)
+    })
+    this.#loading.set(key, loading)
+    return loading
   }
 
   #trim(): void {

@@ -1,5 +1,6 @@
 /** What the rooms below the accounts are told about people and keys; they never see a row. */
 import type { ApiKeyId, EnvironmentId, OrganizationId, SessionId, UserId } from '../ids.js'
+import type { StoredRules } from './actions.js'
 
 export type Role = 'admin' | 'developer' | 'member'
 
@@ -57,7 +58,20 @@ export interface Accounts {
   authenticateSession(token: string | undefined): Promise<ClientIdentity | null>
   /** Rejects with `not-found` when the person is not a member or the environment does not exist. */
   actor(userId: UserId, organizationSlug: string, environmentSlug: string): Promise<Actor>
-  /** Of these ids, the ones that are revoked, expired or deleted by now: asked every few seconds for open sockets. */
+  /**
+   * The access rules stored for the actor's environment. Remembered: waits for the database only where they were never
+   * read or have just changed, and rejects with `unavailable` then when it is away.
+   */
+  accessRules(actor: Pick<Actor, 'organization' | 'environment'>): Promise<StoredRules>
+  /**
+   * Runs the handler when rights or access rules have changed, with the ids of the organizations, or null for all. At once
+   * for changes made on this node; for others when `revoked` is asked. Returns a function that ends it.
+   */
+  onRightsChanged(handler: (organizations: ReadonlySet<string> | null) => void): () => void
+  /**
+   * Of these ids, the ones that are revoked, expired or deleted by now: asked every few seconds for open sockets. It also
+   * notices what other nodes have changed, and forgets what was remembered of that.
+   */
   revoked(ids: {
     keys: readonly ApiKeyId[]
     sessions: readonly SessionId[]

@@ -2,8 +2,8 @@
  * Who is speaking: the person or organization behind a key, a cookie, a place. Asked on every connection and request,
  * so answers are remembered for a short while.
  *
- * Invariant: what is revoked on this node is refused at once and announced to whoever holds sockets; what is revoked
- * elsewhere is found by `revoked`, which is asked every few seconds. What can go wrong: the database is away. Then
+ * Invariant: what is revoked on this node is refused at once and announced to whoever holds sockets; what is revoked or
+ * changed elsewhere is found by `revoked`, which is asked every few seconds: by then it is forgotten here as well. What can go wrong: the database is away. Then
  * remembered identities go on for `staleMs`, nothing counts as newly revoked, and unknown ones get `unavailable`.
  */
 import type { Queryable } from '../database/index.js'
@@ -13,6 +13,7 @@ import type { Limits } from '../limits.js'
 import type { Log } from '../log.js'
 import { identityOfKey, keyCharactersMax, keyHash, liveKeys } from './api-keys.js'
 import { Cache } from './cache.js'
+import { ChangeFeed } from './changes.js'
 import type { Clock } from './clock.js'
 import type { Accounts, Actor, ClientIdentity, HostIdentity } from './contract.js'
 import { impliedPermissions, roleOf } from './permissions.js'
@@ -36,11 +37,14 @@ const touchEveryMs = 60_000
 type Revoked = { keys: readonly ApiKeyId[]; sessions: readonly SessionId[] }
 
 export interface Identities
-  extends Pick<Accounts, 'authenticateKey' | 'authenticateSession' | 'actor' | 'revoked' | 'onRevoked'> {
+  extends Pick<
+    Accounts,
+    'authenticateKey' | 'authenticateSession' | 'actor' | 'revoked' | 'onRevoked' | 'onRightsChanged'
+  > {
   /** Something was revoked here: forget it and tell whoever listens. */
   announce(revoked: { keys?: readonly string[]; sessions?: readonly string[] }): void
-  /** Memberships, teams, organizations or environments changed. */
-  forgetActors(): void
+  /** Memberships, teams, organizations, environments or access rules changed here, in these organizations or in any. */
+  forgetRights(organizations?: ReadonlySet<string>): void
 }
 
 export function createIdentities(options: {
@@ -58,6 +62,8 @@ export function createIdentities(options: {
   const actors = new Cache<Actor | null>({ clock, freshMs: actorFreshMs, staleMs, entriesMax })
   const touchedAtMs = new Map<string, number>()
   const handlers = new Set<(revoked: Revoked) => void>()
+  const rightsHandlers = new Set<Parameters<Accounts['onRightsChanged']>[0]>()
+  const feed = new ChangeFeed(options)
 
   const touch = (session: SessionRow): void => {
     const nowMs = clock.nowMs()
@@ -69,6 +75,31 @@ export function createIdentities(options: {
     touchSession(database, session.sessionId, nowMs).catch((error: unknown) =>
       options.log.warn('session.not-touched', { error }),
     )
+  }
+
+  /** Null: everywhere. */
+  const forgetRights = (organizations: ReadonlySet<string> | null): void => {
+    if (organizations?.size === 0) return
+    actors.drop(actor => organizations === null || actor === null || organizations.has(actor.organization.id))
+    // Keys name their organization and environment, and end with the membership.
+    keys.drop(key => organizations === null || key === null || organizations.has(key.organization.id))
+    tellAll(rightsHandlers, organizations)
+  }
+
+  const tellAll = <News>(listeners: ReadonlySet<(news: News) => void>, news: News): void => {
+    for (const listener of listeners) {
+      try {
+        listener(news)
+      } catch (error) {
+        options.log.error('change.handler-failed', { error })
+      }
+    }
+  }
+
+  const forgetChanged = async (): Promise<void> => {
+    const changes = await feed.poll()
+    if (changes.keys.size > 0) keys.drop(key => key !== null && changes.keys.has(key.apiKeyId))
+    forgetRights(changes.everything ? null : changes.organizations)
   }
 
   return {
@@ -111,8 +142,9 @@ export function createIdentities(options: {
     },
 
     async revoked(ids) {
-      if (ids.keys.length === 0 && ids.sessions.length === 0) return { keys: [], sessions: [] }
       try {
+        await forgetChanged()
+        if (ids.keys.length === 0 && ids.sessions.length === 0) return { keys: [], sessions: [] }
         const live = await liveKeys(database, ids.keys)
         const going = await liveSessions(database, ids.sessions, clock.nowMs(), times)
         const result = {
@@ -139,20 +171,15 @@ export function createIdentities(options: {
       keys.drop(identity => identity !== null && keyIds.includes(identity.apiKeyId))
       sessions.drop(session => session !== null && sessionIds.includes(session.sessionId))
       const revoked = { keys: keyIds as readonly ApiKeyId[], sessions: sessionIds as readonly SessionId[] }
-      for (const handler of handlers) {
-        try {
-          handler(revoked)
-        } catch (error) {
-          options.log.error('revocation.handler-failed', { error })
-        }
-      }
+      tellAll(handlers, revoked)
     },
 
-    forgetActors() {
-      actors.drop()
-      // Keys name their organization and environment.
-      keys.drop()
+    onRightsChanged(handler) {
+      rightsHandlers.add(handler)
+      return () => rightsHandlers.delete(handler)
     },
+
+    forgetRights: organizations => forgetRights(organizations ?? null),
   }
 }
 

@@ -1,6 +1,15 @@
 /** The public face of the accounts. */
+
+export { noStoredRules } from './access-rules.js'
 export { type AccountsOptions, type AccountsService, createAccounts } from './accounts.js'
-export type { CodeAccess, DeclarationPlace, DeclaredAction, DeclaredPage } from './actions.js'
+export type {
+  CodeAccess,
+  DeclarationPlace,
+  DeclaredAction,
+  DeclaredPage,
+  StoredRule,
+  StoredRules,
+} from './actions.js'
 export { type AdminDependencies, adminOperationNames, runAdminOperation } from './admin-operations.js'
 export type { KeyKind, KeyListing } from './api-keys.js'
 export type {

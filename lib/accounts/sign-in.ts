@@ -318,7 +318,7 @@ export function createSignIn(options: SignInOptions): SignIn {
         await acceptInvitation(client, open, userId, clock.nowMs())
         return open
       })
-      identities.forgetActors()
+      identities.forgetRights()
       accepted(userId, invitation, origin)
       return invitation
     },

@@ -1,7 +1,12 @@
-/** What a browser may ask, one function per method: who is it, may it, then a message to the owner of the entity. */
-import type { Actor } from '../accounts/index.js'
+/**
+ * What a browser may ask, one function per method: who is it, may it, then a message to the owner of the entity.
+ *
+ * What is denied is in the audit log, also where the answer says "not found" because the thing belongs to others. What
+ * is simply no longer there (a run that ended long ago, an action that nobody serves any more) is nobody's offence.
+ */
+import type { Actor, StoredRules } from '../accounts/index.js'
 import { AppError } from '../errors.js'
-import { directoryKey } from '../hosts/index.js'
+import { type DirectoryView, directoryKey } from '../hosts/index.js'
 import type { EntityKey, InstanceId, PageKey, TransactionId } from '../ids.js'
 import { limits } from '../limits.js'
 import type { Json } from '../partitions/index.js'
@@ -27,6 +32,13 @@ const inTime = { deadlineMs: limits.clientCallMsMax }
 /** Directories one window may watch. */
 const watchesMax = 16
 
+/** Nothing is there, for anybody: no reason for an audit row. */
+class Gone extends AppError {
+  constructor(message?: string) {
+    super('not-found', message)
+  }
+}
+
 export class ClientRequests {
   readonly #options: ClientsOptions
   /** Turns over the hosts of an action, so that equal hosts share the runs. */
@@ -40,7 +52,7 @@ export class ClientRequests {
     try {
       return await this.#handle(window, request)
     } catch (error) {
-      if (error instanceof AppError && isDenial(error, request)) this.#audit(window, request)
+      if (error instanceof AppError && isDenial(error)) this.#audit(window, request)
       throw error
     }
   }
@@ -105,33 +117,57 @@ export class ClientRequests {
     if (!window.watches.has(name)) {
       if (window.watches.size >= watchesMax) throw new AppError('too-many-requests')
       let pending = false
-      const stop = this.#options.directories.watch(key, () => {
+      const changed = () => {
         if (pending) return
         pending = true
         this.#options.clock.setTimer(directoryEventMs, () => {
           pending = false
           if (window.watches.has(name)) this.#sendDirectory(window, place)
         })
+      }
+      const endList = this.#options.directories.watch(key, changed)
+      const endRights = this.#options.accounts.onRightsChanged(organizations => {
+        if (organizations === null || organizations.has(actor.organization.id)) changed()
       })
-      window.watches.set(name, stop)
+      window.watches.set(name, () => {
+        endList()
+        endRights()
+      })
     }
-    return (await this.#options.directories.view(key)).directory(actor)
+    return this.#directory(actor)
+  }
+
+  /** The list as this person may see it now. */
+  async #directory(actor: Actor): Promise<Directory> {
+    const { view, rules } = await this.#view(actor)
+    return view.directory(actor, rules)
+  }
+
+  /** What hosts declare, and what is set about who may use it. */
+  async #view(actor: Actor): Promise<{ view: DirectoryView; rules: StoredRules }> {
+    const { directories, accounts } = this.#options
+    const [view, rules] = await Promise.all([
+      directories.view(directoryOf(actor)),
+      accounts.accessRules(actor),
+    ])
+    return { view, rules }
   }
 
   /** Asks again who the person is: rights may have changed while the list was open. */
   #sendDirectory(window: Window, place: Place): void {
     this.#actor(window, place)
       .then(async actor => {
-        const directory = (await this.#options.directories.view(directoryOf(actor))).directory(actor)
+        const directory = await this.#directory(actor)
         window.connection.send('directory', { ...place, directory })
       })
       .catch((error: unknown) => {
         this.#options.log.debug('directory.not-sent', { error })
         if (!(error instanceof AppError) || error.kind.retryable) return
-        // The person may not see this place any more.
+        // The person may not see this place any more, nor what was in it.
         const name = placeName(place)
         window.watches.get(name)?.()
         window.watches.delete(name)
+        window.connection.send('directory', { ...place, directory: { actions: [], pages: [], hosts: 0 } })
       })
   }
 
@@ -141,14 +177,15 @@ export class ClientRequests {
     const actor = await this.#actor(window, data)
     const key = transactionKey(data.transactionId)
     const asker = askerOf(window, actor)
-    const view = await this.#options.directories.view(directoryOf(actor))
-    const offer = view.action(data.slug, actor)
+    const { view, rules } = await this.#view(actor)
+    const offer = view.action(data.slug, actor, rules)
     const host = offer && this.#next(offer.hosts, actor)
     if (!offer || !host) {
       // It may be running already, on a host that is away for a moment.
       const running = await this.#tryAttach(window, key, placeOf(data), asker)
       if (running) return running
-      throw new AppError(offer ? 'host-not-found' : 'not-found')
+      if (offer) throw new AppError('host-not-found')
+      throw view.has('action', data.slug) ? new AppError('not-found') : new Gone()
     }
     if (this.#options.isOutboxFull())
       throw new AppError('queue-full', 'The history cannot take more right now.')
@@ -210,7 +247,7 @@ export class ClientRequests {
   }
 
   #sendAttach(key: EntityKey, asker: Asker): Promise<Attached> {
-    return this.#options.runtime.send<Attached>(key, { type: 'attach', asker }, inTime)
+    return this.#send<Attached>(key, { type: 'attach', asker })
   }
 
   #attached(window: Window, key: EntityKey, place: Place, attached: Attached): TransactionSnapshot {
@@ -241,13 +278,23 @@ export class ClientRequests {
     const asker = place
       ? runnerOf(window, await this.#actor(window, place))
       : (await this.#askerFor(window, key)).asker
-    return this.#options.runtime.send(key, { ...message, asker }, inTime)
+    return this.#send(key, { ...message, asker })
+  }
+
+  /** For who may ask this entity: when it says that it is not there, then it has ended. */
+  async #send<Reply>(key: EntityKey, message: { type: string; asker: Asker }): Promise<Reply> {
+    try {
+      return await this.#options.runtime.send<Reply>(key, message, inTime)
+    } catch (error) {
+      if (error instanceof AppError && error.code === 'not-found') throw new Gone(error.message)
+      throw error
+    }
   }
 
   /** Finds out where a transaction is and who this person is there. */
   async #askerFor(window: Window, key: EntityKey): Promise<{ asker: Asker; place: Place }> {
     const located = await this.#options.runtime.send<Located>(key, { type: 'locate' }, inTime)
-    if (!located) throw new AppError('not-found', 'There is no such transaction.')
+    if (!located) throw new Gone('There is no such transaction.')
     const actor = await this.#actor(window, located.place)
     if (actor.organization.id !== located.organizationId) {
       throw new AppError('not-found', 'There is no such transaction.')
@@ -264,22 +311,26 @@ export class ClientRequests {
     if (!window.attached.has(key) && countPages(window) >= limits.pagesPerClientMax) {
       throw new AppError('too-many-requests', 'Too many pages are open in this window.')
     }
-    const view = await this.#options.directories.view(directoryOf(actor))
-    const offer = view.page(data.slug, actor)
-    if (!offer) throw new AppError('not-found')
+    const { view, rules } = await this.#view(actor)
+    const offer = view.page(data.slug, actor, rules)
+    if (!offer) throw view.has('page', data.slug) ? new AppError('not-found') : new Gone()
     const host = this.#next(offer.hosts, actor)
-    if (!host) throw new AppError('host-not-found')
     const page: PageStart = {
       pageKey: data.pageKey as PageKey,
       organizationId: actor.organization.id,
       environmentId: actor.environment.id,
       userId: actor.user.id,
       slug: data.slug,
-      instanceId: host.instanceId,
+      instanceId: host?.instanceId ?? noHost,
     }
     const opened = await this.#options.runtime.send<PageOpened>(key, { type: 'open', page, asker }, inTime)
+    if (opened.isNew && !host) {
+      // A page that was open goes on with the host it has, connected or not; a new one needs a host.
+      await this.#options.runtime.send(key, { type: 'failed' }, inTime)
+      throw new AppError('host-not-found')
+    }
     window.attached.set(key, { place: placeOf(data), instanceId: opened.instanceId })
-    if (opened.isNew) await this.#openOnHost(window, key, actor, data, host)
+    if (opened.isNew && host) await this.#openOnHost(window, key, actor, data, host)
     return { ...opened.snapshot, hostConnected: this.#isHostConnected(key, opened.instanceId) }
   }
 
@@ -325,9 +376,9 @@ export class ClientRequests {
   async #askPage(window: Window, pageKey: string, message: { type: string }): Promise<unknown> {
     const key: EntityKey = `page:${pageKey}`
     const place = window.attached.get(key)?.place
-    if (!place) throw new AppError('not-found', 'This page is not open in this window.')
+    if (!place) throw new Gone('This page is not open in this window.')
     const asker = runnerOf(window, await this.#actor(window, place))
-    return this.#options.runtime.send(key, { ...message, asker }, inTime)
+    return this.#send(key, { ...message, asker })
   }
 
   #actor(window: Window, place: Place): Promise<Actor> {
@@ -341,15 +392,14 @@ export class ClientRequests {
 
 /**
  * Everything that exists is named by an id nobody guesses, or by a slug the person was shown. So whoever asks for
- * something that is not there for them is worth a row: one too many is cheap.
+ * something that is there, but not for them, is worth a row.
  */
-function isDenial(error: AppError, request: Request): boolean {
-  if (error.code === 'forbidden') return true
-  return error.code === 'not-found' && !ownMethods.has(request.method)
+function isDenial(error: AppError): boolean {
+  return error.code === 'forbidden' || (error.code === 'not-found' && !(error instanceof Gone))
 }
 
-/** Asked by every window about pages that ended meanwhile; what the window does not have open goes no further. */
-const ownMethods = new Set<Request['method']>(['page.leave', 'page.setState'])
+/** Stands for a host in a page that turns out not to be open yet, and goes no further. */
+const noHost = 'none' as InstanceId
 
 const transactionKey = (id: string): EntityKey => `transaction:${id}`
 const placeName = (place: Place): string => `${place.organization}+${place.environment}`

@@ -1,8 +1,19 @@
 /**
  * A directory as one person may see it: the declarations of all its hosts merged (the newest host that is connected
  * wins), access rules applied, and the hosts that could take a run now.
+ *
+ * An action or page has one rule of its own: what the code of its newest host says, else what people have set and the
+ * database keeps. The database also keeps a copy of what code said, which counts only where nobody declares the thing
+ * any more: a page whose host is forgotten still guards what other hosts put into it.
  */
-import { type AccessRule, type Actor, mayRun } from '../accounts/index.js'
+import {
+  type AccessRule,
+  type Actor,
+  mayRun,
+  noStoredRules,
+  type StoredRule,
+  type StoredRules,
+} from '../accounts/index.js'
 import type { Directory, DirectoryAction, DirectoryPage } from '../clients/wire.js'
 import type { InstanceId } from '../ids.js'
 import type { Access, DeclaredAction, DeclaredPage } from '../sdk/index.js'
@@ -40,32 +51,36 @@ export class DirectoryView {
   }
 
   /** The action of this path, if the person may run it. */
-  action(slug: string, actor: Actor): Offer<DeclaredAction> | null {
+  action(slug: string, actor: Actor, stored: StoredRules = noStoredRules): Offer<DeclaredAction> | null {
     const found = this.#actions.get(slug)
-    if (!found || !this.#allows(actor, found.definition.access, found.definition.groupSlug)) return null
-    return found
+    return found && this.#allowsAction(actor, found.definition, stored) ? found : null
   }
 
   /** The page of this path, if it has a layout and the person may open it. */
-  page(slug: string, actor: Actor): Offer<DeclaredPage> | null {
+  page(slug: string, actor: Actor, stored: StoredRules = noStoredRules): Offer<DeclaredPage> | null {
     const found = this.#pages.get(slug)
     if (!found?.definition.hasHandler) return null
-    return this.#allows(actor, found.definition.access, parentPath(slug)) ? found : null
+    return this.#allows(actor, [], slug, stored) ? found : null
+  }
+
+  /** True when there is an action, or a page with a layout, whoever may use it. */
+  has(kind: 'action' | 'page', slug: string): boolean {
+    return kind === 'action' ? this.#actions.has(slug) : this.#pages.get(slug)?.definition.hasHandler === true
   }
 
   /** Everything the person may see. Folders show while something inside is allowed. */
-  directory(actor: Actor): Directory {
+  directory(actor: Actor, stored: StoredRules = noStoredRules): Directory {
     const actions: DirectoryAction[] = []
     const visible = new Set<string>()
     for (const { definition, hosts } of this.#actions.values()) {
-      if (!this.#allows(actor, definition.access, definition.groupSlug)) continue
+      if (!this.#allowsAction(actor, definition, stored)) continue
       actions.push(listedAction(definition, hosts.length > 0))
       for (let path = definition.groupSlug; path !== null; path = parentPath(path)) visible.add(path)
     }
     const mayOpen = new Set<string>()
     for (const { definition } of this.#pages.values()) {
       if (!definition.hasHandler) continue
-      if (!this.#allows(actor, definition.access, parentPath(definition.slug))) continue
+      if (!this.#allows(actor, [], definition.slug, stored)) continue
       mayOpen.add(definition.slug)
       for (let path: string | null = definition.slug; path !== null; path = parentPath(path))
         visible.add(path)
@@ -78,14 +93,34 @@ export class DirectoryView {
     return { actions: actions.sort(byName), pages: pages.sort(byName), hosts: this.#hosts }
   }
 
+  #allowsAction(actor: Actor, definition: DeclaredAction, stored: StoredRules): boolean {
+    const own = ownRule(definition, stored.actions.get(definition.slug))
+    return this.#allows(actor, [own], definition.groupSlug, stored)
+  }
+
   /** The own rule counts, else the nearest one above, else it is open. */
-  #allows(actor: Actor, own: Access | null, parent: string | null): boolean {
-    const chain = [ruleOf(own)]
-    for (let path = parent; path !== null; path = parentPath(path)) {
-      chain.push(ruleOf(this.#pages.get(path)?.definition.access ?? null))
+  #allows(
+    actor: Actor,
+    own: readonly (AccessRule | null)[],
+    from: string | null,
+    stored: StoredRules,
+  ): boolean {
+    const chain = [...own]
+    for (let path = from; path !== null; path = parentPath(path)) {
+      chain.push(ownRule(this.#pages.get(path)?.definition, stored.pages.get(path)))
     }
     return mayRun(actor, chain)
   }
+}
+
+/** The rule set on one thing itself: code first, then people, then what code said when it was last declared. */
+function ownRule(
+  declared: { access: Access | null } | undefined,
+  stored: StoredRule | undefined,
+): AccessRule | null {
+  const inCode = ruleOf(declared?.access ?? null)
+  if (inCode !== null || stored === undefined) return inCode
+  return declared !== undefined && stored.inCode ? null : stored.rule
 }
 
 /** A rule written in code lets the members of its teams run. */

@@ -1,4 +1,5 @@
 import t from 'tap'
+import { storedRules } from '../../../lib/accounts/actions.js'
 import type { HistoryRow } from '../../../lib/accounts/history.js'
 import { createAccounts, runAdminOperation } from '../../../lib/accounts/index.js'
 import type { Database, Queryable } from '../../../lib/database/index.js'
@@ -203,11 +204,12 @@ t.test('declared actions and what code says of access', async t => {
     [{ ...action, access: { teams: ['support', 'nobody'] } }],
     [{ ...page, access: 'entire-organization' }],
   )
-  const rules = await accounts.accessRules(place)
-  t.same(rules.actions.get('admin/pay'), { availability: 'GROUPS', teams: { support: 'RUNNER' } })
-  t.same(rules.pages.get('admin'), { availability: 'ORGANIZATION' })
+  const rules = await storedRules(database, place)
+  const support = { availability: 'GROUPS', teams: { support: 'RUNNER' } }
+  t.same(rules.actions.get('admin/pay'), { inCode: true, rule: support })
+  t.same(rules.pages.get('admin'), { inCode: true, rule: { availability: 'ORGANIZATION' } })
   await accounts.recordDeclarations(place, [action, action], [page])
-  const after = await accounts.accessRules(place)
+  const after = await storedRules(database, place)
   t.equal(after.actions.size + after.pages.size, 0, 'gone when the code no longer says it')
   await accounts.recordDeclarations({ ...place, developerId: ann.user.id }, [action], [])
   const { rows } = await database.query('select slug from actions')
