@@ -47,7 +47,7 @@ export interface SecureSocketsOptions {
 
 export interface SecureListener {
   readonly port: number
-  /** Takes no more sockets; those handed over are their taker's. */
+  /** Takes no more sockets; those handed over are their taker's, those still proving themselves end by their timeout. */
   close(): Promise<void>
 }
 
@@ -142,7 +142,11 @@ export class SecureSockets {
         server.on('error', error => this.#options.log.error('listener failed', { error }))
         resolve({
           port: address.port,
-          close: () => new Promise(closed => void server.close(() => closed())),
+          close: () =>
+            new Promise(closed => {
+              server.close()
+              setImmediate(closed)
+            }),
         })
       })
     })

@@ -1,0 +1,301 @@
+/**
+ * A line: one connection between two process lives, and the calls on it. Whoever has dialed calls; the other side
+ * answers on the same connection, so a lost line fails exactly the calls that were made on it, at once.
+ *
+ * Messages handed over in one turn of the event loop share a tchannel call (a batch: 13 times cheaper for small ones),
+ * and a batch is confirmed as soon as it has been read. tchannel resets a connection on which more than 100 writes wait,
+ * and TLS makes all writes of one turn wait, so what may be unconfirmed is bounded: batches of ours, confirmations of
+ * the other side's, and beacons together stay below 100. The rest waits here, bounded too.
+ *
+ * Invariants: messages reach the other side's handler in order, each at most once (one TCP connection, nothing is ever
+ * sent again); each call is settled exactly once. What can go wrong: the line is lost; then whether a pending call was
+ * executed is not known.
+ */
+
+import type TChannel from 'tchannel'
+import type { TChannelConnection, TChannelPeer } from 'tchannel'
+import { AppError, type ErrorBody, errorBody, errorKinds } from '../errors.js'
+import type { RingClock } from './clock.js'
+import { IncomingMessages, type Message, OutgoingMessages, type QueuedMessage } from './message-stream.js'
+import type { Member } from './peers.js'
+
+export interface LineLimits {
+  /** Of one message's body. */
+  readonly messageBytesMax: number
+  /** Messages waiting for one peer, together. */
+  readonly queueBytesMax: number
+  readonly queueMessagesMax: number
+}
+
+export const lineLimits: LineLimits = {
+  messageBytesMax: 67_108_864,
+  queueBytesMax: 268_435_456,
+  queueMessagesMax: 16_384,
+}
+
+/** tchannel splits a call above 64 KiB into several frames, and those of different calls may overtake each other. */
+const batchBytesMax = 32_768
+const inFlightBytesMax = 262_144
+/** Ours and the other side's confirmed ones (twice this) and the beacons must stay below tchannel's 100. */
+const inFlightBatchesMax = 40
+const beaconsInFlightMax = 5
+/** A batch is confirmed by reading it: a peer that takes longer is paused, gone or cut off. */
+const confirmMsMax = 3_000
+
+export const batchEndpoint = 'batch'
+export const beaconEndpoint = 'beacon'
+
+/** Counted for the metrics by whoever makes lines. */
+export interface LineCounters {
+  sent: number
+  received: number
+  batches: number
+  resets: number
+}
+
+export interface LineOptions {
+  readonly channel: TChannel
+  readonly connection: TChannelConnection
+  readonly remote: Member
+  readonly clock: RingClock
+  readonly limits: LineLimits
+  readonly counters: LineCounters
+  /** Answers the other side's calls. */
+  readonly answer: (from: Member, kind: string, body: Buffer) => Promise<Buffer> | Buffer
+  /** Something came from the other side. */
+  readonly onHeard: () => void
+  readonly onClosed: () => void
+}
+
+interface PendingCall {
+  readonly queued: QueuedMessage
+  readonly deadline: { cancel(): void }
+  resolve(body: Buffer): void
+  reject(error: AppError): void
+}
+
+export class Line {
+  readonly remote: Member
+  readonly #options: LineOptions
+  readonly #pinned: Pick<TChannelPeer, 'request' | 'invalidateScore'>
+  readonly #outgoing = new OutgoingMessages()
+  readonly #incoming: IncomingMessages
+  readonly #pending = new Map<number, PendingCall>()
+  #lastId = 0
+  #isFlushing = false
+  #batchesInFlight = 0
+  #bytesInFlight = 0
+  #beaconsInFlight = 0
+  /** Calls of the other side being answered. */
+  #answering = 0
+  #isClosed = false
+
+  constructor(options: LineOptions) {
+    this.#options = options
+    this.remote = options.remote
+    this.#incoming = new IncomingMessages(options.limits.messageBytesMax, message => this.#onMessage(message))
+    // tchannel would choose among all connections to a peer; order needs this one.
+    this.#pinned = {
+      request: requestOptions => options.connection.request(requestOptions),
+      invalidateScore: () => undefined,
+    }
+    options.connection.closeEvent.on(() => this.#onConnectionClosed())
+  }
+
+  get isClosed(): boolean {
+    return this.#isClosed
+  }
+
+  /** One call. Rejects with the other side's `AppError`, `timeout`, `unavailable`, `queue-full` or `too-large`. */
+  call(kind: string, body: Buffer, deadlineMs: number): Promise<Buffer> {
+    const { limits, clock } = this.#options
+    if (this.#isClosed) return Promise.reject(new AppError('unavailable'))
+    if (body.length > limits.messageBytesMax) return Promise.reject(new AppError('too-large'))
+    if (!this.#hasRoomFor(body.length) || this.#pending.size >= limits.queueMessagesMax) {
+      return Promise.reject(new AppError('queue-full'))
+    }
+    return new Promise((resolve, reject) => {
+      const id = this.#newId()
+      const queued = this.#send({ type: 'request', id, kind, body })
+      const deadline = clock.setTimer(deadlineMs, () => {
+        this.#pending.delete(id)
+        this.#outgoing.cancel(queued)
+        reject(new AppError('timeout'))
+      })
+      this.#pending.set(id, { queued, deadline, resolve, reject })
+    })
+  }
+
+  /** Passes by everything that waits. Resolves with what the other side attaches; undefined when it was not sent or lost. */
+  beacon(body: Buffer): Promise<Buffer | undefined> {
+    if (this.#isClosed || this.#beaconsInFlight >= beaconsInFlightMax) return Promise.resolve(undefined)
+    this.#beaconsInFlight++
+    return this.#request(beaconEndpoint, body).then(
+      answer => {
+        this.#beaconsInFlight--
+        this.#options.onHeard()
+        return answer
+      },
+      () => {
+        this.#beaconsInFlight--
+        return undefined
+      },
+    )
+  }
+
+  /** Takes a batch that has arrived. Throws `damaged`, and ends the line, when it does not parse. */
+  receive(batch: Buffer): void {
+    if (this.#isClosed) throw new AppError('unavailable')
+    this.#options.onHeard()
+    try {
+      this.#incoming.add(batch)
+    } catch (error) {
+      this.close('a batch did not parse')
+      throw error
+    }
+  }
+
+  /** Ends the connection; what is pending is rejected. */
+  close(reason = 'closed by this node'): void {
+    if (!this.#isClosed) this.#options.connection.resetAll(new Error(reason))
+  }
+
+  #onMessage(message: Message): void {
+    this.#options.counters.received++
+    if (message.type === 'request') {
+      void this.#answer(message)
+      return
+    }
+    const call = this.#pending.get(message.id)
+    // It is not pending any more when its deadline has passed.
+    if (call === undefined) return
+    this.#pending.delete(message.id)
+    call.deadline.cancel()
+    if (message.type === 'reply') call.resolve(message.body)
+    else call.reject(errorFrom(message.body))
+  }
+
+  /** Its handler is called before this returns the first time, so that handlers see the order of the calls. */
+  async #answer({ id, kind, body }: Message): Promise<void> {
+    let reply: Message
+    if (this.#answering >= this.#options.limits.queueMessagesMax) {
+      reply = failureOf(id, new AppError('queue-full'))
+    } else {
+      this.#answering++
+      try {
+        reply = { type: 'reply', id, kind: '', body: await this.#options.answer(this.remote, kind, body) }
+      } catch (error) {
+        reply = failureOf(id, error)
+      }
+      this.#answering--
+    }
+    if (this.#isClosed) return
+    if (reply.body.length > this.#options.limits.messageBytesMax) {
+      reply = failureOf(id, new AppError('too-large'))
+    }
+    if (this.#hasRoomFor(reply.body.length)) this.#send(reply)
+    // A caller that takes no answers any more has to find out: its calls would wait for their deadlines.
+    else this.close('the other side does not take its answers')
+  }
+
+  #hasRoomFor(bytes: number): boolean {
+    const { queueBytesMax, queueMessagesMax } = this.#options.limits
+    return this.#outgoing.count < queueMessagesMax && this.#outgoing.bytes + bytes <= queueBytesMax
+  }
+
+  #send(message: Message): QueuedMessage {
+    this.#options.counters.sent++
+    const queued = this.#outgoing.add(message)
+    if (!this.#isFlushing) {
+      this.#isFlushing = true
+      setImmediate(() => {
+        this.#isFlushing = false
+        this.#flush()
+      })
+    }
+    return queued
+  }
+
+  #flush(): void {
+    while (
+      !this.#isClosed &&
+      this.#batchesInFlight < inFlightBatchesMax &&
+      this.#bytesInFlight + batchBytesMax <= inFlightBytesMax
+    ) {
+      const batch = this.#outgoing.take(batchBytesMax)
+      if (batch === undefined) return
+      this.#batchesInFlight++
+      this.#bytesInFlight += batch.length
+      this.#options.counters.batches++
+      this.#request(batchEndpoint, batch).then(
+        () => {
+          this.#batchesInFlight--
+          this.#bytesInFlight -= batch.length
+          this.#options.onHeard()
+          this.#flush()
+        },
+        // A hole in the stream cannot be mended.
+        () => this.close('a batch was not confirmed'),
+      )
+    }
+  }
+
+  #request(endpoint: string, body: Buffer): Promise<Buffer> {
+    return requestOn(this.#options.channel, this.#pinned, endpoint, body, confirmMsMax)
+  }
+
+  #newId(): number {
+    do this.#lastId = (this.#lastId + 1) % 4_294_967_296
+    while (this.#pending.has(this.#lastId))
+    return this.#lastId
+  }
+
+  #onConnectionClosed(): void {
+    if (this.#isClosed) return
+    this.#isClosed = true
+    this.#options.counters.resets++
+    this.#outgoing.clear()
+    for (const call of this.#pending.values()) {
+      call.deadline.cancel()
+      call.reject(new AppError('unavailable'))
+    }
+    this.#pending.clear()
+    this.#options.onClosed()
+  }
+}
+
+/** One tchannel call on one connection. Rejects when it fails or is not confirmed in time. */
+export function requestOn(
+  channel: TChannel,
+  peer: Pick<TChannelPeer, 'request' | 'invalidateScore'>,
+  endpoint: string,
+  body: Buffer,
+  timeoutMs: number,
+): Promise<Buffer> {
+  return new Promise((resolve, reject) => {
+    channel.request({ peer, timeout: timeoutMs }).send(endpoint, '', body, (error, response, _arg2, arg3) => {
+      if (error) reject(error)
+      else if (!response.ok) reject(errorFrom(arg3))
+      else resolve(arg3)
+    })
+  })
+}
+
+export function failureBody(error: unknown): Buffer {
+  return Buffer.from(JSON.stringify(errorBody(error)))
+}
+
+function failureOf(id: number, error: unknown): Message {
+  return { type: 'failure', id, kind: '', body: failureBody(error) }
+}
+
+function errorFrom(body: Buffer): AppError {
+  let parsed: Partial<ErrorBody>
+  try {
+    parsed = JSON.parse(body.toString()) as Partial<ErrorBody>
+  } catch {
+    return new AppError('internal')
+  }
+  const code = parsed.code !== undefined && parsed.code in errorKinds ? parsed.code : 'internal'
+  return new AppError(code, parsed.message, parsed.fields && { fields: { ...parsed.fields } })
+}
