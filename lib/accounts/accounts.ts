@@ -4,7 +4,7 @@
  */
 import type { Database } from '../database/index.js'
 import { AppError } from '../errors.js'
-import type { SessionId, TransactionId, UserId } from '../ids.js'
+import type { SessionId, UserId } from '../ids.js'
 import { limits as defaultLimits, type Limits } from '../limits.js'
 import type { Log } from '../log.js'
 import { createAccessRules } from './access-rules.js'
@@ -23,8 +23,10 @@ import { type EnvironmentInfo, findEnvironment, listEnvironments } from './envir
 import {
   type HistoryRow,
   listTransactions,
+  mayReadTransactions,
   placeOfTransaction,
   readTransaction,
+  type StoredRun,
   type TransactionFilter,
   type TransactionListing,
   type TransactionPlace,
@@ -35,7 +37,8 @@ import { type NewNotification, recordNotification } from './notifications.js'
 import { type Place, placesOf } from './organizations.js'
 import { createPasswords, type Passwords, type ScryptParameters } from './passwords.js'
 import { personById } from './people.js'
-import { impliedPermissions, requirePermission, roleOf } from './permissions.js'
+import { impliedPermissions, roleOf } from './permissions.js'
+import { createSecondFactors, type SecondFactors } from './second-factors.js'
 import { deleteSession, listSessions, type SessionInfo } from './sessions.js'
 import { createSignIn, type Origin, type SignIn } from './sign-in.js'
 import { unknownTeamSlugs } from './teams.js'
@@ -44,7 +47,7 @@ export interface AccountsOptions {
   readonly database: Database
   readonly log: Log
   readonly clock: Clock
-  /** Key for links that are sent by mail. */
+  /** Key for links that are sent by mail, and for what is stored sealed. */
   readonly secret: string
   /** Origin of the dashboard, for links and messages. */
   readonly appUrl: string
@@ -59,6 +62,7 @@ export interface AccountsService extends Accounts, SignIn {
   readonly database: Database
   readonly audits: Audit
   readonly passwords: Passwords
+  readonly secondFactors: SecondFactors
   readonly identities: Identities
   readonly links: ConfirmationLinks
   readonly clock: Clock
@@ -91,7 +95,11 @@ export interface AccountsService extends Accounts, SignIn {
   recordNotification(notification: NewNotification): Promise<{ id: string; isNew: boolean }>
   /** For the partitions' outbox. Rejects only when it should be tried again. */
   writeHistory(rows: readonly HistoryRow[]): Promise<void>
-  readTransaction(id: TransactionId): ReturnType<typeof readTransaction>
+  /**
+   * One run as the history has it. Rejects with `not-found` when there is none, and, with an audit row, when there is one
+   * that the person may not see.
+   */
+  transaction(userId: UserId, id: string, origin: Origin): Promise<StoredRun & { place: TransactionPlace }>
   placeOfTransaction(id: string): Promise<TransactionPlace | null>
   recordDeclarations(
     place: DeclarationPlace,
@@ -120,6 +128,7 @@ export function createAccounts(options: AccountsOptions): AccountsService {
     queueMax: limits.passwordHashQueueMax,
     parameters: options.passwordParameters,
   })
+  const secondFactors = createSecondFactors(options.secret)
   const links = { secret: options.secret, appUrl: options.appUrl }
   const signIn = createSignIn({
     database,
@@ -129,6 +138,7 @@ export function createAccounts(options: AccountsOptions): AccountsService {
     audit: audits,
     identities,
     passwords,
+    secondFactors,
     signUp: options.signUp ?? false,
   })
 
@@ -154,6 +164,7 @@ export function createAccounts(options: AccountsOptions): AccountsService {
     database,
     audits,
     passwords,
+    secondFactors,
     identities,
     links,
     clock,
@@ -256,18 +267,35 @@ export function createAccounts(options: AccountsOptions): AccountsService {
     },
     async transactions(userId, organizationSlug, environmentSlug, filter) {
       const actor = await identities.actor(userId, organizationSlug, environmentSlug)
-      requirePermission(
-        actor,
-        environmentSlug === 'development' ? 'READ_DEV_TRANSACTIONS' : 'READ_USER_PROD_TRANSACTIONS',
-      )
+      if (!mayReadTransactions(actor)) throw new AppError('forbidden')
       return listTransactions(database, actor, filter)
+    },
+    async transaction(userId, id, origin) {
+      const place = await placeOfTransaction(database, id)
+      if (!place) throw new AppError('not-found')
+      const actor = await identities
+        .actor(userId, place.organizationSlug, place.environmentSlug)
+        .catch((error: unknown) => {
+          // Not a member: for them it does not exist, but it does.
+          if (error instanceof AppError && error.code === 'not-found') return null
+          throw error
+        })
+      const run = actor && mayReadTransactions(actor) ? await readTransaction(database, actor, id) : null
+      if (run) return { ...run, place }
+      audit({
+        name: 'access.denied',
+        userId,
+        organizationId: place.organizationId,
+        address: origin.address,
+        details: { what: 'transaction.read', transaction: id },
+      })
+      throw new AppError('not-found')
     },
     confirmEmail: (userId, seal) =>
       database.transaction(client => followConfirmation(client, links, seal, userId, clock.nowMs())),
 
     recordNotification: notification => recordNotification(database, notification),
     writeHistory: rows => writeHistory(database, rows, log),
-    readTransaction: id => readTransaction(database, id),
     placeOfTransaction: id => placeOfTransaction(database, id),
     recordDeclarations: (place, actions, pages) =>
       database.transaction(client => recordDeclarations(client, place, actions, pages)),

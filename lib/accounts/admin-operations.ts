@@ -8,7 +8,7 @@
 import { z } from 'zod'
 import type { Queryable } from '../database/index.js'
 import { AppError } from '../errors.js'
-import { newId, type OrganizationId, type UserId } from '../ids.js'
+import type { OrganizationId, UserId } from '../ids.js'
 import type { AccountsService } from './accounts.js'
 import { findKey, generateKey, insertKey, keyCharactersMax } from './api-keys.js'
 import {
@@ -151,15 +151,13 @@ const operations = {
 
   enrollMfa: operation(
     z.object({ userId: id.optional(), email: lookupEmail.optional() }),
-    async (argument, { database }) => {
+    async (argument, { accounts, database }) => {
       const person =
         argument.userId !== undefined
           ? await personById(database, argument.userId)
           : await personByEmail(database, argument.email ?? '')
       if (!person) throw new AppError('not-found', 'There is no such person.')
-      const factorId = newId<string>()
-      await database.transaction(client => setSecondFactor(client, person.id, factorId))
-      return { id: factorId }
+      return database.transaction(client => accounts.secondFactors.enroll(client, person))
     },
   ),
 

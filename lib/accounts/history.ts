@@ -9,6 +9,7 @@
 import type { Queryable } from '../database/index.js'
 import { AppError } from '../errors.js'
 import type { EnvironmentId, OrganizationId, TransactionId, UserId } from '../ids.js'
+import { limits } from '../limits.js'
 import type { Log } from '../log.js'
 import type { Actor } from './contract.js'
 import { storable, storableText } from './storable.js'
@@ -78,6 +79,9 @@ export interface TransactionFilter {
 
 const pageMax = 100
 const pageDefault = 50
+
+const ownerColumn = `case when people.id is not null then jsonb_build_object('id', people.id, 'email', people.email,
+  'firstName', people.first_name, 'lastName', people.last_name) end as owner`
 
 /** Writes versions, in one statement. Rejects with `unavailable` when the database is away; then nothing is written. */
 export async function writeHistory(
@@ -167,16 +171,40 @@ function merged(one: HistoryRow, other: HistoryRow): HistoryRow {
 }
 
 /**
- * Transactions of the actor's place that they may see, newest first: in development their own; elsewhere their own,
- * those of actions a team of theirs administers, or all with READ_ORG_PROD_TRANSACTIONS.
+ * What an actor may see of a place, one condition for lists and single runs: in development their own; elsewhere their
+ * own, those of actions a team of theirs administers, or all with READ_ORG_PROD_TRANSACTIONS. Values are $1 to $7.
  */
+const visible = `transactions.organization_id = $1 and transactions.environment_id = $2
+  and (owner_id = $3 or (not $4 and not $5 and ($6 or action_id in (
+    select action_access.action_id from action_access join teams on teams.id = action_access.team_id
+    where action_access.level = 'ADMINISTRATOR' and teams.organization_id = $1 and teams.slug = any($7)))))
+  and ($4 = (developer_id is not null)) and ($4 = false or developer_id = $3)`
+
+function visibleValues(actor: Actor, mine: boolean): unknown[] {
+  return [
+    actor.organization.id,
+    actor.environment.id,
+    actor.user.id,
+    actor.environment.slug === 'development',
+    mine,
+    actor.permissions.has('READ_ORG_PROD_TRANSACTIONS'),
+    actor.teams,
+  ]
+}
+
+/** True when the actor may read the runs of their place at all, their own at least. */
+export function mayReadTransactions(actor: Pick<Actor, 'permissions' | 'environment'>): boolean {
+  const isConsole = actor.environment.slug === 'development'
+  return actor.permissions.has(isConsole ? 'READ_DEV_TRANSACTIONS' : 'READ_USER_PROD_TRANSACTIONS')
+}
+
+/** Transactions of the actor's place that they may see, newest first. */
 export async function listTransactions(
   database: Queryable,
   actor: Actor,
   filter: TransactionFilter,
 ): Promise<{ transactions: TransactionListing[]; next: string | null }> {
   const limit = Math.max(1, Math.min(filter.limit ?? pageDefault, pageMax))
-  const development = actor.environment.slug === 'development'
   const after = filter.cursor === undefined ? null : decodeCursor(filter.cursor)
   const { rows } = await database.query<{
     id: TransactionId
@@ -190,26 +218,13 @@ export async function listTransactions(
     owner: TransactionListing['owner']
   }>(
     `select transactions.id, action_slug, action_name, status, result_status, backgroundable,
-       transactions.created_at, completed_at,
-       case when people.id is not null then jsonb_build_object('id', people.id, 'email', people.email,
-         'firstName', people.first_name, 'lastName', people.last_name) end as owner
+       transactions.created_at, completed_at, ${ownerColumn}
      from transactions left join people on people.id = transactions.owner_id
-     where organization_id = $1 and environment_id = $2
-       and (owner_id = $3 or (not $4 and not $5 and ($6 or action_id in (
-         select action_access.action_id from action_access join teams on teams.id = action_access.team_id
-         where action_access.level = 'ADMINISTRATOR' and teams.organization_id = $1 and teams.slug = any($7)))))
-       and ($4 = (developer_id is not null)) and ($4 = false or developer_id = $3)
-       and (not $8 or completed_at is null)
+     where ${visible} and (not $8 or completed_at is null)
        and ($9::timestamptz is null or (transactions.created_at, transactions.id) < ($9, $10))
      order by transactions.created_at desc, transactions.id desc limit $11`,
     [
-      actor.organization.id,
-      actor.environment.id,
-      actor.user.id,
-      development,
-      filter.mine ?? false,
-      actor.permissions.has('READ_ORG_PROD_TRANSACTIONS'),
-      actor.teams,
+      ...visibleValues(actor, filter.mine ?? false),
       filter.open ?? false,
       after?.createdAt ?? null,
       after?.id ?? null,
@@ -236,55 +251,74 @@ export async function listTransactions(
 
 export interface TransactionPlace {
   readonly organizationId: OrganizationId
+  readonly organizationSlug: string
+  readonly environmentSlug: string
   readonly ownerId: UserId | null
 }
 
-/** Whose transaction this is, as far as the history knows; null when it does not know it. */
+/** Where a transaction is and whose, as far as the history knows; null when it does not know it. */
 export async function placeOfTransaction(database: Queryable, id: string): Promise<TransactionPlace | null> {
-  const { rows } = await database.query<{ organization_id: OrganizationId; owner_id: UserId | null }>(
-    'select organization_id, owner_id from transactions where id = $1',
-    [id],
-  )
-  const row = rows[0]
-  return row ? { organizationId: row.organization_id, ownerId: row.owner_id } : null
-}
-
-/** The result and the log lines of one transaction of this place, for when no partition holds it any more. */
-export async function readTransaction(
-  database: Queryable,
-  id: string,
-): Promise<(HistoryRow & { readonly environmentSlug: string; readonly organizationSlug: string }) | null> {
-  const { rows } = await database.query<Record<string, never> & StoredTransaction>(
-    `select transactions.*, environments.slug as environment_slug, organizations.slug as organization_slug
+  const { rows } = await database.query<{
+    organization_id: OrganizationId
+    organization_slug: string
+    environment_slug: string
+    owner_id: UserId | null
+  }>(
+    `select transactions.organization_id, organizations.slug as organization_slug,
+       environments.slug as environment_slug, transactions.owner_id
      from transactions join environments on environments.id = environment_id
      join organizations on organizations.id = transactions.organization_id where transactions.id = $1`,
     [id],
   )
   const row = rows[0]
   if (!row) return null
+  return {
+    organizationId: row.organization_id,
+    organizationSlug: row.organization_slug,
+    environmentSlug: row.environment_slug,
+    ownerId: row.owner_id,
+  }
+}
+
+/** One run with its result and the lines it has logged, for when no partition holds it any more. */
+export interface StoredRun extends TransactionListing {
+  readonly resultData: unknown
+  readonly resultMeta: unknown
+  readonly epoch: number
+  readonly seq: number
+  readonly logs: readonly HistoryLogLine[]
+}
+
+/** A transaction of the actor's place; null when there is none that they may see. */
+export async function readTransaction(
+  database: Queryable,
+  actor: Actor,
+  id: string,
+): Promise<StoredRun | null> {
+  const { rows } = await database.query<Record<string, never> & StoredTransaction>(
+    `select transactions.*, ${ownerColumn}
+     from transactions left join people on people.id = transactions.owner_id
+     where ${visible} and transactions.id = $8`,
+    [...visibleValues(actor, false), id],
+  )
+  const row = rows[0]
+  if (!row) return null
   const lines = await database.query<{ index: number; text: string; at: Date }>(
-    'select index, text, at from transaction_logs where transaction_id = $1 order by index limit 10000',
-    [id],
+    'select index, text, at from transaction_logs where transaction_id = $1 order by index limit $2',
+    [id, limits.logLinesPerTransactionMax],
   )
   return {
     id: row.id,
-    organizationId: row.organization_id,
-    organizationSlug: row.organization_slug,
-    environmentId: row.environment_id,
-    environmentSlug: row.environment_slug,
-    developerId: row.developer_id,
-    ownerId: row.owner_id,
     slug: row.action_slug,
     name: row.action_name,
-    hostId: row.host_id,
     status: row.status,
     resultStatus: row.result_status,
     resultData: row.result_data,
     resultMeta: row.result_meta,
     backgroundable: row.backgroundable,
-    createdAtMs: row.created_at.getTime(),
-    updatedAtMs: row.updated_at.getTime(),
-    completedAtMs: row.completed_at?.getTime() ?? null,
+    owner: row.owner,
+    createdAt: row.created_at.toISOString(),
+    completedAt: row.completed_at?.toISOString() ?? null,
     epoch: Number(row.epoch),
     seq: Number(row.seq),
     logs: lines.rows.map(line => ({ index: line.index, text: line.text, atMs: line.at.getTime() })),
@@ -293,22 +327,15 @@ export async function readTransaction(
 
 interface StoredTransaction {
   readonly id: TransactionId
-  readonly organization_id: OrganizationId
-  readonly organization_slug: string
-  readonly environment_id: EnvironmentId
-  readonly environment_slug: string
-  readonly developer_id: UserId | null
-  readonly owner_id: UserId
   readonly action_slug: string
   readonly action_name: string
-  readonly host_id: string | null
   readonly status: HistoryStatus
   readonly result_status: HistoryRow['resultStatus']
   readonly result_data: unknown
   readonly result_meta: unknown
   readonly backgroundable: boolean
+  readonly owner: TransactionListing['owner']
   readonly created_at: Date
-  readonly updated_at: Date
   readonly completed_at: Date | null
   readonly epoch: string
   readonly seq: string

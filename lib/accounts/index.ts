@@ -28,8 +28,10 @@ export type {
   HistoryLogLine,
   HistoryRow,
   HistoryStatus,
+  StoredRun,
   TransactionFilter,
   TransactionListing,
+  TransactionPlace,
 } from './history.js'
 export type { NewNotification, NotificationMethod } from './notifications.js'
 export type { ScryptParameters } from './passwords.js'

@@ -1,6 +1,8 @@
 /**
  * Sessions: an opaque token of 256 bits in the browser's cookie, its digest in the table. A session ends when it is
  * revoked, when it was not used for `idleMs`, and in any case `absoluteMs` after the sign-in.
+ *
+ * A session whose second factor is still due speaks for nobody: only `findDueSession` sees it.
  */
 import { createHash } from 'node:crypto'
 import type { Queryable } from '../database/index.js'
@@ -10,6 +12,10 @@ import { personOf } from './people.js'
 
 const addressCharactersMax = 64
 const userAgentCharactersMax = 300
+/** How long the second factor may take. */
+const secondFactorMsMax = 600_000
+/** Then the password is asked again. */
+const secondFactorAttemptsMax = 5
 const tokenPattern = /^[\w-]{43}$/
 
 export interface SessionTimes {
@@ -41,12 +47,18 @@ export function tokenHash(token: string): Buffer {
 
 export async function insertSession(
   client: Queryable,
-  session: { personId: UserId; address: string | null; userAgent: string | null; nowMs: number },
+  session: {
+    personId: UserId
+    address: string | null
+    userAgent: string | null
+    nowMs: number
+    secondFactorDue: boolean
+  },
   times: SessionTimes,
 ): Promise<{ id: SessionId; token: string; expiresAtMs: number }> {
   const id = newId<SessionId>()
   const token = newSecret()
-  const expiresAtMs = session.nowMs + times.absoluteMs
+  const expiresAtMs = session.nowMs + (session.secondFactorDue ? secondFactorMsMax : times.absoluteMs)
   // Whoever signs in cleans up behind themselves: no job is needed for it.
   await client.query('delete from sessions where person_id = $1 and (expires_at < $2 or last_used_at < $3)', [
     session.personId,
@@ -54,8 +66,9 @@ export async function insertSession(
     new Date(session.nowMs - times.idleMs),
   ])
   await client.query(
-    `insert into sessions (id, person_id, token_hash, address, user_agent, created_at, last_used_at, expires_at)
-     values ($1, $2, $3, $4, $5, $6, $6, $7)`,
+    `insert into sessions (id, person_id, token_hash, address, user_agent, created_at, last_used_at, expires_at,
+       second_factor_due)
+     values ($1, $2, $3, $4, $5, $6, $6, $7, $8)`,
     [
       id,
       session.personId,
@@ -64,6 +77,7 @@ export async function insertSession(
       session.userAgent?.slice(0, userAgentCharactersMax) ?? null,
       new Date(session.nowMs),
       new Date(expiresAtMs),
+      session.secondFactorDue,
     ],
   )
   return { id, token, expiresAtMs }
@@ -86,12 +100,36 @@ export async function findSession(
   }>(
     `select sessions.id as session_id, last_used_at, people.id, email, first_name, last_name
      from sessions join people on people.id = sessions.person_id
-     where token_hash = $1 and expires_at > $2 and last_used_at > $3`,
+     where token_hash = $1 and expires_at > $2 and last_used_at > $3 and not second_factor_due`,
     [tokenHash(token), new Date(nowMs), new Date(nowMs - times.idleMs)],
   )
   const row = rows[0]
   if (!row) return null
   return { sessionId: row.session_id, user: personOf(row), lastUsedAtMs: row.last_used_at.getTime() }
+}
+
+/** Whose password was right, when a second factor is still due in this session; null otherwise. */
+export async function findDueSession(
+  client: Queryable,
+  token: string,
+  nowMs: number,
+): Promise<{ id: SessionId; personId: UserId } | null> {
+  const { rows } = await client.query<{ id: SessionId; person_id: UserId }>(
+    'select id, person_id from sessions where token_hash = $1 and expires_at > $2 and second_factor_due',
+    [tokenHash(token), new Date(nowMs)],
+  )
+  const row = rows[0]
+  return row ? { id: row.id, personId: row.person_id } : null
+}
+
+/** Counts an attempt at the second factor before it is looked at; false when there were too many. */
+export async function countSecondFactorAttempt(client: Queryable, id: SessionId): Promise<boolean> {
+  const { rowCount } = await client.query(
+    `update sessions set second_factor_failures = second_factor_failures + 1
+     where id = $1 and second_factor_due and second_factor_failures < $2`,
+    [id, secondFactorAttemptsMax],
+  )
+  return rowCount === 1
 }
 
 export async function touchSession(client: Queryable, id: SessionId, nowMs: number): Promise<void> {
@@ -109,7 +147,8 @@ export async function liveSessions(
   times: SessionTimes,
 ): Promise<Set<string>> {
   const { rows } = await client.query<{ id: string }>(
-    'select id from sessions where id = any($1) and expires_at > $2 and last_used_at > $3',
+    `select id from sessions
+     where id = any($1) and expires_at > $2 and last_used_at > $3 and not second_factor_due`,
     [ids, new Date(nowMs), new Date(nowMs - times.idleMs)],
   )
   return new Set(rows.map(row => row.id))
@@ -130,7 +169,7 @@ export async function listSessions(
     last_used_at: Date
   }>(
     `select id, address, user_agent, created_at, last_used_at from sessions
-     where person_id = $1 and expires_at > $2 and last_used_at > $3 order by last_used_at desc limit 200`,
+     where person_id = $1 and expires_at > $2 and last_used_at > $3 and not second_factor_due order by last_used_at desc limit 200`,
     [personId, new Date(nowMs), new Date(nowMs - times.idleMs)],
   )
   return rows.map(row => ({

@@ -29,7 +29,16 @@ import {
   replacePasswordHash,
   setPasswordHash,
 } from './people.js'
-import { deleteOtherSessions, insertSession, tokenHash } from './sessions.js'
+import type { SecondFactors } from './second-factors.js'
+import {
+  countSecondFactorAttempt,
+  deleteOtherSessions,
+  deleteSession,
+  findDueSession,
+  insertSession,
+  isSessionToken,
+  tokenHash,
+} from './sessions.js'
 
 /** Where a request comes from. */
 export interface Origin {
@@ -43,6 +52,8 @@ export interface SignedIn extends ClientIdentity {
   /** For the cookie. It is not kept here. */
   readonly token: string
   readonly expiresAtMs: number
+  /** The session opens nothing but `enterSecondFactor`. */
+  readonly secondFactorDue: boolean
 }
 
 export interface NewAccount {
@@ -53,7 +64,15 @@ export interface NewAccount {
 }
 
 export interface SignIn {
+  /** With `secondFactorDue` for a person who has a second factor. */
   signIn(email: string, password: string, origin: Origin): Promise<SignedIn>
+  /** True when this is the token of a session whose second factor is still to come. */
+  secondFactorDue(token: string | undefined): Promise<boolean>
+  /**
+   * The second step: a code of the person's app, or one of their recovery codes. Ends with a fresh session under another
+   * token. Rejects with `bad-credentials` for a wrong or used code, `not-signed-in` when the password must come first.
+   */
+  enterSecondFactor(token: string | undefined, code: string, origin: Origin): Promise<SignedIn>
   /** True until the first account exists. */
   setupNeeded(): Promise<boolean>
   signUpEnabled(): Promise<boolean>
@@ -88,6 +107,7 @@ export interface SignInOptions {
   readonly audit: Audit
   readonly identities: Identities
   readonly passwords: Passwords
+  readonly secondFactors: SecondFactors
   /** Whether strangers may make accounts, while no flag says otherwise. */
   readonly signUp: boolean
 }
@@ -104,7 +124,12 @@ export function createSignIn(options: SignInOptions): SignIn {
   const refuse = (userId: UserId | null, origin: Origin, reason: string): void =>
     audit.record({ name: 'session.refused', userId, address: origin.address, details: { reason } })
 
-  const startSession = async (client: Queryable, person: PersonRow, origin: Origin): Promise<SignedIn> => {
+  const startSession = async (
+    client: Queryable,
+    person: PersonRow,
+    origin: Origin,
+    secondFactorDue = false,
+  ): Promise<SignedIn> => {
     const session = await insertSession(
       client,
       {
@@ -112,6 +137,7 @@ export function createSignIn(options: SignInOptions): SignIn {
         address: origin.address,
         userAgent: origin.userAgent,
         nowMs: clock.nowMs(),
+        secondFactorDue,
       },
       times,
     )
@@ -120,6 +146,7 @@ export function createSignIn(options: SignInOptions): SignIn {
       user: personOf(person),
       token: session.token,
       expiresAtMs: session.expiresAtMs,
+      secondFactorDue,
     }
   }
 
@@ -186,14 +213,13 @@ export function createSignIn(options: SignInOptions): SignIn {
         throw new AppError('bad-credentials')
       }
       succeeded()
-      if (person.second_factor_id !== null) {
-        // Letting somebody in with the password alone would make the second factor worthless.
-        refuse(person.id, origin, 'second factor needed')
-        throw new AppError('forbidden', 'This account needs a second factor, which cannot be checked here.')
-      }
-      const session = await startSession(database, person, origin)
+      const due = person.second_factor_id !== null
+      const session = await startSession(database, person, origin, due)
       await endPrevious(origin)
-      started(session, origin, 'password')
+      if (due) {
+        const details = { session: session.sessionId }
+        audit.record({ name: 'second-factor.asked', userId: person.id, address: origin.address, details })
+      } else started(session, origin, 'password')
       const stored = person.password
       if (check.outdated && stored !== null) {
         const { id } = person
@@ -202,6 +228,42 @@ export function createSignIn(options: SignInOptions): SignIn {
           .then(hash => replacePasswordHash(database, id, stored, hash))
           .catch((error: unknown) => options.log.warn('password.not-rehashed', { error }))
       }
+      return session
+    },
+
+    async secondFactorDue(token) {
+      return isSessionToken(token) && (await findDueSession(database, token, clock.nowMs())) !== null
+    },
+
+    async enterSecondFactor(token, code, origin) {
+      const again = (): AppError => new AppError('not-signed-in', 'Sign in with your password first.')
+      const due = isSessionToken(token) ? await findDueSession(database, token, clock.nowMs()) : null
+      const person = due && (await personById(database, due.personId))
+      // Switched off meanwhile: then the password is enough, but it must be entered.
+      if (!due || person?.second_factor_id == null) throw again()
+      let succeeded: () => void
+      try {
+        succeeded = attempts.attempt(`second factor ${person.email}`, origin.address)
+      } catch (error) {
+        refuse(person.id, origin, 'too many failures')
+        throw error
+      }
+      if (!(await countSecondFactorAttempt(database, due.id))) {
+        await deleteSession(database, person.id, due.id)
+        refuse(person.id, origin, 'too many codes')
+        throw again()
+      }
+      const way = await options.secondFactors.use(database, person.id, code, clock.nowMs())
+      if (way === null) {
+        refuse(person.id, origin, 'wrong code')
+        throw new AppError('bad-credentials', 'The code is wrong or was used before.')
+      }
+      succeeded()
+      const session = await database.transaction(async client => {
+        await deleteSession(client, person.id, due.id)
+        return startSession(client, person, origin)
+      })
+      started(session, origin, way)
       return session
     },
 

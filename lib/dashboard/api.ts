@@ -2,6 +2,7 @@
  * The JSON API of the node this page came from, with the session cookie. Errors arrive as `{code, message, fields?}`
  * and are thrown as `RequestError`; a node that cannot be reached, or answers with something else, is `unavailable`.
  */
+import type { TransactionSnapshot } from '../clients/wire.js'
 import { RequestError } from './connection.js'
 import { isRecord } from './props.js'
 
@@ -28,6 +29,8 @@ export interface Session {
 export interface SignedOut {
   setupNeeded: boolean
   signUpEnabled: boolean
+  /** The password was right; a code of the person's second factor is still to come. */
+  secondFactorNeeded: boolean
 }
 
 export interface NewAccount {
@@ -58,6 +61,8 @@ export interface TransactionRow {
   slug: string
   name: string
   status: string
+  /** How it ended; null while it has not. */
+  resultStatus: string | null
   backgroundable: boolean
   startedAtMs: number | null
 }
@@ -71,7 +76,11 @@ export class Api {
     const body = await readJson(response)
     if (response.status === 401) {
       return {
-        signedOut: { setupNeeded: body.setupNeeded === true, signUpEnabled: body.signUpEnabled === true },
+        signedOut: {
+          setupNeeded: body.setupNeeded === true,
+          signUpEnabled: body.signUpEnabled === true,
+          secondFactorNeeded: body.secondFactorNeeded === true,
+        },
       }
     }
     if (!response.ok) throw errorOf(response, body)
@@ -80,6 +89,11 @@ export class Api {
 
   async signIn(email: string, password: string): Promise<void> {
     await this.#call('POST', '/api/v1/session', { email, password })
+  }
+
+  /** Second step of signing in, where there is one: a code of an app, or a recovery code. */
+  async enterSecondFactor(code: string): Promise<void> {
+    await this.#call('POST', '/api/v1/session/second-factor', { code })
   }
 
   async signOut(): Promise<void> {
@@ -142,6 +156,11 @@ export class Api {
       `/api/v1/organizations/${organization}/environments/${environment}/transactions${query}`,
     )
     return listOf(body, 'transactions').map(toTransactionRow)
+  }
+
+  /** A run as the history has it, also long after it has ended; `not-found` when there is none for this person. */
+  async pastTransaction(id: string): Promise<TransactionSnapshot> {
+    return pastSnapshot(id, await this.#call('GET', `/api/v1/transactions/${encodeURIComponent(id)}`))
   }
 
   async #call(method: string, path: string, body?: unknown): Promise<Record<string, unknown>> {
@@ -214,9 +233,34 @@ function toTransactionRow(row: Record<string, unknown>): TransactionRow {
     slug: String(row.slug ?? ''),
     name: String(row.name ?? row.slug ?? ''),
     status: String(row.status ?? ''),
+    resultStatus: typeof row.resultStatus === 'string' ? row.resultStatus : null,
     // The list of open ones may leave it out when it holds resumable ones only.
     backgroundable: row.backgroundable !== false,
     startedAtMs: momentOf(row.startedAtMs ?? row.startedAt ?? row.createdAt),
+  }
+}
+
+/** A run of the history as if a node had told of it: nothing is open in it any more. */
+function pastSnapshot(id: string, body: Record<string, unknown>): TransactionSnapshot {
+  const place = isRecord(body.place) ? body.place : {}
+  const { result } = body
+  return {
+    transactionId: id,
+    place: { organization: String(place.organization ?? ''), environment: String(place.environment ?? '') },
+    slug: String(body.slug ?? ''),
+    name: String(body.name ?? ''),
+    status: body.status as TransactionSnapshot['status'],
+    backgroundable: body.backgroundable === true,
+    warnOnClose: false,
+    hostConnected: true,
+    appends: true,
+    steps: [],
+    loading: null,
+    logs: listOf(body, 'logs') as unknown as TransactionSnapshot['logs'],
+    notifications: [],
+    redirect: null,
+    result: isRecord(result) ? (result as unknown as TransactionSnapshot['result']) : null,
+    startedAtMs: momentOf(body.startedAtMs) ?? 0,
   }
 }
 

@@ -3,12 +3,14 @@
  * comes back to the address afterwards; everybody else gets one connection for as long as the window is open.
  */
 import { lazy, Suspense, useCallback, useEffect, useMemo, useState } from 'react'
-import { Navigate, useLocation } from 'react-router'
+import { type Location, Navigate, useLocation } from 'react-router'
 import type { Session, SignedOut } from './api.js'
+import { cameFrom } from './components/app-link.js'
 import { Loading, Notice } from './components/notice.js'
 import { Connection } from './connection.js'
 import { Directories } from './directories.js'
-import { consoleEnvironment, listHref, parseRoute, placeHref } from './links.js'
+import { consoleEnvironment, listHref, parseRoute, placeHref, type Route } from './links.js'
+import { SecondFactorScreen } from './screens/second-factor.js'
 import { SignInScreen } from './screens/sign-in.js'
 import { Signed } from './screens/signed.js'
 import { LiveProvider, useServices } from './services.js'
@@ -76,27 +78,41 @@ export function App() {
       )
     }
     if (who.out.setupNeeded) return <Navigate to="/setup" replace />
+    if (who.out.secondFactorNeeded) {
+      if (route.screen === 'verify-mfa') return <SecondFactorScreen onDone={ask} />
+      return <Navigate to="/verify-mfa" replace state={{ from: destination(location) }} />
+    }
     if (route.screen !== 'sign-in') {
-      const from =
-        location.pathname === '/' ? '' : `?from=${encodeURIComponent(location.pathname + location.search)}`
-      return <Navigate to={`/login${from}`} replace />
+      const from = destination(location)
+      return <Navigate to={from === null ? '/login' : `/login?from=${encodeURIComponent(from)}`} replace />
     }
     return <SignInScreen signUpEnabled={who.out.signUpEnabled} onDone={ask} />
   }
-  if (route.screen === 'sign-in' || route.screen === 'sign-up' || route.screen === 'set-up') {
-    return <Navigate to={landing(route.screen, who.session, location.search)} replace />
+  if (entrances.has(route.screen)) {
+    return <Navigate to={landing(route.screen, who.session, destination(location))} replace />
   }
   return <SignedIn key={generation} session={who.session} onSignedOut={signedOut} />
 }
 
-/** Where somebody goes who has come in: a new account to the console, anybody else to where they were going. */
-function landing(screen: 'sign-in' | 'sign-up' | 'set-up', session: Session, search: string): string {
-  const organization = session.organizations[0]?.slug
-  const from = new URLSearchParams(search).get('from')
+/** The screens in front of the sign-in; nobody who is in has anything to do there. */
+const entrances = new Set<Route['screen']>(['sign-in', 'sign-up', 'set-up', 'verify-mfa'])
+
+/** Where somebody wanted to go who was stopped: the address itself, or what an entrance was told of it. */
+function destination({ pathname, search, state }: Location): string | null {
+  const here = pathname === '/' ? null : pathname + search
+  const { screen } = parseRoute(pathname)
+  const told = new URLSearchParams(search).get('from') ?? (screen === 'verify-mfa' ? cameFrom(state) : null)
+  const from = entrances.has(screen) ? told : here
   // Only addresses of this origin: `//host` and `/\\host` are others.
-  if (from !== null && /^\/(?![/\\])/.test(from)) return from
+  return from !== null && /^\/(?![/\\])/.test(from) ? from : null
+}
+
+/** Where somebody goes who has come in: a new account to the console, anybody else to where they were going. */
+function landing(screen: Route['screen'], session: Session, from: string | null): string {
+  const organization = session.organizations[0]?.slug
+  if (from !== null) return from
   if (organization === undefined) return '/'
-  return screen === 'sign-in'
+  return screen === 'sign-in' || screen === 'verify-mfa'
     ? placeHref({ organization, environment: 'production' })
     : listHref({ organization, environment: consoleEnvironment })
 }

@@ -147,6 +147,8 @@ export class TransactionRunner {
     this.#isDone = true
     for (const end of this.#ends) end()
     this.#options.memory.markEnded(this.transactionId)
+    // Where one was not let in, there is nothing to leave.
+    if (this.#state.failure && !this.#state.view) return
     this.#options.connection
       .request('transaction.leave', { transactionId: this.transactionId })
       .catch(() => undefined)

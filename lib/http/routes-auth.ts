@@ -25,7 +25,9 @@ export function addAuthRoutes(http: HttpServer): void {
 
   http.route('GET', '/api/auth/session', browser, async (context): Promise<Reply> => {
     const identity = await context.session()
-    return identity ? { status: 200, body: true } : { status: 401, body: false }
+    if (identity) return { status: 200, body: true }
+    const due = await context.accounts.secondFactorDue(context.token)
+    return { status: 401, body: due ? { code: 'NEEDS_MFA' } : false }
   })
 
   http.route('POST', '/api/auth/logout', browser, async (context): Promise<Reply> => {

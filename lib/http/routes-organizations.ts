@@ -1,6 +1,8 @@
 /** What belongs to an organization: keys, environments, the history of runs. Membership is checked by the accounts. */
 import { z } from 'zod'
+import type { HistoryStatus, StoredRun, TransactionPlace } from '../accounts/index.js'
 import { AppError } from '../errors.js'
+import { isId } from '../ids.js'
 import { ok } from './reply.js'
 import type { HttpServer } from './server.js'
 
@@ -55,6 +57,47 @@ export function addOrganizationRoutes(http: HttpServer): void {
     })
     return ok(page)
   })
+
+  // By its id alone: where it is, the history knows.
+  http.route('GET', '/api/v1/transactions/:id', browser, async context => {
+    const { user } = await context.signedIn()
+    const { id = '' } = context.params
+    if (!isId(id)) throw new AppError('not-found')
+    return ok(described(await context.accounts.transaction(user.id, id, context.origin)))
+  })
+}
+
+const statusWords = {
+  PENDING: 'pending',
+  RUNNING: 'running',
+  AWAITING_INPUT: 'awaiting-input',
+  HOST_CONNECTION_DROPPED: 'running',
+  CLIENT_CONNECTION_DROPPED: 'running',
+  COMPLETED: 'completed',
+} as const satisfies Record<HistoryStatus, string>
+
+/** In the words in which a window is told of a run that is still there. */
+function described(run: StoredRun & { place: TransactionPlace }) {
+  return {
+    transactionId: run.id,
+    place: { organization: run.place.organizationSlug, environment: run.place.environmentSlug },
+    slug: run.slug,
+    name: run.name,
+    status: statusWords[run.status],
+    backgroundable: run.backgroundable,
+    owner: run.owner,
+    startedAtMs: Date.parse(run.createdAt),
+    completedAtMs: run.completedAt === null ? null : Date.parse(run.completedAt),
+    result:
+      run.resultStatus === null
+        ? null
+        : {
+            status: run.resultStatus,
+            data: run.resultData,
+            ...(run.resultMeta !== null && { meta: run.resultMeta }),
+          },
+    logs: run.logs,
+  }
 }
 
 function isOn(text: string | null): boolean {

@@ -15,6 +15,11 @@ export function addSessionRoutes(http: HttpServer): void {
   http.route('GET', '/api/v1/session', browser, async context => {
     const identity = await context.session()
     if (identity) return ok(await profileOf(context.accounts, identity.user))
+    if (await context.accounts.secondFactorDue(context.token)) {
+      const { code, message } = new AppError('not-signed-in', 'Enter the code of your second factor.')
+      const body = { code, message, setupNeeded: false, signUpEnabled: false, secondFactorNeeded: true }
+      return { status: 401, body }
+    }
     const [setupNeeded, signUpEnabled] = await Promise.all([
       context.accounts.setupNeeded(),
       context.accounts.signUpEnabled(),
@@ -31,6 +36,15 @@ export function addSessionRoutes(http: HttpServer): void {
   http.route('POST', '/api/v1/session', browser, async context => {
     const { email, password } = await context.body(z.object({ email: emailShape, password: passwordShape }))
     const session = await context.accounts.signIn(email, password, context.origin)
+    const cookie = context.setSession(session.token, session.expiresAtMs)
+    if (session.secondFactorDue) return ok({ next: 'second-factor' }, cookie)
+    return ok(await profileOf(context.accounts, session.user), cookie)
+  })
+
+  // The second step, for who has a second factor: the cookie is that of the first.
+  http.route('POST', '/api/v1/session/second-factor', browser, async context => {
+    const { code } = await context.body(z.object({ code: z.string().min(1).max(100) }))
+    const session = await context.accounts.enterSecondFactor(context.token, code, context.origin)
     return ok(
       await profileOf(context.accounts, session.user),
       context.setSession(session.token, session.expiresAtMs),

@@ -6,9 +6,10 @@ import { type ReactNode, useEffect, useState } from 'react'
 import type { Notification, Place } from '../../clients/wire.js'
 import type { TransactionRow } from '../api.js'
 import { formatDateTime, formatTime } from '../format.js'
-import { isConsole } from '../links.js'
+import { isConsole, transactionHref } from '../links.js'
 import { useServices } from '../services.js'
 import type { TransactionView } from '../transaction.js'
+import { AppLink } from './app-link.js'
 import { Icon } from './icon.js'
 
 type Tab = 'Logs' | 'Notifications' | 'History'
@@ -17,14 +18,17 @@ export function ControlPanel({
   view,
   place,
   slug,
+  isPast = false,
 }: {
   view: TransactionView | null
   place: Place
   slug: string
+  /** Told by the history, which knows nothing of what a console showed in passing. */
+  isPast?: boolean
 }) {
   const [selected, setSelected] = useState<Tab>('Logs')
   const [isExpanded, setExpanded] = useState(false)
-  const tabs: Tab[] = isConsole(place) ? ['Logs', 'Notifications', 'History'] : ['Logs', 'History']
+  const tabs: Tab[] = isConsole(place) && !isPast ? ['Logs', 'Notifications', 'History'] : ['Logs', 'History']
   const counts: Record<Tab, number> = {
     Logs: view?.logs.length ?? 0,
     Notifications: view?.notifications.length ?? 0,
@@ -80,7 +84,7 @@ export function ControlPanel({
         )}
         {selected === 'History' && isExpanded && (
           <Panel tab="History">
-            <History place={place} slug={slug} />
+            <History place={place} slug={slug} view={view} />
           </Panel>
         )}
       </div>
@@ -150,10 +154,20 @@ function Notifications({ notifications }: { notifications: readonly Notification
 
 const historyRowsMax = 50
 
-function History({ place, slug }: { place: Place; slug: string }) {
+const statusWords: Record<string, string> = {
+  SUCCESS: 'Completed',
+  FAILURE: 'Error',
+  CANCELED: 'Canceled',
+  REDIRECTED: 'Redirected',
+  PENDING: 'Starting',
+  AWAITING_INPUT: 'Waiting for an answer',
+}
+
+function History({ place, slug, view }: { place: Place; slug: string; view: TransactionView | null }) {
   const { api } = useServices()
   const [rows, setRows] = useState<readonly TransactionRow[] | null>(null)
   const { organization, environment } = place
+  const hasEnded = view !== null && view.result !== null
   useEffect(() => {
     let isOver = false
     api.transactions({ organization, environment }, false).then(
@@ -165,15 +179,27 @@ function History({ place, slug }: { place: Place; slug: string }) {
     }
   }, [api, organization, environment, slug])
   if (rows === null) return <span className="spinner block text-muted" />
-  if (rows.length === 0) return <p className="text-muted">No earlier runs.</p>
+  const earlier = rows.filter(row => row.id !== view?.transactionId)
+  if (earlier.length === 0) return <p className="text-muted">No earlier runs.</p>
   return (
-    <ul className="grid gap-1">
-      {rows.map(row => (
-        <li key={row.id} className="flex gap-4">
-          <span className="flex-1">
-            {row.startedAtMs === null ? row.id : formatDateTime(new Date(row.startedAtMs))}
-          </span>
-          <span className="text-muted">{row.status.toLowerCase().replaceAll('_', ' ')}</span>
+    <ul className="grid">
+      {earlier.map(row => (
+        <li key={row.id}>
+          <AppLink
+            href={transactionHref(place, row.id)}
+            // Leaving a run that goes on would end it.
+            {...(hasEnded || view === null ? {} : { target: '_blank' })}
+            className="flex items-center gap-4 rounded-control px-2 py-1 outline-offset-[-2px] hover:bg-sunken"
+          >
+            <span className="flex-1">
+              {row.startedAtMs === null ? row.id : formatDateTime(new Date(row.startedAtMs))}
+            </span>
+            <span className="text-muted">
+              {statusWords[row.resultStatus ?? row.status] ?? 'In progress'}
+              {!hasEnded && view !== null && <span className="sr-only">, opens in a new tab</span>}
+            </span>
+            <Icon name="chevronRight" className="size-4 text-muted" />
+          </AppLink>
         </li>
       ))}
     </ul>

@@ -111,7 +111,8 @@ export function TransactionPage({
   )
 }
 
-function Header({
+/** Where one is, what runs, and the ways on: again, or back. */
+export function Header({
   place,
   slug,
   title,

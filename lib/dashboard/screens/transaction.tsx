@@ -1,11 +1,19 @@
-/** A transaction by its id: resumes one that goes on in the background, or shows how a recent one ended. */
-import { useEffect, useState, useSyncExternalStore } from 'react'
-import type { Place } from '../../clients/wire.js'
+/**
+ * A transaction by its id: resumes one that goes on in the background, or shows how one ended. Nodes let go of a run some
+ * time after its end; from then on, and for who may see it but did not start it, the history tells of it.
+ */
+import { useEffect, useMemo, useState, useSyncExternalStore } from 'react'
+import type { Place, TransactionSnapshot } from '../../clients/wire.js'
 import { useGo } from '../components/app-link.js'
-import { Loading } from '../components/notice.js'
-import { TransactionPage } from '../components/transaction-page.js'
+import { ControlPanel } from '../components/control-panel.js'
+import { Banner, Loading, Notice } from '../components/notice.js'
+import { ResultView } from '../components/result-view.js'
+import { Header, TransactionPage } from '../components/transaction-page.js'
+import { RequestError } from '../connection.js'
+import { formatDateTime } from '../format.js'
 import { actionHref } from '../links.js'
 import { useLive, useServices } from '../services.js'
+import { viewOfSnapshot } from '../transaction.js'
 import { TransactionRunner } from '../transaction-runner.js'
 import { NotFound } from './signed.js'
 
@@ -22,10 +30,16 @@ export default function TransactionScreen({ place, transactionId }: { place: Pla
   return runner ? <Attached key={transactionId} runner={runner} place={place} /> : <Loading />
 }
 
+/** What a node says of a run that it does not hold, or not for this person. */
+const notHere = new Set(['not-found', 'forbidden'])
+
 function Attached({ runner, place }: { runner: TransactionRunner; place: Place }) {
   const { view, failure } = useSyncExternalStore(runner.subscribe, runner.getState)
   const go = useGo()
-  if (failure && !view) return <NotFound />
+  if (failure && !view) {
+    if (notHere.has(failure.code)) return <Past transactionId={runner.transactionId} />
+    return <Notice title="This cannot be shown" text={failure.message} />
+  }
   if (!view) return <Loading />
   // The transaction knows better than the address where it belongs.
   const home = view.place ?? place
@@ -39,5 +53,52 @@ function Attached({ runner, place }: { runner: TransactionRunner; place: Place }
       ancestors={[]}
       onRestart={() => go(actionHref(home, view.slug))}
     />
+  )
+}
+
+function Past({ transactionId }: { transactionId: string }) {
+  const { api } = useServices()
+  const [past, setPast] = useState<TransactionSnapshot | RequestError | null>(null)
+  useEffect(() => {
+    let isOver = false
+    api.pastTransaction(transactionId).then(
+      found => !isOver && setPast(found),
+      (error: RequestError) => !isOver && setPast(error),
+    )
+    return () => {
+      isOver = true
+    }
+  }, [api, transactionId])
+  if (past === null) return <Loading />
+  if (!(past instanceof RequestError)) return <PastRun run={past} />
+  if (past.code === 'not-found') return <NotFound />
+  return <Notice title="This cannot be shown" text={past.message} />
+}
+
+function PastRun({ run }: { run: TransactionSnapshot }) {
+  const go = useGo()
+  const view = useMemo(() => viewOfSnapshot(null, run), [run])
+  return (
+    <>
+      <main className="mx-auto grid w-full max-w-4xl flex-1 content-start gap-6 px-4 py-6 sm:px-8 sm:py-8">
+        <Header
+          place={run.place}
+          slug={run.slug}
+          title={run.name}
+          description={`Started ${formatDateTime(new Date(run.startedAtMs))}`}
+          ancestors={[]}
+          hasEnded
+          onRestart={() => go(actionHref(run.place, run.slug))}
+        />
+        {run.result === null ? (
+          <Banner tone="plain" role="status">
+            It has not ended yet. Who started it goes on with it.
+          </Banner>
+        ) : (
+          <ResultView result={run.result} />
+        )}
+      </main>
+      <ControlPanel view={view} place={run.place} slug={run.slug} isPast />
+    </>
   )
 }

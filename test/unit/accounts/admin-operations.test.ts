@@ -1,5 +1,6 @@
 import t from 'tap'
 import { adminOperationNames, runAdminOperation } from '../../../lib/accounts/index.js'
+import type { NewSecondFactor } from '../../../lib/accounts/second-factors.js'
 import { testAccounts } from '../../support/database.js'
 import { rejectsWith } from './rejects-with.js'
 
@@ -201,6 +202,7 @@ t.test('membership, environments, teams, keys', async t => {
 })
 
 t.test('invitations, confirmations, second factors', async t => {
+  const origin = { address: '127.0.0.1', userAgent: null }
   const user = await run<User>('findUser', { email: 'test-runner@example.com' })
   const organizationId = user.ownedOrganizations[0]?.id ?? ''
   const group = await run<{ id: string }>('createGroup', { organizationId, slug: 'team', name: 'Team' })
@@ -249,14 +251,19 @@ t.test('invitations, confirmations, second factors', async t => {
   await rejectsWith(t, accounts.confirmEmail(signedUp.user.id, `${newSeal.slice(0, -1)}~`), 'not-found', /./)
   t.equal(await accounts.confirmEmail(signedUp.user.id, newSeal), 'confirmed')
 
-  const factor = await run<{ id: string }>('enrollMfa', { email: 'fresh@example.com' })
+  const factor = await run<NewSecondFactor>('enrollMfa', { email: 'fresh@example.com' })
   t.equal((await run<User>('findUser', { email: 'fresh@example.com' })).mfaId, factor.id)
-  await rejectsWith(
-    t,
-    accounts.signIn('fresh@example.com', 'correct horse', { address: '127.0.0.1', userAgent: null }),
-    'forbidden',
-    /second factor/,
-  )
+  t.match(factor, {
+    secret: /^[A-Z2-7]{32}$/,
+    url: /^otpauth:\/\/totp\/Interval:fresh%40example.com\?secret=/,
+  })
+  const half = await accounts.signIn('fresh@example.com', 'correct horse', origin)
+  t.equal(half.secondFactorDue, true)
+  const [code = ''] = factor.recoveryCodes
+  t.equal((await accounts.enterSecondFactor(half.token, code, origin)).secondFactorDue, false)
+  t.equal(await run('setUserMfa', { userId: signedUp.user.id, mfaId: 'elsewhere-1' }), null)
+  const outside = await accounts.signIn('fresh@example.com', 'correct horse', origin)
+  await rejectsWith(t, accounts.enterSecondFactor(outside.token, code, origin), 'bad-credentials')
   t.equal(await run('setUserMfa', { userId: signedUp.user.id, mfaId: null }), null)
   t.equal((await run<User>('findUser', { email: 'fresh@example.com' })).mfaId, null)
 })

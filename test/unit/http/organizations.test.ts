@@ -173,6 +173,52 @@ t.test('the history of runs', async t => {
   t.equal((await ask('GET', `${path}?limit=1000`, { cookie: owner.cookie })).status, 400)
 })
 
+t.test('one run of the history, for who may see it', async t => {
+  await accounts.writeHistory([
+    row('run-ended', runner.id, {
+      seq: 2,
+      status: 'COMPLETED',
+      resultStatus: 'SUCCESS',
+      resultData: { paid: '12' },
+      resultMeta: { values: { paid: ['bigint'] } },
+      completedAtMs: clock.nowMs() + 5,
+      logs: [{ index: 0, text: 'looking', atMs: clock.nowMs() }],
+    }),
+  ])
+  const read = (who: Member | null, id: string) =>
+    ask('GET', `/api/v1/transactions/${id}`, who ? { cookie: who.cookie } : {})
+  const mine = await read(runner, 'run-ended')
+  t.match(mine, {
+    status: 200,
+    body: {
+      transactionId: 'run-ended',
+      place: { organization: 'ours', environment: 'production' },
+      status: 'completed',
+      completedAtMs: clock.nowMs() + 5,
+      result: { status: 'SUCCESS', data: { paid: '12' }, meta: { values: { paid: ['bigint'] } } },
+      logs: [{ text: 'looking' }],
+      owner: { email: 'runner@example.com' },
+    },
+  })
+  t.equal((await read(owner, 'run-ended')).status, 200, 'who may see all of the organization')
+  t.match((await read(owner, 'run-0002')).body, { status: 'running', result: null })
+  t.equal((await read(null, 'run-ended')).status, 401)
+  for (const [who, id] of [
+    [stranger, 'run-ended'],
+    [developer, 'run-ended'],
+    [owner, 'run-dev-1'],
+  ] as const) {
+    t.equal((await read(who, id)).status, 404, id)
+  }
+  for (const id of ['run-unknown', '..', 'x'.repeat(100)]) t.equal((await read(runner, id)).status, 404)
+  await accounts.audits.flush()
+  const denied = (await accounts.audits.list({ name: 'access.denied' })).flatMap(({ userId, details }) =>
+    details.what === 'transaction.read' ? [`${userId} ${details.transaction}`] : [],
+  )
+  const expected = [`${stranger.id} run-ended`, `${developer.id} run-ended`, `${owner.id} run-dev-1`]
+  t.same(denied.sort(), expected.sort(), 'what exists and was denied, nothing else')
+})
+
 t.test('notifications from hosts', async t => {
   const made = await ask('POST', keysPath, { cookie: owner.cookie, body: { kind: 'PRODUCTION' } })
   const dev = await ask('POST', keysPath, { cookie: developer.cookie, body: { kind: 'DEVELOPMENT' } })

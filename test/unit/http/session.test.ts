@@ -1,4 +1,5 @@
 import t from 'tap'
+import { runAdminOperation } from '../../../lib/accounts/index.js'
 import { testAccounts } from '../../support/database.js'
 import { testServer } from './test-server.js'
 
@@ -212,4 +213,41 @@ t.test('changing the password ends the other sessions', async t => {
   t.equal((await ask('GET', '/api/v1/session', { cookie: one.cookie })).status, 200)
   t.equal((await ask('GET', '/api/v1/session', { cookie: two.cookie })).status, 401)
   t.equal((await ask('POST', '/api/v1/session', { body: { email, password } })).status, 401)
+})
+
+t.test('a second factor is a second step', async t => {
+  const [email, password] = ['careful@example.com', 'a good password']
+  await runAdminOperation('createUser', { email, password, createOrganization: true }, { accounts })
+  const factor = (await runAdminOperation('enrollMfa', { email }, { accounts })) as {
+    recoveryCodes: string[]
+  }
+  const half = await ask('POST', '/api/v1/session', { body: { email, password } })
+  t.equal(half.status, 200)
+  t.same(half.body, { next: 'second-factor' }, 'nothing is told about the person yet')
+  t.match(half.headers.get('set-cookie'), /Max-Age=600$/)
+  const { cookie } = half
+  const asked = await ask('GET', '/api/v1/session', { cookie })
+  t.match(asked, {
+    status: 401,
+    body: { code: 'not-signed-in', secondFactorNeeded: true },
+    cookie: undefined,
+  })
+  t.match(await ask('GET', '/api/auth/session', { cookie }), { status: 401, body: { code: 'NEEDS_MFA' } })
+  t.equal((await ask('GET', '/api/v1/sessions', { cookie })).status, 401)
+  const path = '/api/v1/session/second-factor'
+  t.match(await ask('POST', path, { cookie, body: { code: '000000' } }), {
+    status: 401,
+    body: { code: 'bad-credentials' },
+  })
+  t.equal((await ask('POST', path, { body: { code: '000000' } })).body.code, 'not-signed-in')
+  t.equal((await ask('POST', path, { cookie, body: {} })).status, 400)
+  const foreign = { origin: 'https://evil.example' }
+  t.equal((await ask('POST', path, { cookie, body: { code: '000000' }, headers: foreign })).status, 403)
+  const done = await ask('POST', path, { cookie, body: { code: factor.recoveryCodes[0] } })
+  t.match(done, { status: 200, body: { user: { email } } })
+  t.not(done.cookie, cookie)
+  t.equal((await ask('GET', '/api/v1/session', { cookie: done.cookie })).status, 200)
+  t.equal((await ask('GET', '/api/v1/session', { cookie })).status, 401)
+  const login = await ask('POST', '/api/auth/login', { body: { email, password } })
+  t.equal((await ask('GET', '/api/auth/session', { cookie: login.cookie })).status, 401)
 })
