@@ -8,6 +8,7 @@
  */
 import farmhash from 'farmhash'
 import type { Branded, NodeId } from '../ids.js'
+import type { ClusterPeers, ClusterPeersOptions } from './cluster-peers.js'
 
 declare const partitionBrand: unique symbol
 /** A slice of the key space: 0 to 255. */
@@ -51,4 +52,23 @@ export interface Ring {
   stop(): Promise<void>
 }
 
+export { type Address, formatAddress, parseAddress } from './addresses.js'
+export type { RingClock } from './clock.js'
+export type { ClusterPeers, ClusterPeersOptions } from './cluster-peers.js'
+export { fastGossipTimes, type GossipTimes, gossipTimes } from './gossip-times.js'
+export type {
+  CallHandler,
+  Member,
+  PeerCondition,
+  PeerCounters,
+  PeerIdentity,
+  Peers,
+} from './peers.js'
+export { ownersMax, type PlacementOptions, place } from './placement.js'
 export { SingleNodeRing } from './single-node.js'
+
+/** The peers of a node in a cluster. Loads gossip only now: a node alone and most commands never need it. */
+export async function createClusterPeers(options: ClusterPeersOptions): Promise<ClusterPeers> {
+  const { ClusterPeers } = await import('./cluster-peers.js')
+  return new ClusterPeers(options)
+}

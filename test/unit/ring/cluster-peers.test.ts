@@ -1,0 +1,274 @@
+/** Nodes finding each other, leaving, dying, pausing and coming back, over real sockets. */
+import { type ChildProcess, spawn } from 'node:child_process'
+import { connect } from 'node:net'
+import { fileURLToPath } from 'node:url'
+import t, { type Test } from 'tap'
+import { AppError } from '../../../lib/errors.js'
+import type { NodeId } from '../../../lib/ids.js'
+import { type Log, Secret, silentLog } from '../../../lib/log.js'
+import { systemClock } from '../../../lib/partitions/clock.js'
+import {
+  type ClusterPeers,
+  type ClusterPeersOptions,
+  createClusterPeers,
+  type Member,
+} from '../../../lib/ring/index.js'
+import { eventuallyTrue } from '../../support/eventually.js'
+import { freePort } from '../../support/ports.js'
+
+const secret = 'a secret of the cluster'
+
+async function start(
+  t: Test,
+  name: string,
+  seeds: readonly string[],
+  options: Partial<ClusterPeersOptions> = {},
+): Promise<ClusterPeers> {
+  const peers = await createClusterPeers({
+    identity: { nodeId: `node-${name}-0000` as NodeId, storeId: `store-${name}`, boot: 1 },
+    secret: new Secret(secret),
+    seeds,
+    channelHost: '127.0.0.1',
+    channelPort: 0,
+    clock: systemClock(),
+    random: Math.random,
+    log: silentLog,
+    ...options,
+  })
+  peers.onCall('echo', (_from, body) => body)
+  peers.onCall('who', from => Buffer.from(from.nodeId))
+  peers.onCall('fail', () => {
+    throw new AppError('conflict', 'Taken.')
+  })
+  peers.setBeacon(() => Buffer.from(`time of ${name}`))
+  t.teardown(() => peers.stop())
+  await peers.start()
+  return peers
+}
+
+function sees(peers: ClusterPeers, ...names: string[]): boolean {
+  const expected = names.map(name => `node-${name}-0000`).sort()
+  return JSON.stringify(peers.members().map(({ nodeId }) => nodeId)) === JSON.stringify(expected)
+}
+
+const idOf = (name: string): NodeId => `node-${name}-0000` as NodeId
+
+async function startProcess(
+  t: Test,
+  name: string,
+  boot: number,
+  channelPort: number,
+  seeds: string[],
+): Promise<{ child: ChildProcess; self: Member }> {
+  const file = fileURLToPath(new URL('./peer-process.js', import.meta.url))
+  const config = { nodeId: idOf(name), storeId: `store-${name}`, boot, channelPort, seeds, secret }
+  const child = spawn(process.execPath, [file, JSON.stringify(config)], {
+    stdio: ['pipe', 'pipe', 'inherit'],
+  })
+  t.teardown(() => child.kill('SIGKILL'))
+  const line = await new Promise<string>((resolve, reject) => {
+    child.stdout?.once('data', chunk => resolve(String(chunk)))
+    child.once('exit', code => reject(new Error(`exited with ${code}`)))
+  })
+  return { child, self: JSON.parse(line) as Member }
+}
+
+t.test('three nodes started in any order, with a dead seed and an unknown one, see each other', async t => {
+  const [deadPort, portA, portB] = [await freePort(), await freePort(), await freePort()]
+  const seeds = [`127.0.0.1:${portA}`, `127.0.0.1:${deadPort}`, 'no-such-name.invalid', `127.0.0.1:${portB}`]
+  const startedMs = Date.now()
+  const c = await start(t, 'c', seeds)
+  const [a, b] = await Promise.all([
+    start(t, 'a', seeds, { channelPort: portA }),
+    start(t, 'b', seeds, { channelPort: portB }),
+  ])
+  const all = { a, b, c }
+  await Promise.all(
+    Object.values(all).map(peers => eventuallyTrue('all see each other', () => sees(peers, 'a', 'b', 'c'))),
+  )
+  const joinedMs = Date.now() - startedMs
+  t.comment(`three nodes see each other ${joinedMs} ms after the first start`)
+  t.ok(joinedMs <= 3_000)
+
+  for (const from of Object.values(all)) {
+    for (const to of Object.values(all)) {
+      t.equal(String(await from.call(to.self.nodeId, 'who', Buffer.alloc(0), 1_000)), from.self.nodeId)
+      await t.rejects(from.call(to.self.nodeId, 'fail', Buffer.alloc(0), 1_000), { code: 'conflict' })
+      await t.rejects(from.call(to.self.nodeId, 'nothing', Buffer.alloc(0), 1_000), { code: 'bad-request' })
+      t.equal(from.condition(to.self.nodeId).kind, 'connected')
+    }
+  }
+  await t.rejects(a.call(idOf('unknown'), 'echo', Buffer.alloc(0), 1_000), { code: 'unavailable' })
+  t.same(a.condition(idOf('unknown')), { kind: 'silent', heardAtMs: Number.NEGATIVE_INFINITY })
+
+  const beacons = new Map<string, string>()
+  a.onBeacon((from, body, roundTripMs) => {
+    beacons.set(from.nodeId, String(body))
+    t.ok(roundTripMs >= 0 && roundTripMs < 1_000)
+  })
+  await eventuallyTrue('beacons', () => beacons.size === 2)
+  t.same([...beacons].sort(), [
+    [idOf('b'), 'time of b'],
+    [idOf('c'), 'time of c'],
+  ])
+
+  const periods = a.gossipPeriods
+  const measuredMs = Date.now()
+  await eventuallyTrue('periods', () => a.gossipPeriods >= periods + 5)
+  const perSecond = 5_000 / (Date.now() - measuredMs)
+  t.comment(`${perSecond.toFixed(1)} gossip periods per second`)
+  t.ok(perSecond > 2 && perSecond < 8, 'about five gossip periods per second')
+
+  const leftMs = Date.now()
+  await c.leave()
+  await Promise.all([a, b].map(peers => eventuallyTrue('the leaver is gone', () => sees(peers, 'a', 'b'))))
+  t.comment(`left every list after ${Date.now() - leftMs} ms`)
+  t.equal(String(await a.call(idOf('c'), 'echo', Buffer.from('still there'), 1_000)), 'still there')
+  t.equal(String(await c.call(idOf('a'), 'echo', Buffer.from('still there'), 1_000)), 'still there')
+  await c.stop()
+  await eventuallyTrue('refused', () => a.condition(idOf('c')).kind === 'refused')
+})
+
+t.test('a killed node is refused at once, and connected again after its restart', async t => {
+  const port = await freePort()
+  const a = await start(t, 'a', [`127.0.0.1:${port}`])
+  const events: { kind: string; atMs: number }[] = []
+  a.onCondition((nodeId, condition) => {
+    if (nodeId === idOf('b')) events.push({ kind: condition.kind, atMs: Date.now() })
+  })
+  const first = await startProcess(t, 'b', 1, port, [])
+  await eventuallyTrue('seen', () => sees(a, 'a', 'b') && a.condition(idOf('b')).kind === 'connected')
+
+  const pending = a.call(idOf('b'), 'echo', Buffer.alloc(20_000_000), 10_000)
+  const outcome = pending.then(
+    () => 'answered',
+    (error: AppError) => error.code,
+  )
+  const killedMs = Date.now()
+  first.child.kill('SIGKILL')
+  await eventuallyTrue('refused', () => events.at(-1)?.kind === 'refused')
+  const refusedMs = (events.at(-1)?.atMs ?? 0) - killedMs
+  t.comment(`refused ${refusedMs} ms after SIGKILL; the call in flight: ${await outcome}`)
+  t.ok(refusedMs <= 150)
+  t.equal(await outcome, 'unavailable')
+  t.equal(a.condition(idOf('b')).kind, 'refused')
+  const callMs = Date.now()
+  await t.rejects(a.call(idOf('b'), 'echo', Buffer.alloc(1), 10_000), { code: 'unavailable' })
+  t.ok(Date.now() - callMs < 500, 'a call to the dead fails at once')
+  await eventuallyTrue('given up by gossip', () => sees(a, 'a'))
+  t.comment(`given up by gossip after ${Date.now() - killedMs} ms`)
+
+  const second = await startProcess(t, 'b', 2, port, [])
+  const upMs = Date.now()
+  await eventuallyTrue('connected', () => a.condition(idOf('b')).kind === 'connected')
+  t.comment(`connected ${Date.now() - upMs} ms after the restarted node was up`)
+  t.ok(Date.now() - upMs <= 1_000)
+  await eventuallyTrue('a member again', () => a.members().some(({ boot }) => boot === 2))
+  t.same(
+    a.members().find(({ nodeId }) => nodeId === idOf('b')),
+    second.self,
+  )
+  t.equal(String(await a.call(idOf('b'), 'echo', Buffer.from('back'), 1_000)), 'back')
+})
+
+t.test('a restart at another address keeps the id', async t => {
+  const [portA, portB, portOther] = [await freePort(), await freePort(), await freePort()]
+  const a = await start(t, 'a', [], { channelPort: portA })
+  const first = await startProcess(t, 'b', 1, portB, [`127.0.0.1:${portA}`])
+  await eventuallyTrue('connected', () => a.condition(idOf('b')).kind === 'connected')
+  first.child.kill('SIGKILL')
+  const second = await startProcess(t, 'b', 2, portOther, [`127.0.0.1:${portA}`])
+  await eventuallyTrue('connected', () => a.condition(idOf('b')).kind === 'connected')
+  await eventuallyTrue('a member', () => a.members().some(({ boot }) => boot === 2))
+  t.equal(a.members().filter(({ nodeId }) => nodeId === idOf('b')).length, 1)
+  t.equal(a.members().find(({ nodeId }) => nodeId === idOf('b'))?.channelAddress, second.self.channelAddress)
+})
+
+t.test('a paused node is silent, never refused, and connected when it goes on', async t => {
+  const port = await freePort()
+  const a = await start(t, 'a', [`127.0.0.1:${port}`])
+  const kinds = new Set<string>()
+  a.onCondition((_nodeId, condition) => kinds.add(condition.kind))
+  const { child } = await startProcess(t, 'b', 1, port, [])
+  await eventuallyTrue('connected', () => a.condition(idOf('b')).kind === 'connected')
+  child.kill('SIGSTOP')
+  const pausedMs = Date.now()
+  await eventuallyTrue('silent', () => a.condition(idOf('b')).kind === 'silent')
+  t.comment(`silent ${Date.now() - pausedMs} ms after SIGSTOP`)
+  await t.rejects(a.call(idOf('b'), 'echo', Buffer.alloc(1), 300), { code: 'timeout' })
+  await eventuallyTrue('the connection was given up', () => a.counters.resets > 0)
+  await eventuallyTrue('given up by gossip', () => sees(a, 'a'))
+  t.equal(a.condition(idOf('b')).kind, 'silent')
+  child.kill('SIGCONT')
+  const wokenMs = Date.now()
+  await eventuallyTrue('connected', () => a.condition(idOf('b')).kind === 'connected')
+  t.comment(`connected ${Date.now() - wokenMs} ms after SIGCONT`)
+  await eventuallyTrue('a member again', () => sees(a, 'a', 'b'))
+  t.notOk(kinds.has('refused'))
+})
+
+t.test('a node known only from elsewhere can be called', async t => {
+  const a = await start(t, 'a', [])
+  const b = await start(t, 'b', [])
+  a.learn([b.self, a.self])
+  t.equal(String(await a.call(idOf('b'), 'echo', Buffer.from('hi'), 1_000)), 'hi')
+  await eventuallyTrue('and is found by gossip', () => sees(a, 'a', 'b') && sees(b, 'a', 'b'))
+})
+
+t.test('two live processes with one id are reported, not swapped', async t => {
+  const port = await freePort()
+  const duplicates: string[] = []
+  const a = await start(t, 'a', [], {
+    channelPort: port,
+    onDuplicate: (known, other) => duplicates.push(`${known.boot} ${other.boot}`),
+  })
+  const b = await start(t, 'b', [`127.0.0.1:${port}`])
+  await eventuallyTrue('connected', () => a.condition(idOf('b')).kind === 'connected' && sees(a, 'a', 'b'))
+  const copy = await start(t, 'b', [`127.0.0.1:${port}`], {
+    identity: { nodeId: idOf('b'), storeId: 'store-b', boot: 2 },
+  })
+  await eventuallyTrue('reported', () => duplicates.length > 0)
+  t.same(duplicates, ['1 2'])
+  t.same(
+    a.members().find(({ nodeId }) => nodeId === idOf('b')),
+    b.self,
+  )
+  await b.stop()
+  await eventuallyTrue('the copy takes its place when it is gone', () =>
+    a.members().some(({ boot }) => boot === 2),
+  )
+  await copy.stop()
+})
+
+t.test('without the secret nobody joins, and no administration is reachable', async t => {
+  const lines: string[] = []
+  const log: Log = { ...silentLog, warn: event => lines.push(event) }
+  const port = await freePort()
+  const a = await start(t, 'a', [], { channelPort: port, log })
+  const stranger = await start(t, 'x', [`127.0.0.1:${port}`], { secret: new Secret('another') })
+  await eventuallyTrue('refused', () => a.counters.refusedConnections >= 2)
+  t.ok(sees(a, 'a'))
+  t.ok(sees(stranger, 'x'))
+  t.equal(lines.filter(line => line.startsWith('connection refused')).length, 1)
+
+  // The first frame of tchannel in the clear: an init request of protocol version 2.
+  const plain = connect(port, '127.0.0.1')
+  plain.on('error', () => undefined)
+  const received: Buffer[] = []
+  plain.on('data', chunk => received.push(chunk))
+  plain.write(Buffer.from('001a0100000000010000000000000000000200010000', 'hex'))
+  await new Promise(resolve => plain.once('close', resolve))
+  t.ok(Buffer.concat(received).length <= 7, 'nothing but a TLS alert comes back')
+})
+
+t.test('a port in use is one clear sentence, and nothing stays behind', async t => {
+  const port = await freePort()
+  await start(t, 'a', [], { channelPort: port })
+  await t.rejects(start(t, 'b', [], { channelPort: port }), {
+    code: 'unavailable',
+    message: `channel:port: cannot listen on 127.0.0.1:${port}: the port is in use.`,
+  })
+  await t.rejects(start(t, 'c', [], { channelHost: 'no-such-name.invalid' }), {
+    message: 'channel:host: "no-such-name.invalid" cannot be resolved to an address.',
+  })
+})
