@@ -5,12 +5,13 @@
 import type { Duplex } from 'node:stream'
 import type { WebSocket } from 'ws'
 import type { ClientIdentity } from '../accounts/index.js'
-import { Corked } from '../corked.js'
 import { AppError, errorBody, errorKinds } from '../errors.js'
 import type { ClientId } from '../ids.js'
 import { limits } from '../limits.js'
 import type { Log } from '../log.js'
 import type { Clock } from '../partitions/index.js'
+import { TextSocket } from '../text-socket.js'
+import { eventText } from './event-text.js'
 import { parseHead, parseRequest, type Request } from './requests.js'
 import type { EventName, Events } from './wire.js'
 
@@ -33,8 +34,7 @@ export class ClientConnection {
   readonly origin: string
   /** The window, as entities know it: set by `hello`. */
   clientId: ClientId | null = null
-  readonly #socket: WebSocket
-  readonly #corked: Corked
+  readonly #socket: TextSocket
   readonly #events: ClientConnectionEvents
   readonly #clock: Clock
   readonly #log: Log
@@ -42,10 +42,6 @@ export class ClientConnection {
   #second = 0
   #requestsInSecond = 0
   readonly #loudSeconds: number[] = []
-  #lastHeardMs: number
-  #closed = false
-  /** Nothing more is taken from it: it would get no reply, and sends again after it has connected again. */
-  #closing = false
 
   constructor(
     socket: WebSocket,
@@ -62,59 +58,39 @@ export class ClientConnection {
     this.identity = options.identity
     this.address = options.address
     this.origin = options.origin
-    this.#socket = socket
-    this.#corked = new Corked(stream)
     this.#events = options.events
     this.#clock = options.clock
     this.#log = options.log
-    this.#lastHeardMs = options.clock.nowMs()
-    socket.on('message', (data, isBinary) => this.#received(data as Buffer, isBinary))
-    socket.on('pong', () => {
-      this.#lastHeardMs = this.#clock.nowMs()
+    this.#socket = new TextSocket(socket, stream, {
+      clock: options.clock,
+      sendBufferBytesMax: limits.socketSendBufferBytesMax,
+      goodbyeMsMax,
+      received: text => this.#received(text),
+      overflowed: () => this.close(1008, 'This browser does not read what it is sent.'),
+      closed: () => this.#events.closed(this),
     })
-    socket.on('close', () => this.#onClose())
-    // The socket has sent the reason by itself, e.g. 1009; ending it at once would lose that on the way.
-    socket.on('error', () => this.#endSoon())
   }
 
   get lastHeardMs(): number {
-    return this.#lastHeardMs
+    return this.#socket.lastHeardMs
   }
 
   send<Name extends EventName>(event: Name, data: Events[Name]): void {
-    this.#write(JSON.stringify({ event, data }))
+    this.#socket.send(eventText(event, data))
   }
 
   ping(): void {
-    if (!this.#closed && this.#socket.readyState === this.#socket.OPEN) this.#socket.ping()
+    this.#socket.ping()
   }
 
   close(code: number, reason: string): void {
-    if (this.#closed) return
-    this.#closing = true
-    this.#socket.close(code, reason.slice(0, 120))
-    this.#endSoon()
+    this.#socket.close(code, reason)
   }
 
-  /** A peer that does not answer the close is not waited for. */
-  #endSoon(): void {
-    this.#clock.setTimer(goodbyeMsMax, () => this.#socket.terminate())
-  }
-
-  #received(data: Buffer, isBinary: boolean): void {
-    this.#lastHeardMs = this.#clock.nowMs()
-    if (this.#closing) return
-    let head: ReturnType<typeof parseHead>
-    try {
-      if (isBinary) throw new AppError('invalid-frame', 'Frames must be text.')
-      head = parseHead(data)
-    } catch (error) {
-      const known = error instanceof AppError ? error : new AppError('internal')
-      const { closeCode } = errorKinds[known.code] as { closeCode?: number }
-      this.close(closeCode ?? 1011, known.message)
-      return
-    }
-    this.#answer(head).catch(() => this.#socket.terminate())
+  #received(text: Buffer): void {
+    // It would get no reply, and sends this again after it has connected again.
+    if (this.#socket.isClosing) return
+    this.#answer(parseHead(text)).catch(() => this.#socket.terminate())
   }
 
   async #answer(head: ReturnType<typeof parseHead>): Promise<void> {
@@ -126,11 +102,11 @@ export class ClientConnection {
       const result = await this.#events.requested(this, request).finally(() => {
         this.#running -= 1
       })
-      this.#write(JSON.stringify({ id: head.id, result: result ?? {} }))
+      this.#socket.send(JSON.stringify({ id: head.id, result: result ?? {} }))
     } catch (error) {
       if (!(error instanceof AppError))
         this.#log.error('client.request-failed', { method: head.method, error })
-      this.#write(JSON.stringify({ id: head.id, error: errorBody(error) }))
+      this.#socket.send(JSON.stringify({ id: head.id, error: errorBody(error) }))
     }
   }
 
@@ -149,21 +125,5 @@ export class ClientConnection {
     if (isFlood || this.#loudSeconds.length > loudSecondsMax)
       this.close(1008, errorKinds['too-many-requests'].message)
     throw new AppError('too-many-requests')
-  }
-
-  #write(text: string): void {
-    if (this.#closed || this.#socket.readyState !== this.#socket.OPEN) return
-    if (this.#socket.bufferedAmount > limits.socketSendBufferBytesMax) {
-      this.close(1008, 'This browser does not read what it is sent.')
-      return
-    }
-    this.#corked.cork()
-    this.#socket.send(text)
-  }
-
-  #onClose(): void {
-    if (this.#closed) return
-    this.#closed = true
-    this.#events.closed(this)
   }
 }

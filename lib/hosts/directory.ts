@@ -79,7 +79,7 @@ function change(state: DirectoryState, host: DirectoryHost, key: string): Decisi
   const hosts = new Map(state.hosts).set(host.instanceId, host)
   return {
     state: { ...state, hosts },
-    put: { [hostRecord(host.instanceId)]: host as unknown as Json },
+    put: new Map([[hostRecord(host.instanceId), host as unknown as Json]]),
     signals: changed(key),
     reply: {},
   }
@@ -105,12 +105,11 @@ function announce(
     : new Map(state.definitions)
   const unused = before && before.digest !== digest && !isUsed(hosts, before.digest) ? before.digest : null
   if (unused) definitions.delete(unused)
+  const put = new Map([[hostRecord(instanceId), host as unknown as Json]])
+  if (isNew) put.set(definitionsRecord(digest), message.definitions as unknown as Json)
   return {
     state: { hosts, definitions },
-    put: {
-      [hostRecord(instanceId)]: host as unknown as Json,
-      ...(isNew && { [definitionsRecord(digest)]: message.definitions as unknown as Json }),
-    },
+    put,
     ...(unused && { del: [definitionsRecord(unused)] }),
     signals: changed(key),
     reply: {},

@@ -8,8 +8,6 @@
 import type { Duplex } from 'node:stream'
 import type { WebSocket } from 'ws'
 import type { HostIdentity } from '../accounts/index.js'
-import { Corked } from '../corked.js'
-import { AppError, errorKinds } from '../errors.js'
 import type { ConnectionId, EntityKey, InstanceId } from '../ids.js'
 import { limits } from '../limits.js'
 import type { Clock, Timer } from '../partitions/index.js'
@@ -20,6 +18,7 @@ import {
   type RpcResponse,
   type SdkVersion,
 } from '../sdk/index.js'
+import { TextSocket } from '../text-socket.js'
 
 export interface HostConnectionEvents {
   called(connection: HostConnection, call: IncomingCall): Promise<unknown>
@@ -53,19 +52,14 @@ export class HostConnection {
   /** Resolves when the first INITIALIZE_HOST is being worked on, or when it never will be. */
   readonly whenInitialized: Promise<void>
   #beginInitialization: () => void = () => undefined
-  readonly #socket: WebSocket
-  readonly #corked: Corked
+  readonly #socket: TextSocket
   readonly #events: HostConnectionEvents
   readonly #clock: Clock
   readonly #written = new Set<string>()
   #resume: Timer | null = null
   #windowStartMs = 0
   #windowCalls = 0
-  #lastHeardMs: number
-  #closed = false
   #parked = false
-  /** It broke the protocol; nothing more is taken from it while it is being closed. */
-  #broken = false
 
   constructor(
     socket: WebSocket,
@@ -81,16 +75,13 @@ export class HostConnection {
     this.id = options.id
     this.instanceId = options.instanceId
     this.identity = options.identity
-    this.#socket = socket
-    this.#corked = new Corked(stream)
     this.#events = options.events
     this.#clock = options.clock
-    this.#lastHeardMs = options.clock.nowMs()
     this.whenInitialized = new Promise(resolve => {
       this.#beginInitialization = resolve
     })
     this.rpc = new HostRpc({
-      sendText: text => this.#send(text),
+      sendText: text => this.#socket.send(text),
       onCall: call => this.#called(call),
       onProblem: problem => this.#events.problem(this, problem),
       onResponseAcked: rpcId => this.#events.responseAcked(this, rpcId),
@@ -100,18 +91,20 @@ export class HostConnection {
         return () => timer.cancel()
       },
     })
-    socket.on('message', (data, isBinary) => this.#received(data as Buffer, isBinary))
-    socket.on('pong', () => {
-      this.#lastHeardMs = this.#clock.nowMs()
+    this.#socket = new TextSocket(socket, stream, {
+      clock: options.clock,
+      sendBufferBytesMax: limits.socketSendBufferBytesMax,
+      goodbyeMsMax,
+      received: text => this.#received(text),
+      // No reason: an SDK that is told one may not connect again.
+      overflowed: () => this.#socket.terminate(),
+      closed: () => this.#onClose(),
     })
-    socket.on('close', () => this.#onClose())
-    // The socket has sent the reason by itself, e.g. 1009; ending it at once would lose that on the way.
-    socket.on('error', () => this.#endSoon())
   }
 
   /** Last sign of life, in ms of node time. */
   get lastHeardMs(): number {
-    return this.#lastHeardMs
+    return this.#socket.lastHeardMs
   }
 
   /** True the first time this answer is to be written to this connection. */
@@ -128,7 +121,7 @@ export class HostConnection {
   }
 
   ping(): void {
-    if (!this.#closed && this.#socket.readyState === this.#socket.OPEN) this.#socket.ping()
+    this.#socket.ping()
   }
 
   /**
@@ -153,18 +146,11 @@ export class HostConnection {
   }
 
   get isClosed(): boolean {
-    return this.#closed
+    return this.#socket.isClosed
   }
 
   close(code: number, reason: string): void {
-    if (this.#closed) return
-    this.#socket.close(code, reason.slice(0, 120))
-    this.#endSoon()
-  }
-
-  /** A peer that does not answer the close is not waited for. */
-  #endSoon(): void {
-    this.#clock.setTimer(goodbyeMsMax, () => this.#socket.terminate())
+    this.#socket.close(code, reason)
   }
 
   #called(call: IncomingCall): Promise<unknown> {
@@ -174,23 +160,13 @@ export class HostConnection {
     return this.#events.called(this, call).finally(() => this.#maybeResume())
   }
 
-  #received(data: Buffer, isBinary: boolean): void {
-    this.#lastHeardMs = this.#clock.nowMs()
-    if (this.#broken) return
-    try {
-      if (isBinary) throw new AppError('invalid-frame', 'Frames must be text.')
-      // ACKs are about what was said before; anything else means that the SDK uses this socket.
-      if (this.#parked && data.includes('MESSAGE')) {
-        this.#parked = false
-        this.#events.spoke(this)
-      }
-      this.rpc.onText(data)
-    } catch (error) {
-      const known = error instanceof AppError ? error : new AppError('internal')
-      const { closeCode } = errorKinds[known.code] as { closeCode?: number }
-      this.#broken = true
-      this.close(closeCode ?? 1011, known.message)
+  #received(text: Buffer): void {
+    // ACKs are about what was said before; anything else means that the SDK uses this socket.
+    if (this.#parked && text.includes('MESSAGE')) {
+      this.#parked = false
+      this.#events.spoke(this)
     }
+    this.rpc.onText(text)
   }
 
   /** A host that calls but never declares itself is answered in the end. */
@@ -217,7 +193,7 @@ export class HostConnection {
   }
 
   #maybeResume(): void {
-    if (this.#closed || this.#resume || !this.#socket.isPaused) return
+    if (this.#socket.isClosed || this.#resume || !this.#socket.isPaused) return
     if (!this.#isBusy(runningSoftMax / 2)) this.#socket.resume()
   }
 
@@ -226,19 +202,7 @@ export class HostConnection {
     return this.sdk !== null && this.rpc.runningCount >= runningMax
   }
 
-  #send(text: string): void {
-    if (this.#closed || this.#socket.readyState !== this.#socket.OPEN) return
-    if (this.#socket.bufferedAmount > limits.socketSendBufferBytesMax) {
-      this.#socket.terminate()
-      return
-    }
-    this.#corked.cork()
-    this.#socket.send(text)
-  }
-
   #onClose(): void {
-    if (this.#closed) return
-    this.#closed = true
     this.#resume?.cancel()
     this.#beginInitialization()
     this.rpc.close()

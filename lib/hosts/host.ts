@@ -109,8 +109,8 @@ export const hostKind: EntityKind<HostState, HostEntityMessage> = {
   },
 }
 
-function stored(host: HostRecord): { state: HostState; put: Record<string, Json> } {
-  return { state: { host }, put: { host: host as unknown as Json } }
+function stored(host: HostRecord): { state: HostState; put: Map<string, Json> } {
+  return { state: { host }, put: new Map([['host', host as unknown as Json]]) }
 }
 
 function attach(

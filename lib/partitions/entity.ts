@@ -17,6 +17,16 @@ export type Json =
   | { readonly [key: string]: Json | undefined }
   | readonly Json[]
 
+/** A value of a record that is JSON text already: it is written as it stands. */
+export class JsonText {
+  constructor(readonly text: string) {}
+}
+
+/** The value of a record as it will be read. */
+export function storedValue(value: Json | JsonText): Json {
+  return value instanceof JsonText ? (JSON.parse(value.text) as Json) : value
+}
+
 /**
  * Something that must happen outside the entity after its commit, at least once. It is stored in the same batch as the
  * change that caused it, dispatched after the commit, dispatched again after a restart or when its target comes back,
@@ -43,7 +53,7 @@ export interface Decision<State, Reply> {
   /** The state after this message. Never mutate the state before; `null` deletes the entity with all its records. */
   readonly state: State | null
   /** Records of this entity to write, by name. */
-  readonly put?: Readonly<Record<string, Json>>
+  readonly put?: ReadonlyMap<string, Json | JsonText>
   /** Names of records to delete. */
   readonly del?: readonly string[]
   /** Due time of this entity's one alarm, in ms of node time; `null` removes it, `undefined` leaves it. */

@@ -140,9 +140,9 @@ export function parsePartitionKey(text: string): ParsedKey | undefined {
   return { ...common, key: body.slice(0, end) as EntityKey, rest: body.slice(end + 1) }
 }
 
-/** The part of a key that its record's checksum covers: independent of the generation it is stored under. */
-export function sealedPart(key: string): string {
-  return key.charCodeAt(0) === 0x70 ? key.slice(prefixLength) : key
+/** Where the part of a key begins that its record's checksum covers: independent of the generation it is stored under. */
+export function sealedFrom(key: string): number {
+  return key.charCodeAt(0) === 0x70 ? prefixLength : 0
 }
 
 // biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are what this refuses

@@ -3,7 +3,7 @@
  * (a record too large, a value JSON cannot hold) is refused without a trace.
  */
 import { AppError } from '../errors.js'
-import type { Decision, Effect } from './entity.js'
+import { type Decision, type Effect, JsonText } from './entity.js'
 import { changeDigest, formatEntityHead } from './entity-head.js'
 import type { PartitionKeys } from './keys.js'
 import type { LiveEntity } from './live-entity.js'
@@ -36,10 +36,10 @@ export function changesNothing(decision: Decision<unknown, unknown>, alarmAtMs: 
     decision.state !== null &&
     (decision.alarmAtMs === undefined || decision.alarmAtMs === alarmAtMs) &&
     !decision.history &&
-    isEmpty(decision.put) &&
-    isEmpty(decision.del) &&
-    isEmpty(decision.effects) &&
-    isEmpty(decision.dropEffects)
+    !decision.put?.size &&
+    !decision.del?.length &&
+    !decision.effects?.length &&
+    !decision.dropEffects?.length
   )
 }
 
@@ -72,9 +72,9 @@ export function buildCommit(
     count -= 1
   }
   if (!isDeleted && decision.put) {
-    for (const [name, value] of Object.entries(decision.put)) {
+    for (const [name, value] of decision.put) {
       if (name === '') throw new Error('a record needs a name')
-      const text = JSON.stringify(value)
+      const text: string | undefined = value instanceof JsonText ? value.text : JSON.stringify(value)
       if (text === undefined) throw new Error(`record ${name} is not JSON`)
       const crc = put(keys.record(entity.key, name), text)
       const before = recordChanges.has(name) ? undefined : entity.records.get(name)
@@ -135,10 +135,4 @@ export function formatEffect(effect: Effect, order: EffectOrder): string {
 export function parseEffect(id: string, text: string): OrderedEffect {
   const { order, to, target, payload } = JSON.parse(text) as Omit<Effect, 'id'> & { order: EffectOrder }
   return { effect: { id, to, target, payload }, order, bytes: text.length }
-}
-
-function isEmpty(value: readonly unknown[] | Readonly<Record<string, unknown>> | undefined): boolean {
-  if (value === undefined) return true
-  for (const _ in value) return false
-  return true
 }

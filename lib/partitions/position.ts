@@ -7,6 +7,7 @@
  */
 import { crc32 } from 'node:zlib'
 import type { DiskOperation } from './disk.js'
+import { keyChecksum } from './key-checksum.js'
 
 export interface Position {
   readonly epoch: number
@@ -57,11 +58,11 @@ export function chainAfter(
   for (const operation of operations) {
     if (operation.type === 'put') {
       // The record's checksum covers its key and text.
-      const crc = operation.crc ?? crc32(operation.value, crc32(operation.key))
+      const crc = operation.crc ?? crc32(operation.value, keyChecksum(operation.key))
       high = mix(high, crc, 0x85ebca6b)
       low = mix(low, crc ^ operation.value.length, 0xc2b2ae35)
     } else {
-      const crc = crc32(operation.key)
+      const crc = keyChecksum(operation.key)
       high = mix(high, ~crc, 0x85ebca6b)
       low = mix(low, ~crc ^ operation.key.length, 0xc2b2ae35)
     }

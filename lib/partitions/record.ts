@@ -6,7 +6,8 @@
  * another generation are plain copies.
  */
 import { crc32 } from 'node:zlib'
-import { sealedPart } from './keys.js'
+import { keyChecksum } from './key-checksum.js'
+import { sealedFrom } from './keys.js'
 
 /** Grows when the format changes; older ones stay readable. */
 export const recordFormat = 1
@@ -21,7 +22,7 @@ export interface SealedRecord {
 export function sealRecord(key: string, text: string): SealedRecord {
   const bytes = Buffer.allocUnsafe(overheadBytes + Buffer.byteLength(text))
   bytes.write(text, overheadBytes)
-  const crc = crc32(bytes.subarray(overheadBytes), crc32(sealedPart(key)))
+  const crc = crc32(bytes.subarray(overheadBytes), keyChecksum(key, sealedFrom(key)))
   bytes[0] = recordFormat
   bytes.writeUInt32BE(crc, 1)
   return { bytes, crc }
@@ -36,7 +37,7 @@ export interface OpenedRecord {
 export function openRecord(key: string, bytes: Buffer): OpenedRecord | undefined {
   if (bytes.length < overheadBytes || bytes[0] !== recordFormat) return undefined
   const body = bytes.subarray(overheadBytes)
-  const crc = crc32(body, crc32(sealedPart(key)))
+  const crc = crc32(body, keyChecksum(key, sealedFrom(key)))
   if (crc !== bytes.readUInt32BE(1)) return undefined
   return { text: body.toString(), crc }
 }

@@ -39,6 +39,18 @@ export interface IoCall {
   continueButton?: { label?: string | null; theme?: ChoiceButton['theme'] } | null
 }
 
+const texts = new WeakMap<IoCall, string>()
+
+/** The call as JSON, made once however often it is stored and shown. A call is never changed. */
+export function ioCallText(call: IoCall): string {
+  let text = texts.get(call)
+  if (text === undefined) {
+    text = JSON.stringify(call)
+    texts.set(call, text)
+  }
+  return text
+}
+
 export interface LoadingState {
   label?: string | null
   description?: string | null

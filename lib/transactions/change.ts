@@ -4,7 +4,15 @@
  */
 import type { EventName, Events } from '../clients/wire.js'
 import type { PageKey, TransactionId } from '../ids.js'
-import type { Decision, DecisionContext, Effect, Json, Signal } from '../partitions/entity.js'
+import {
+  type Decision,
+  type DecisionContext,
+  type Effect,
+  type Json,
+  JsonText,
+  type Signal,
+} from '../partitions/entity.js'
+import { ioCallText } from '../sdk/index.js'
 import type { TransactionStart } from './messages.js'
 import {
   type AnswerRecord,
@@ -13,6 +21,7 @@ import {
   type GroupRecord,
   groupRecord,
   type Now,
+  storedNow,
   type TransactionState,
 } from './state.js'
 
@@ -41,11 +50,13 @@ export class Change {
   readonly start: TransactionStart
   readonly context: DecisionContext
   state: TransactionState
-  #put: Record<string, Json> = {}
-  #del: string[] = []
-  #effects: Effect[] = []
-  #dropEffects: string[] = []
-  #signals: Signal[] = []
+  readonly #put = new Map<string, Json | JsonText>()
+  readonly #del: string[] = []
+  /** The copy of `now` that this message may still change. */
+  #draft: { -readonly [Name in keyof Now]: Now[Name] } | undefined
+  readonly #effects: Effect[] = []
+  readonly #dropEffects: string[] = []
+  readonly #signals: Signal[] = []
   #alarmAtMs: number | null | undefined
   #history = false
 
@@ -60,17 +71,20 @@ export class Change {
   }
 
   setNow(part: Partial<Now>): void {
-    this.state = { ...this.state, now: { ...this.state.now, ...part } }
-    this.record('now', this.state.now)
+    if (!this.#draft) {
+      this.#draft = { ...this.state.now }
+      this.state = { ...this.state, now: this.#draft }
+    }
+    Object.assign(this.#draft, part)
   }
 
   /** Writes a record. Values come from our own types, all of which JSON can hold. */
   record(name: string, value: unknown): void {
-    this.#put[name] = value as Json
+    this.#put.set(name, value as Json)
   }
 
   forget(name: string): void {
-    delete this.#put[name]
+    this.#put.delete(name)
     this.#del.push(name)
   }
 
@@ -87,8 +101,9 @@ export class Change {
     const groups = this.state.groups
     const index = groups.findIndex(other => other.order === group.order)
     this.state = { ...this.state, groups: index < 0 ? [...groups, group] : groups.with(index, group) }
-    const { answer, setState, ...render } = group
-    this.record(groupRecord(group.order), render satisfies GroupRecord)
+    const { answer, setState, call, ...render } = group
+    const text = `{"call":${ioCallText(call)},${JSON.stringify(render satisfies Omit<GroupRecord, 'call'>).slice(1)}`
+    this.#put.set(groupRecord(group.order), new JsonText(text))
     if (index >= 0 && groups[index]?.answer && !answer) this.forget(answerRecord(group.order))
   }
 
@@ -165,9 +180,10 @@ export class Change {
   }
 
   done<Reply>(reply: Reply): Decision<TransactionState, Reply> {
+    if (this.#draft) this.record('now', storedNow(this.#draft))
     return {
       state: this.state,
-      ...(Object.keys(this.#put).length > 0 && { put: this.#put }),
+      ...(this.#put.size > 0 && { put: this.#put }),
       ...(this.#del.length > 0 && { del: this.#del }),
       ...(this.#effects.length > 0 && { effects: this.#effects }),
       ...(this.#dropEffects.length > 0 && { dropEffects: this.#dropEffects }),

@@ -22,9 +22,9 @@ export function rearm(change: Change): void {
   change.alarmAt(change.context.nowMs + limits.clientGraceMs)
 }
 
-/** The group a CANCELED must name: the newest that still waits for an answer. */
-function pendingGroup(change: Change): Group | undefined {
-  return change.state.groups.findLast(
+/** The groups that still wait for an answer. */
+function pendingGroups(change: Change): Group[] {
+  return change.state.groups.filter(
     group => group.answer === null && !(group.displayOnly && change.start.appends),
   )
 }
@@ -61,9 +61,9 @@ export function complete(change: Change, result: TransactionResult): void {
  */
 export function cancel(change: Change): void {
   if (change.now.completedAtMs !== null) return
-  const group = pendingGroup(change)
-  if (group) sendCanceled(change, group.renderId, group.inputGroupKey)
-  else change.setNow({ cancelNext: true })
+  const waiting = pendingGroups(change)
+  for (const group of waiting) sendCanceled(change, group.renderId, group.inputGroupKey)
+  if (waiting.length === 0) change.setNow({ cancelNext: true })
   complete(change, { status: 'CANCELED', data: null })
 }
 

@@ -118,7 +118,7 @@ function decide(
     case 'layout':
       return {
         state: { ...state, layout: message.layout, loading: null },
-        put: { layout: message.layout as unknown as Json },
+        put: new Map([['layout', message.layout as unknown as Json]]),
         del: ['loading'],
         signals: tell(page, {
           event: 'page.render',
@@ -129,7 +129,7 @@ function decide(
     case 'loading':
       return {
         state: { ...state, loading: message.loading },
-        put: { loading: message.loading as unknown as Json },
+        put: new Map([['loading', message.loading as unknown as Json]]),
         signals: tell(page, {
           event: 'page.loading',
           data: { pageKey: page.pageKey, loading: message.loading },
@@ -163,8 +163,8 @@ function decide(
   }
 }
 
-function stored(state: PageState, page: PageRecord): { state: PageState; put: Record<string, Json> } {
-  return { state: { ...state, page }, put: { page: page as unknown as Json } }
+function stored(state: PageState, page: PageRecord): { state: PageState; put: Map<string, Json> } {
+  return { state: { ...state, page }, put: new Map([['page', page as unknown as Json]]) }
 }
 
 function tell(page: PageRecord, signal: ClientSignal): Signal[] {

@@ -114,6 +114,18 @@ export const emptyNow: Now = {
   answeredRequests: [],
 }
 
+const nowFields = Object.keys(emptyNow) as (keyof Now)[]
+
+/** What is written of `now`: it changes with nearly every message, and most of it is as it was at first. */
+export function storedNow(now: Now): Partial<Now> {
+  const stored: Partial<Record<keyof Now, unknown>> = {}
+  for (const field of nowFields) {
+    const value = now[field]
+    if (value !== emptyNow[field] && !(Array.isArray(value) && value.length === 0)) stored[field] = value
+  }
+  return stored as Partial<Now>
+}
+
 /** Record names sort by number. */
 export const groupRecord = (order: number): string => `group/${String(order).padStart(8, '0')}`
 export const answerRecord = (order: number): string => `answer/${String(order).padStart(8, '0')}`
@@ -138,7 +150,7 @@ export function loadTransaction(records: ReadonlyMap<string, Json>): Transaction
   logs.sort((a, b) => a.index - b.index || a.atMs - b.atMs)
   return {
     start: (records.get('start') as unknown as TransactionStart | undefined) ?? null,
-    now: (records.get('now') as unknown as Now | undefined) ?? emptyNow,
+    now: { ...emptyNow, ...(records.get('now') as unknown as Partial<Now> | undefined) },
     groups,
     logs,
     notes,

@@ -35,6 +35,15 @@ export function residentKb(pid: number): number {
   return Number(/VmRSS:\s+(\d+)/.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1] ?? 0)
 }
 
+/** Processor time that a process with all its threads has used, in ms. */
+export function processorMs(pid: number): number {
+  const fields = readFileSync(`/proc/${pid}/stat`, 'utf8')
+    .replace(/^.*\) /, '')
+    .split(' ')
+  // The kernel counts in hundredths of a second, whatever its own clock does (proc(5), fields 14 and 15).
+  return (Number(fields[11]) + Number(fields[12])) * 10
+}
+
 /** Starts another file of this folder as a process; resolves when it has printed a first line. */
 export async function startPart(
   file: string,

@@ -18,7 +18,13 @@ import type {
   TransactionId,
   UserId,
 } from '../../lib/ids.js'
-import type { Decision, Effect, Json, Signal } from '../../lib/partitions/entity.js'
+import {
+  type Decision,
+  type Effect,
+  type Json,
+  type Signal,
+  storedValue,
+} from '../../lib/partitions/entity.js'
 import type { IoCall } from '../../lib/sdk/index.js'
 import {
   type Asker,
@@ -77,8 +83,8 @@ export class Owner {
     const next = this.#queue.shift()
     if (!next) return
     const { decision, done } = next
-    for (const [name, value] of Object.entries(decision.put ?? {})) {
-      this.records.set(name, JSON.parse(JSON.stringify(value)) as Json)
+    for (const [name, value] of decision.put ?? []) {
+      this.records.set(name, structuredClone(storedValue(value)))
     }
     for (const name of decision.del ?? []) this.records.delete(name)
     if (decision.state === null) this.records.clear()

@@ -52,7 +52,7 @@ const listKind: EntityKind<ListState, ListMessage> = {
       const fired = [...state.fired, state.alarm ?? 'none']
       return {
         state: { ...state, fired, alarm: null },
-        put: { fired, alarm: null },
+        put: new Map(Object.entries({ fired, alarm: null })),
         history: true,
         reply: true,
       }
@@ -63,7 +63,7 @@ const listKind: EntityKind<ListState, ListMessage> = {
     const alarm = wakeAtMs === undefined ? state.alarm : message.id
     return {
       state: { ...state, ids, alarm },
-      put: { ids, alarm, [`copy-${message.id}`]: message.id },
+      put: new Map(Object.entries({ ids, alarm, [`copy-${message.id}`]: message.id })),
       ...(wakeAtMs !== undefined && { alarmAtMs: wakeAtMs }),
       effects: [{ id: `effect-${message.id}`, to: 'sink', target: message.target, payload: null }],
       signals: [{ to: 'ear', target: message.target, payload: message.id }],

@@ -4,7 +4,7 @@ import type { Actor } from '../../../lib/accounts/index.js'
 import { DirectoryView, digestOf, directoryKey, directoryKind, hostKind } from '../../../lib/hosts/index.js'
 import type { EntityKey, InstanceId } from '../../../lib/ids.js'
 import { limits } from '../../../lib/limits.js'
-import type { AnyEntityKind, Decision } from '../../../lib/partitions/entity.js'
+import { type AnyEntityKind, type Decision, storedValue } from '../../../lib/partitions/entity.js'
 import type { DeclaredAction, DeclaredPage } from '../../../lib/sdk/index.js'
 
 class Subject {
@@ -25,7 +25,7 @@ class Subject {
       unknown,
       unknown
     >
-    for (const [name, value] of Object.entries(decision.put ?? {})) this.records.set(name, value)
+    for (const [name, value] of decision.put ?? []) this.records.set(name, storedValue(value))
     for (const name of decision.del ?? []) this.records.delete(name)
     this.state = decision.state ?? this.kind.load(new Map(), this.key)
     return decision

@@ -36,7 +36,7 @@ export const counterKind: EntityKind<CounterState, CounterMessage> = {
         const total = state.total + message.amount
         return {
           state: { ...state, total },
-          put: { total },
+          put: new Map([['total', total]]),
           signals: [{ to: 'counter', target: context.key, payload: total }],
           reply: total,
         }
@@ -64,7 +64,7 @@ export const counterKind: EntityKind<CounterState, CounterMessage> = {
         for (const name of message.del ?? []) delete notes[name]
         return {
           state: { ...state, notes },
-          put: message.put,
+          put: new Map(Object.entries(message.put)),
           ...(message.del && { del: message.del }),
           reply: true,
         }
@@ -72,13 +72,17 @@ export const counterKind: EntityKind<CounterState, CounterMessage> = {
       case 'record':
         return {
           state: { ...state, total: state.total + 1 },
-          put: { total: state.total + 1 },
+          put: new Map([['total', state.total + 1]]),
           history: true,
           reply: context.historyPending,
         }
       case 'alarm': {
         const fired = [...((state.notes.fired as number[] | undefined) ?? []), context.nowMs]
-        return { state: { ...state, notes: { ...state.notes, fired } }, put: { fired }, reply: true }
+        return {
+          state: { ...state, notes: { ...state.notes, fired } },
+          put: new Map([['fired', fired as Json]]),
+          reply: true,
+        }
       }
     }
   },

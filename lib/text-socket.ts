@@ -1,0 +1,181 @@
+/**
+ * A websocket that carries text frames, as both kinds of peers use it: hosts and browser windows.
+ *
+ * What is sent in one turn of the event loop leaves as one buffer and one system call, however many frames it is: a
+ * commit releases several answers for one peer at once, and the calls into the kernel are the largest single cost of a
+ * round trip. The frames are therefore written here, behind the library's back: a text frame from a server is two to
+ * ten bytes of header and the text (RFC 6455 §5.2; nothing is masked, compressed or split). Control frames are still
+ * the library's; they may stand between any two frames.
+ *
+ * Invariant: frames leave in the order in which they were sent, and before the close that follows them. A peer that
+ * does not read is cut off before it costs more memory than `sendBufferBytesMax`.
+ */
+import type { Duplex } from 'node:stream'
+import type { WebSocket } from 'ws'
+import { AppError, errorKinds } from './errors.js'
+import type { Clock } from './partitions/index.js'
+
+export interface TextSocketOptions {
+  readonly clock: Clock
+  /** Bytes that may wait for a peer that does not read. */
+  readonly sendBufferBytesMax: number
+  /** How long a peer may take to answer a close, in ms. */
+  readonly goodbyeMsMax: number
+  /** One text frame. An `AppError` thrown closes the socket with the error's close code and message. */
+  received(text: Buffer): void
+  /** The peer does not read; the socket is being closed. */
+  overflowed(): void
+  /** Called once. */
+  closed(): void
+}
+
+export class TextSocket {
+  readonly #socket: WebSocket
+  readonly #stream: Duplex
+  readonly #options: TextSocketOptions
+  #waiting: string[] = []
+  /** An upper bound of the bytes that wait. */
+  #waitingBytes = 0
+  #lastHeardMs: number
+  #isClosing = false
+  /** It broke the protocol; nothing more is taken from it. */
+  #isBroken = false
+  #isClosed = false
+
+  constructor(socket: WebSocket, stream: Duplex, options: TextSocketOptions) {
+    this.#socket = socket
+    this.#stream = stream
+    this.#options = options
+    this.#lastHeardMs = options.clock.nowMs()
+    socket.on('message', (data, isBinary) => this.#received(data as Buffer, isBinary))
+    socket.on('pong', () => this.#heard())
+    socket.on('close', () => {
+      if (this.#isClosed) return
+      this.#isClosed = true
+      this.#waiting = []
+      options.closed()
+    })
+    // The socket has sent the reason by itself, e.g. 1009; ending it at once would lose that on the way.
+    socket.on('error', () => this.#endSoon())
+  }
+
+  /** Last sign of life, in ms of node time. */
+  get lastHeardMs(): number {
+    return this.#lastHeardMs
+  }
+
+  /** It is closed, or about to be: nothing that is sent now arrives. */
+  get isClosing(): boolean {
+    return this.#isClosing || this.#isClosed
+  }
+
+  get isClosed(): boolean {
+    return this.#isClosed
+  }
+
+  get isPaused(): boolean {
+    return this.#socket.isPaused
+  }
+
+  /** Reads nothing until `resume`; TCP holds the peer back. */
+  pause(): void {
+    this.#socket.pause()
+  }
+
+  resume(): void {
+    this.#socket.resume()
+  }
+
+  /** Sends one text frame at the end of this turn; what is sent to a closed socket is lost. */
+  send(text: string): void {
+    if (this.#isClosed || this.#socket.readyState !== this.#socket.OPEN) return
+    if (this.#stream.writableLength + this.#waitingBytes > this.#options.sendBufferBytesMax) {
+      this.#options.overflowed()
+      return
+    }
+    if (this.#waiting.length === 0) setImmediate(() => this.#flush())
+    this.#waiting.push(text)
+    this.#waitingBytes += text.length
+  }
+
+  ping(): void {
+    if (!this.#isClosed && this.#socket.readyState === this.#socket.OPEN) this.#socket.ping()
+  }
+
+  /** Says why, after everything sent so far, and ends. A peer that does not answer the close is not waited for. */
+  close(code: number, reason: string): void {
+    if (this.#isClosed) return
+    this.#flush()
+    this.#isClosing = true
+    this.#socket.close(code, reason.slice(0, 120))
+    this.#endSoon()
+  }
+
+  terminate(): void {
+    this.#socket.terminate()
+  }
+
+  #received(data: Buffer, isBinary: boolean): void {
+    this.#heard()
+    if (this.#isBroken) return
+    try {
+      if (isBinary) throw new AppError('invalid-frame', 'Frames must be text.')
+      this.#options.received(data)
+    } catch (error) {
+      const known = error instanceof AppError ? error : new AppError('internal')
+      const { closeCode } = errorKinds[known.code] as { closeCode?: number }
+      this.#isBroken = true
+      this.close(closeCode ?? 1011, known.message)
+    }
+  }
+
+  #heard(): void {
+    this.#lastHeardMs = this.#options.clock.nowMs()
+  }
+
+  #flush(): void {
+    if (this.#waiting.length === 0) return
+    const texts = this.#waiting
+    this.#waiting = []
+    this.#waitingBytes = 0
+    if (!this.#isClosed && this.#socket.readyState === this.#socket.OPEN)
+      this.#stream.write(textFrames(texts))
+  }
+
+  #endSoon(): void {
+    this.#options.clock.setTimer(this.#options.goodbyeMsMax, () => this.#socket.terminate())
+  }
+}
+
+const finalText = 0x81
+
+/** The texts as unmasked websocket frames, one after the other. */
+export function textFrames(texts: readonly string[]): Buffer {
+  let size = 0
+  const lengths = texts.map(text => {
+    const length = Buffer.byteLength(text)
+    size += length + (length < 126 ? 2 : length < 65_536 ? 4 : 10)
+    return length
+  })
+  const buffer = Buffer.allocUnsafe(size)
+  let at = 0
+  for (const [index, text] of texts.entries()) {
+    const length = lengths[index] ?? 0
+    buffer[at] = finalText
+    if (length < 126) {
+      buffer[at + 1] = length
+      at += 2
+    } else if (length < 65_536) {
+      buffer[at + 1] = 126
+      buffer.writeUInt16BE(length, at + 2)
+      at += 4
+    } else {
+      buffer[at + 1] = 127
+      buffer.writeUInt32BE(Math.floor(length / 2 ** 32), at + 2)
+      buffer.writeUInt32BE(length % 2 ** 32, at + 6)
+      at += 10
+    }
+    at += buffer.write(text, at)
+  }
+  return buffer
+}
