@@ -131,8 +131,12 @@ export class ClusterPeers implements Peers {
 
   learn(members: readonly Member[]): void {
     for (const member of members) {
-      const known = this.#links.get(member.nodeId)
-      if (member.nodeId === this.#self.nodeId || known?.condition().kind === 'connected') continue
+      if (member.nodeId === this.#self.nodeId) continue
+      const link = this.#links.get(member.nodeId)
+      // What was heard first-hand is only outdone by a later life of the same store.
+      const isKnownBetter = link !== undefined && link.heardAtMs > Number.NEGATIVE_INFINITY
+      const isLater = member.storeId === link?.target.storeId && member.boot > link.target.boot
+      if (link?.condition().kind === 'connected' || (isKnownBetter && !isLater)) continue
       this.#meet(memberOf(member))
     }
   }
@@ -272,36 +276,28 @@ export class ClusterPeers implements Peers {
     for (const handler of this.#memberHandlers) handler(members)
   }
 
-  async #identify(name: string, incarnation: number): Promise<void> {
+  /** Asks who is at an address. Without an incarnation gossip does not know yet that somebody is. */
+  async #identify(name: string, incarnation?: number): Promise<void> {
     if (this.#gossip === undefined || this.#identifying.has(name)) return
     this.#identifying.add(name)
+    let member: Member
     try {
-      const member = await this.#gossip.identify(name)
-      const isSelf = isOneLife(member, this.#self)
-      if (!this.#isStopped && (isSelf || this.#meet(member))) {
-        this.#identified.set(name, { incarnation, member })
-      }
+      member = await this.#gossip.identify(name)
     } catch {
-      // Asked again at the next tick, for as long as gossip believes that it lives.
+      // Asked again at the next tick, for as long as there is reason to.
+      return
     } finally {
       this.#identifying.delete(name)
     }
-    if (this.#identified.get(name)?.incarnation === incarnation) this.#reconcile()
+    if (this.#isStopped || !this.#meet(member) || incarnation === undefined) return
+    this.#identified.set(name, { incarnation, member })
+    this.#reconcile()
   }
 
-  /** A restarted node may call on another port now; the gossip port tells, faster than the healer comes by. */
+  /** A restarted node may be called at another port now; its gossip port tells, faster than gossip itself. */
   #lookFor(link: PeerLink): void {
     const name = channelNameOf(parseAddress(link.target.channelAddress))
-    // While gossip believes that it lives it is asked anyway.
-    if (this.#identified.has(name) || this.#identifying.has(name)) return
-    this.#identifying.add(name)
-    this.#gossip
-      ?.identify(name)
-      .then(member => {
-        if (!this.#isStopped) this.#meet(member)
-      })
-      .catch(() => undefined)
-      .finally(() => this.#identifying.delete(name))
+    void this.#identify(name, this.#identified.get(name)?.incarnation)
   }
 
   /** Takes note of a life of a node. False when the id belongs to another process as far as is known. */

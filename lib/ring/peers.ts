@@ -71,9 +71,9 @@ export interface Peers {
   condition(nodeId: NodeId): PeerCondition
   /** A peer turned refused, or came back. Silence is for the caller to judge by `condition`. */
   onCondition(handler: (nodeId: NodeId, condition: PeerCondition) => void): () => void
-  /** What is attached to each beacon (every 100 ms to every known peer), e.g. node time. */
+  /** What this node answers the others' beacons with (one every 100 ms from every known peer), e.g. node time. */
   setBeacon(body: () => Buffer): void
-  /** The newest beacon heard from a peer, and how long this node's own last beacon to it took there and back, in ms. */
+  /** Each answer to a beacon of this node: what the peer attached, and how long there and back took, in ms. */
   onBeacon(handler: (from: Member, body: Buffer, roundTripMs: number) => void): void
   /** Rejects when a port cannot be listened on. Never waits for other nodes. */
   start(): Promise<void>

@@ -169,6 +169,15 @@ t.test('a killed node is refused at once, and connected again after its restart'
     second.self,
   )
   t.equal(String(await a.call(idOf('b'), 'echo', Buffer.from('back'), 1_000)), 'back')
+
+  // Restarted before gossip has given it up.
+  second.child.kill('SIGKILL')
+  await startProcess(t, 'b', 3, port, [])
+  const upAgainMs = Date.now()
+  await eventuallyTrue('connected', () => a.condition(idOf('b')).kind === 'connected')
+  await eventuallyTrue('a member again', () => a.members().some(({ boot }) => boot === 3))
+  t.comment(`a member again ${Date.now() - upAgainMs} ms after the quickly restarted node was up`)
+  t.ok(Date.now() - upAgainMs <= 1_000)
 })
 
 t.test('a restart at another address keeps the id', async t => {
@@ -213,6 +222,30 @@ t.test('a node known only from elsewhere can be called', async t => {
   a.learn([b.self, a.self])
   t.equal(String(await a.call(idOf('b'), 'echo', Buffer.from('hi'), 1_000)), 'hi')
   await eventuallyTrue('and is found by gossip', () => sees(a, 'a', 'b') && sees(b, 'a', 'b'))
+})
+
+t.test('a seed whose name gets its address later, over IPv6', async t => {
+  let addresses: readonly string[] = []
+  let asked = 0
+  const b = await start(t, 'b', [], { channelHost: '::1' })
+  t.match(b.self.channelAddress, /^\[::1\]:\d+$/)
+  const a = await start(t, 'a', [`seed:${b.self.channelAddress.split(':').at(-1)}`], {
+    channelHost: '::1',
+    resolve: async name => {
+      t.equal(name, 'seed')
+      asked++
+      if (addresses.length === 0) throw new Error('no such name')
+      return addresses
+    },
+  })
+  await eventuallyTrue('asked again', () => asked >= 2)
+  t.ok(sees(a, 'a'))
+  addresses = ['::1']
+  const knownMs = Date.now()
+  await eventuallyTrue('found', () => sees(a, 'a', 'b') && sees(b, 'a', 'b'))
+  t.comment(`found ${Date.now() - knownMs} ms after its name had an address`)
+  t.ok(Date.now() - knownMs <= 3_000)
+  t.equal(String(await a.call(idOf('b'), 'echo', Buffer.from('six'), 1_000)), 'six')
 })
 
 t.test('two live processes with one id are reported, not swapped', async t => {
