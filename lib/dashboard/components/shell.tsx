@@ -3,7 +3,7 @@
  * Nothing here but links and buttons: on an action's screen the first field of the document is the form's own.
  */
 import { Menu, MenuButton, MenuItem, MenuProvider } from '@ariakit/react'
-import { type ReactNode, useEffect, useState } from 'react'
+import { lazy, type ReactNode, Suspense, useEffect, useRef, useState } from 'react'
 import { useLocation } from 'react-router'
 import type { Place } from '../../clients/wire.js'
 import type { Organization } from '../api.js'
@@ -13,6 +13,9 @@ import { emptyDirectory, entriesOf } from '../tree.js'
 import { AppLink } from './app-link.js'
 import { Mark } from './entrance.js'
 import { Icon, type IconName } from './icon.js'
+
+const CommandBar = lazy(() => import('./command-bar.js'))
+const isApple = /Mac|iP(hone|ad|od)/.test(navigator.platform)
 
 export function Shell({
   place,
@@ -24,13 +27,20 @@ export function Shell({
   children: ReactNode
 }) {
   const [isOpen, setOpen] = useState(false)
+  const [isCommanding, setCommanding] = useState(false)
   const { pathname } = useLocation()
+  useShortcut(() => setCommanding(true))
   // biome-ignore lint/correctness/useExhaustiveDependencies: any navigation closes the drawer
   useEffect(() => setOpen(false), [pathname])
   return (
     <div className="min-h-dvh md:grid md:grid-cols-[15rem_minmax(0,1fr)]">
       <aside className="sticky top-0 hidden h-dvh flex-col border-r border-line bg-surface md:flex">
-        <Navigation place={place} organization={organization} id="desktop-nav" />
+        <Navigation
+          place={place}
+          organization={organization}
+          id="desktop-nav"
+          onCommands={() => setCommanding(true)}
+        />
       </aside>
       <header className="sticky top-0 z-30 flex items-center gap-3 border-b border-line bg-surface px-4 py-2.5 md:hidden">
         <button
@@ -44,6 +54,15 @@ export function Shell({
         </button>
         <h1 className="truncate font-semibold">{organization.name}</h1>
         <PlaceBadge place={place} organization={organization} />
+        <button
+          type="button"
+          className="button plain small ml-auto"
+          aria-label="Commands"
+          aria-haspopup="dialog"
+          onClick={() => setCommanding(true)}
+        >
+          <Icon name="search" />
+        </button>
       </header>
       {isOpen && (
         <div className="fixed inset-x-0 top-[3.3rem] bottom-0 z-30 flex flex-col overflow-y-auto bg-surface md:hidden">
@@ -51,11 +70,43 @@ export function Shell({
         </div>
       )}
       <div className="flex min-h-[calc(100dvh-3.3rem)] min-w-0 flex-col md:min-h-dvh">{children}</div>
+      {isCommanding && (
+        <Suspense>
+          <CommandBar place={place} onClose={() => setCommanding(false)} />
+        </Suspense>
+      )}
     </div>
   )
 }
 
-function Navigation({ place, organization, id }: { place: Place; organization: Organization; id: string }) {
+/** Ctrl+K or ⌘K, wherever the caret is. */
+function useShortcut(onPressed: () => void): void {
+  const latest = useRef(onPressed)
+  latest.current = onPressed
+  useEffect(() => {
+    const press = (event: KeyboardEvent) => {
+      if (event.key.toLowerCase() !== 'k' || event.ctrlKey === event.metaKey) return
+      if (event.shiftKey || event.altKey) return
+      event.preventDefault()
+      latest.current()
+    }
+    window.addEventListener('keydown', press)
+    return () => window.removeEventListener('keydown', press)
+  }, [])
+}
+
+function Navigation({
+  place,
+  organization,
+  id,
+  onCommands,
+}: {
+  place: Place
+  organization: Organization
+  id: string
+  /** Opens the command bar, where there is a button for it. */
+  onCommands?: () => void
+}) {
   const { directory } = useDirectory(place)
   const { pathname } = useLocation()
   const groups = entriesOf(directory ?? emptyDirectory, null).filter(entry => entry.kind === 'page')
@@ -72,6 +123,20 @@ function Navigation({ place, organization, id }: { place: Place; organization: O
           <PlaceBadge place={place} organization={organization} />
         </div>
       </div>
+      {onCommands && (
+        <button
+          type="button"
+          data-pw-command-bar-toggle=""
+          aria-haspopup="dialog"
+          aria-keyshortcuts="Control+K Meta+K"
+          className="mx-2 mb-1 flex items-center gap-2.5 rounded-control border border-line px-2.5 py-1.5 text-muted hover:bg-sunken"
+          onClick={onCommands}
+        >
+          <Icon name="search" className="size-4" />
+          <span className="flex-1 text-left">Commands</span>
+          <kbd className="text-xs">{isApple ? '⌘K' : 'Ctrl K'}</kbd>
+        </button>
+      )}
       <nav aria-label="Main" className="flex min-h-0 flex-1 flex-col gap-6 overflow-y-auto px-2 py-2">
         <div className="grid gap-0.5">
           <NavLink href={list} icon="bolt" isCurrent={pathname.replace(/\/$/, '') === list}>

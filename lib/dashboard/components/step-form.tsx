@@ -186,7 +186,7 @@ function ContinueButtons({ call, isSending }: { call: IoCall; isSending: boolean
   )
 }
 
-/** Puts the caret into a new step's first field, unless the person is busy elsewhere. */
+/** Puts the caret into a new step's first field, unless the person is busy elsewhere. Scrolling is the page's. */
 function useFirstFocus(form: React.RefObject<HTMLFormElement | null>, off: boolean): void {
   const isOff = useRef(off)
   useEffect(() => {
@@ -196,7 +196,7 @@ function useFirstFocus(form: React.RefObject<HTMLFormElement | null>, off: boole
     const first = form.current?.querySelector<HTMLElement>(
       'input:not(:disabled):not([data-no-first-focus]), textarea:not(:disabled), select:not(:disabled)',
     )
-    first?.focus()
+    first?.focus({ preventScroll: true })
   }, [form])
 }
 

@@ -2,7 +2,7 @@
  * A running or finished transaction on screen: title, steps, what it waits for, result, panel. On this screen the
  * first field of the document is the form's own, and the current question is written nowhere else.
  */
-import { useEffect, useRef, useSyncExternalStore } from 'react'
+import { type RefObject, useEffect, useRef, useSyncExternalStore } from 'react'
 import { useLocation } from 'react-router'
 import type { DirectoryPage, Place, Redirect } from '../../clients/wire.js'
 import { actionHref, isConsole, listHref, parentSlug, safeUrl } from '../links.js'
@@ -42,6 +42,9 @@ export function TransactionPage({
   const steps = view ? visibleSteps(view) : []
   const hasEnded = view?.result !== null && view !== null
   const hasQuestion = view !== null && steps.some(step => !isAnswered(view, step))
+  const question = steps.findLast(step => view !== null && !isAnswered(view, step))
+  const newest = hasEnded ? 'result' : question ? question.call.inputGroupKey : null
+  const reveal = useReveal(view === null ? undefined : newest)
   const isWaiting = !hasEnded && !hasQuestion && view?.loading === null
   return (
     <>
@@ -81,18 +84,19 @@ export function TransactionPage({
             {steps.map(step => {
               const key = step.call.inputGroupKey
               return (
-                <StepForm
-                  key={key}
-                  call={step.call}
-                  place={place}
-                  draftKey={runner.draftKey(key)}
-                  isClosed={isAnswered(view, step) || hasEnded || view.isUsurped}
-                  isSending={state.sending.has(key)}
-                  displaysWait={!view.appends}
-                  refused={state.errors[key]}
-                  onAnswer={answer => runner.answer(key, step.call.id, answer)}
-                  onState={values => runner.setState(key, step.call.id, values)}
-                />
+                <div key={key} ref={key === newest ? reveal : undefined} className="min-w-0">
+                  <StepForm
+                    call={step.call}
+                    place={place}
+                    draftKey={runner.draftKey(key)}
+                    isClosed={isAnswered(view, step) || hasEnded || view.isUsurped}
+                    isSending={state.sending.has(key)}
+                    displaysWait={!view.appends}
+                    refused={state.errors[key]}
+                    onAnswer={answer => runner.answer(key, step.call.id, answer)}
+                    onState={values => runner.setState(key, step.call.id, values)}
+                  />
+                </div>
               )
             })}
           </div>
@@ -104,7 +108,11 @@ export function TransactionPage({
             Waiting to hear from action...
           </p>
         )}
-        {view?.result && <ResultView result={view.result} />}
+        {view?.result && (
+          <div ref={newest === 'result' ? reveal : undefined} className="min-w-0">
+            <ResultView result={view.result} />
+          </div>
+        )}
       </main>
       <ControlPanel view={view} place={place} slug={slug} />
     </>
@@ -200,6 +208,38 @@ export function useRedirect(
     }
     void follow()
   }, [runner, place, redirect])
+}
+
+/** Room around what is brought into view, in px. */
+const revealMarginPx = 24
+
+/**
+ * Brings what is new into view: the next question, or how it ended. Not what was there when the screen opened, which is
+ * read from the top; gently, unless the person prefers less motion. `undefined`: nothing is known yet.
+ */
+function useReveal(newest: string | null | undefined): RefObject<HTMLDivElement | null> {
+  const target = useRef<HTMLDivElement>(null)
+  const known = useRef<string | null | undefined>(undefined)
+  useEffect(() => {
+    const isFirst = known.current === undefined
+    if (newest === undefined || newest === known.current) return
+    // Between two questions there is none; the second is new all the same.
+    if (newest !== null || isFirst) known.current = newest
+    const element = target.current
+    if (isFirst || newest === null || element === null) return
+    const panel = document.querySelector('[data-pw-control-panel]')?.getBoundingClientRect().height ?? 0
+    const bar = document.querySelector('header.sticky')?.getBoundingClientRect().height ?? 0
+    element.style.scrollMarginTop = `${bar + revealMarginPx}px`
+    element.style.scrollMarginBottom = `${panel + revealMarginPx}px`
+    const room = window.innerHeight - panel - bar - 2 * revealMarginPx
+    const isCalm = window.matchMedia('(prefers-reduced-motion: reduce)').matches
+    element.scrollIntoView({
+      // Of what is larger than the screen, the beginning.
+      block: element.getBoundingClientRect().height > room ? 'start' : 'nearest',
+      behavior: isCalm ? 'auto' : 'smooth',
+    })
+  }, [newest])
+  return target
 }
 
 /** Asks before a live action that wants it is left by closing the window. The console never asks. */

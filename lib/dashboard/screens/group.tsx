@@ -1,5 +1,5 @@
 /** A group of actions, or a page with a layout of its own. */
-import { useEffect, useState, useSyncExternalStore } from 'react'
+import { useEffect, useRef, useState, useSyncExternalStore } from 'react'
 import type { Directory, DirectoryPage, Place } from '../../clients/wire.js'
 import type { PageLayout } from '../../sdk/io-call.js'
 import { ActionList, SubNavigation } from '../components/action-list.js'
@@ -83,6 +83,9 @@ function LayoutScreen({
   const { organization, environment } = place
   const { slug } = page
   const [runner, setRunner] = useState<PageRunner | null>(null)
+  /** Grows when the page must be opened anew, on another host. */
+  const [opening, setOpening] = useState(0)
+  // biome-ignore lint/correctness/useExhaustiveDependencies: each opening has a runner of its own
   useEffect(() => {
     const made = new PageRunner({
       connection,
@@ -95,7 +98,7 @@ function LayoutScreen({
     made.run()
     setRunner(made)
     return () => made.leave()
-  }, [connection, encoding, newId, organization, environment, slug, search])
+  }, [connection, encoding, newId, organization, environment, slug, search, opening])
   if (!runner) return <Loading />
   return (
     <Layout
@@ -105,8 +108,31 @@ function LayoutScreen({
       page={page}
       entries={entries}
       crumbs={crumbs}
+      onReopen={() => setOpening(opening + 1)}
     />
   )
+}
+
+/** How long a host that is back may take to go on with its open pages, in ms. */
+const sameHostMsMax = 1_500
+
+/**
+ * A page belongs to the host process that made it. When that does not come back but another one that serves the page
+ * does, e.g. after a deploy, the page is opened there.
+ */
+function useReopenElsewhere(isOnline: boolean, isAway: boolean, onReopen: () => void): void {
+  const wasOffline = useRef(!isOnline)
+  const latest = useRef(onReopen)
+  latest.current = onReopen
+  useEffect(() => {
+    if (!isOnline) wasOffline.current = true
+    if (!isOnline || !isAway || !wasOffline.current) return
+    const timer = setTimeout(() => {
+      wasOffline.current = false
+      latest.current()
+    }, sameHostMsMax)
+    return () => clearTimeout(timer)
+  }, [isOnline, isAway])
 }
 
 function Layout({
@@ -115,18 +141,23 @@ function Layout({
   page,
   entries,
   crumbs,
+  onReopen,
 }: {
   runner: PageRunner
   place: Place
   page: DirectoryPage
   entries: readonly Entry[]
   crumbs: React.ReactNode
+  onReopen: () => void
 }) {
   const { layout, hasRendered, loading, hostConnected, redirect, failure } = useSyncExternalStore(
     runner.subscribe,
     runner.getState,
   )
   useRedirect(null, place, redirect)
+  const isUnserved = failure?.code === 'host-not-found' && !page.online
+  const isAway = !hostConnected || failure?.code === 'host-not-found'
+  useReopenElsewhere(page.online, isAway, onReopen)
   const hasNothing = hasRendered && layout === null
   const title = layout?.title === undefined ? page.name : layout.title
   return (
@@ -149,12 +180,12 @@ function Layout({
         </div>
         <SubNavigation place={place} entries={entries} />
       </header>
-      {failure && (
+      {failure && !isUnserved && (
         <Banner tone="danger" role="alert">
           {failure.message}
         </Banner>
       )}
-      {!hostConnected && (
+      {(!hostConnected || isUnserved) && (
         <Banner tone="warning" role="status">
           The host that serves this is away. It comes back by itself.
         </Banner>

@@ -1,0 +1,85 @@
+/**
+ * The command bar: type a few letters, press Enter. It is in the document only while it is open, at its end, so that it
+ * adds neither words nor fields to the screen below.
+ */
+import { Combobox, ComboboxItem, ComboboxList, ComboboxProvider, Dialog } from '@ariakit/react'
+import { useMemo, useState } from 'react'
+import type { Place } from '../../clients/wire.js'
+import { type Command, commandsOf, fittingCommands } from '../commands.js'
+import { useDirectory, useLive } from '../services.js'
+import { emptyDirectory } from '../tree.js'
+import { useGo } from './app-link.js'
+import { Icon, type IconName } from './icon.js'
+
+const icons: Record<Command['kind'], IconName> = {
+  action: 'play',
+  page: 'folder',
+  place: 'chevronRight',
+  'sign-out': 'close',
+}
+
+export default function CommandBar({ place, onClose }: { place: Place; onClose: () => void }) {
+  const { session, signOut } = useLive()
+  const { directory } = useDirectory(place)
+  const [query, setQuery] = useState('')
+  const go = useGo()
+  const commands = useMemo(
+    () => commandsOf(place, directory ?? emptyDirectory, session),
+    [place, directory, session],
+  )
+  const fitting = useMemo(() => fittingCommands(commands, query), [commands, query])
+
+  const run = (command: Command) => {
+    onClose()
+    if (command.href === undefined) void signOut()
+    else go(command.href)
+  }
+
+  return (
+    <Dialog
+      open
+      onClose={onClose}
+      unmountOnHide
+      aria-label="Commands"
+      backdrop={<div className="bg-ink/30 backdrop-blur-[1px]" />}
+      className="card fixed inset-x-4 top-[12vh] z-50 mx-auto flex max-h-[70vh] max-w-xl flex-col overflow-hidden shadow-2xl outline-none"
+    >
+      <ComboboxProvider open setValue={setQuery} focusLoop={false}>
+        <div className="flex items-center gap-3 border-b border-line px-4">
+          <Icon name="search" className="size-5 text-muted" />
+          <Combobox
+            autoSelect="always"
+            autoFocus
+            aria-label="Go to an action, a page or a place"
+            placeholder="Go to…"
+            className="w-full bg-transparent py-3.5 text-base outline-none"
+          />
+        </div>
+        <ComboboxList
+          alwaysVisible
+          data-pw-command-bar-results=""
+          aria-label="Commands"
+          className="min-h-0 flex-1 overflow-y-auto p-1.5"
+        >
+          {fitting.map(command => (
+            <ComboboxItem
+              key={command.id}
+              value={command.id}
+              setValueOnClick={false}
+              hideOnClick={false}
+              onClick={() => run(command)}
+              className="flex cursor-pointer scroll-my-1.5 items-center gap-3 rounded-control px-3 py-2 data-[active-item]:bg-accent-soft"
+            >
+              <Icon name={icons[command.kind]} className="size-4 text-muted" />
+              <span className="min-w-0 flex-1 truncate">{command.label}</span>
+              <span className="max-w-[45%] truncate text-sm text-muted">{command.hint}</span>
+            </ComboboxItem>
+          ))}
+        </ComboboxList>
+        <p role="status" className={fitting.length === 0 ? 'px-5 pb-4 text-muted' : 'sr-only'}>
+          {fitting.length === 0 ? 'Nothing fits.' : `${fitting.length} to choose from`}
+        </p>
+      </ComboboxProvider>
+    </Dialog>
+  )
+}

@@ -1,0 +1,207 @@
+/**
+ * Getting around: the command bar, what has ended long ago, the second step of signing in, questions below the fold, and
+ * pages whose host is away. The host lives in this process and so survives the node.
+ */
+import type { Locator, Page } from 'playwright-core'
+import t from 'tap'
+import { query } from '../cluster/measure.js'
+import { eventually } from '../support/eventually.js'
+import { sdkHost } from '../support/sdk-host.js'
+import { accessibilityProblems, continueButton, gone, isAt, reads, resultOf, Stage, shown } from './stage.js'
+
+t.setTimeout(180_000)
+const stage = await Stage.open(t)
+const seeded = await stage.seed()
+const home = `/dashboard/${seeded.organization.slug}`
+const lines = Array.from({ length: 60 }, (_, index) => `Line ${index}`).join('\n\n')
+
+/** A host process like any other: a new one each time, as after a deploy. */
+async function startHost() {
+  const host = sdkHost('2.0.0', {
+    endpoint: stage.server.endpoint,
+    apiKey: seeded.liveKey,
+    actions: {
+      greet: async (io, ctx) => {
+        const who = await io.input.text('Who')
+        await ctx.log('greeting', who)
+        return { greeting: `Hello, ${who}` }
+      },
+      long: async io => {
+        await io.input.text('Above')
+        await io.display.markdown(lines)
+        await io.input.text('Below')
+        await io.display.markdown(lines)
+        return 'the end'
+      },
+    },
+    pages: {
+      overview: async display => ({ title: 'Overview', children: [display.markdown('All is well')] }),
+    },
+  })
+  await host.listen()
+  return host
+}
+let host = await startHost()
+t.teardown(() => host.close())
+
+async function counts(locator: Locator, expected: number): Promise<void> {
+  await eventually(async () => {
+    const count = await locator.count()
+    if (count !== expected) throw new Error(`${count} of ${locator}, not ${expected}`)
+  })
+}
+
+async function isInView(page: Page, selector: string): Promise<void> {
+  await eventually(async () => {
+    const isVisible = await page.evaluate<boolean>(`(() => {
+      const box = document.querySelector(${JSON.stringify(selector)})?.getBoundingClientRect()
+      const panel = document.querySelector('[data-pw-control-panel]').getBoundingClientRect()
+      return box !== undefined && box.top >= 0 && box.bottom <= panel.top
+    })()`)
+    if (!isVisible) throw new Error(`${selector} is not in view`)
+  })
+}
+
+await stage.scenario(
+  t,
+  'a run opens from the history, also when no node holds it any more',
+  async scenario => {
+    const { t, page, picture } = scenario
+    await page.goto(`${home}/actions/greet`)
+    await page.getByLabel('Who').fill('Ada')
+    await continueButton(page).click()
+    t.equal(await resultOf(page), 'greetingHello, Ada')
+    // As it will be when its retention is over: under an id that no partition knows.
+    await eventually(async () => {
+      const rows = await query(
+        stage.server,
+        `with copy as (
+         insert into transactions select (jsonb_populate_record(transactions, '{"id": "run-of-last-year"}')).*
+         from transactions where status = 'COMPLETED' and action_slug = 'greet' returning id
+       ) insert into transaction_logs select copy.id, index, text, at, epoch, seq from copy, transaction_logs returning index`,
+      )
+      if (rows.length === 0) throw new Error('the history is not written yet')
+    })
+    await page.reload()
+    await shown(continueButton(page))
+    await page.locator('[data-pw-tab-id="History"]').click()
+    const rows = page.getByRole('tabpanel', { name: 'History' }).getByRole('link')
+    await counts(rows, 2)
+    await reads(rows.first(), /Completed, opens in a new tab$/)
+    const address = `${home}/transactions/run-of-last-year`
+    const past = rows.and(page.locator(`[href="${address}"]`))
+    t.equal(await past.getAttribute('target'), '_blank', 'the present run is not left')
+    await picture('history panel')
+    await page.goto(address)
+    t.equal(await resultOf(page), 'greetingHello, Ada')
+    await reads(page.locator('h2'), 'greet')
+    await page.locator('[data-pw-tab-id="Logs"]').click()
+    await reads(page.locator('[data-pw-transaction-logs]'), 'greeting Ada')
+    t.same(await accessibilityProblems(page), [])
+    await picture('past run')
+    await page.getByRole('button', { name: 'New transaction' }).click()
+    await isAt(page, `${home}/actions/greet`)
+    await page.goto(`${home}/transactions/run-of-nobody`)
+    await shown(page.getByText('Not found'))
+  },
+)
+
+await stage.scenario(
+  t,
+  'what comes next is brought into view, and can be typed into at once',
+  async scenario => {
+    const { t, page, picture } = scenario
+    await page.emulateMedia({ reducedMotion: 'reduce' })
+    await page.goto(`${home}/actions/long`)
+    await page.getByLabel('Above').fill('x')
+    await page.keyboard.press('Enter')
+    await shown(page.getByLabel('Below'))
+    await isInView(page, '[data-pw="continue-button"]')
+    t.equal(await page.evaluate('document.activeElement.labels[0].textContent'), 'Below')
+    await page.emulateMedia({ reducedMotion: 'no-preference' })
+    await page.evaluate('window.scrollTo(0, 0)')
+    await page.keyboard.type('y')
+    await page.keyboard.press('Enter')
+    await reads(page.locator('[data-test-id="result-type"]'), 'Completed')
+    await isInView(page, '[data-test-id="transaction-result"]')
+    await picture('result in view')
+  },
+)
+
+await stage.scenario(t, 'the command bar: found, moved through and chosen by keyboard', async scenario => {
+  const { t, page, picture } = scenario
+  await page.goto(`${home}/actions/greet`)
+  await shown(continueButton(page))
+  t.equal(await page.locator('[role="option"]').count(), 0, 'closed, it is not there')
+  await page.locator('[data-pw-command-bar-toggle]').click()
+  const options = page.locator('[data-pw-command-bar-results] [role="option"]')
+  await counts(options, 7)
+  await picture('command bar')
+  t.same(await accessibilityProblems(page), [])
+  await page.keyboard.press('Escape')
+  await gone(page.locator('[data-pw-command-bar-results]'))
+  await counts(page.locator('[data-pw-command-bar-toggle]:focus'), 1)
+  await page.keyboard.press('Control+k')
+  await page.keyboard.type('over')
+  await counts(options, 1)
+  await counts(page.locator('[role="option"][data-active-item]'), 1)
+  await page.keyboard.press('Enter')
+  await isAt(page, `${home}/actions/overview`)
+  await gone(page.locator('[data-pw-command-bar-results]'))
+  await page.keyboard.press('Control+k')
+  await page.keyboard.type('nothing like it')
+  await shown(page.getByText('Nothing fits.'))
+})
+
+await stage.scenario(
+  t,
+  'an open page says that its host is away, also after the node was killed',
+  async scenario => {
+    const { page, picture } = scenario
+    await page.goto(`${home}/actions/overview`)
+    await shown(page.getByText('All is well'))
+    await stage.server.kill()
+    host.close()
+    await stage.server.run()
+    await shown(page.getByText('The host that serves this is away.'))
+    await gone(page.getByText('The connection to Interval was lost.'))
+    await gone(page.getByText('Connected again.'))
+    await shown(page.getByText('All is well'))
+    await picture('page whose host is away')
+    host = await startHost()
+    await gone(page.getByText('The host that serves this is away.'))
+    await shown(page.getByText('All is well'))
+  },
+)
+
+await stage.scenario(
+  t,
+  'a second factor is asked after the password',
+  async ({ t, page, picture }) => {
+    const [email, password] = ['careful@example.com', 'a long enough password']
+    const membership = { organizationId: seeded.organization.id, permissions: ['ACTION_RUNNER'] }
+    await stage.server.admin('createUser', { email, password, membership })
+    const factor = await stage.server.admin<{ recoveryCodes: string[] }>('enrollMfa', { email })
+    await page.goto(`${home}/actions/greet`)
+    await page.locator('input[name="email"]').fill(email)
+    await page.locator('button[type="submit"]').first().click()
+    await page.locator('input[name="password"]').fill(password)
+    await page.locator('button[type="submit"]').first().click()
+    await isAt(page, '/verify-mfa')
+    const code = page.locator('input[name="code"]')
+    t.equal(await (await shown(code)).getAttribute('inputmode'), 'numeric')
+    t.same(await accessibilityProblems(page), [])
+    await picture('second factor')
+    await page.goto(home)
+    await isAt(page, '/verify-mfa')
+    await code.fill('000000')
+    await page.keyboard.press('Enter')
+    await shown(page.getByText('The code is wrong or was used before.'))
+    await page.getByRole('button', { name: 'Use a recovery code' }).click()
+    await code.fill(factor.recoveryCodes[0] ?? '')
+    await page.keyboard.press('Enter')
+    await isAt(page, home)
+    await shown(page.locator('[data-pw-actions-list]'))
+  },
+  { signedIn: false },
+)

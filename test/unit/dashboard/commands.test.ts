@@ -1,0 +1,89 @@
+import t from 'tap'
+import type { Directory } from '../../../lib/clients/wire.js'
+import type { Session } from '../../../lib/dashboard/api.js'
+import { commandsOf, fittingCommands } from '../../../lib/dashboard/commands.js'
+
+const action = (slug: string, name: string, more: object = {}) => ({
+  slug,
+  parent: slug.includes('/') ? (slug.split('/')[0] ?? null) : null,
+  name,
+  description: null,
+  unlisted: false,
+  backgroundable: false,
+  warnOnClose: true,
+  online: true,
+  ...more,
+})
+const directory: Directory = {
+  hosts: 1,
+  actions: [
+    action('users/invite', 'Invite somebody'),
+    action('refund', 'Refund a payment'),
+    action('hidden', 'Hidden', { unlisted: true }),
+    action('away', 'Away', { online: false }),
+  ],
+  pages: [
+    {
+      slug: 'users',
+      parent: null,
+      name: 'Users',
+      description: null,
+      unlisted: false,
+      hasHandler: false,
+      mayOpen: false,
+      online: false,
+    },
+  ],
+}
+const environment = (slug: string, name: string) => ({ slug, name, color: null })
+const session: Session = {
+  user: { id: 'u', email: 'ann@example.com', firstName: null, lastName: null },
+  organizations: [
+    {
+      id: 'o',
+      slug: 'ours',
+      name: 'Ours',
+      role: 'admin',
+      environments: [environment('production', 'Production'), environment('development', 'Development')],
+    },
+    {
+      id: 'p',
+      slug: 'others',
+      name: 'Others',
+      role: 'member',
+      environments: [environment('production', 'Production'), environment('staging', 'Staging')],
+    },
+  ],
+}
+const commands = commandsOf({ organization: 'ours', environment: 'production' }, directory, session)
+const labels = (query: string) => fittingCommands(commands, query).map(command => command.label)
+
+t.test('everything one can go to, once; nothing hidden or offline', t => {
+  t.same(
+    commands.map(({ label, hint }) => `${label} (${hint})`),
+    [
+      'Invite somebody (Users)',
+      'Refund a payment (Live)',
+      'Users (Live)',
+      'Live actions (Ours)',
+      'Console (Ours)',
+      'API keys (Ours)',
+      'Live actions (Others)',
+      'Staging (Others)',
+      'Console (Others)',
+      'Sign out (ann@example.com)',
+    ],
+  )
+  t.equal(new Set(commands.map(({ id }) => id)).size, commands.length)
+  t.equal(commands[0]?.href, '/dashboard/ours/actions/users/invite')
+  t.end()
+})
+
+t.test('beginnings of words find, in any order; what begins with it comes first', t => {
+  t.same(labels('pay ref'), ['Refund a payment'])
+  t.same(labels('us'), ['Users', 'Invite somebody'])
+  t.same(labels('console oth'), ['Console'])
+  t.same(labels('nothing'), [])
+  t.equal(labels('').length, commands.length)
+  t.end()
+})
