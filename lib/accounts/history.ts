@@ -12,6 +12,7 @@ import type { EnvironmentId, OrganizationId, TransactionId, UserId } from '../id
 import { limits } from '../limits.js'
 import type { Log } from '../log.js'
 import type { Actor } from './contract.js'
+import type { NotificationMethod } from './notifications.js'
 import { storable, storableText } from './storable.js'
 
 export type HistoryStatus =
@@ -26,6 +27,14 @@ export interface HistoryLogLine {
   readonly index: number
   readonly text: string
   readonly atMs: number
+}
+
+/** What a run has sent somebody. */
+export interface HistoryNotification {
+  readonly id: string
+  readonly title: string | null
+  readonly message: string
+  readonly deliveries: readonly { readonly to: string; readonly method: NotificationMethod | null }[]
 }
 
 /** One version of one transaction. */
@@ -51,6 +60,8 @@ export interface HistoryRow {
   readonly seq: number
   /** Lines that may be new; those already written are recognised by their index. */
   readonly logs: readonly HistoryLogLine[]
+  /** Those that may be new; those already written, by whichever way, are recognised by their id. */
+  readonly notifications?: readonly HistoryNotification[]
 }
 
 /** A transaction as lists show it. */
@@ -111,7 +122,7 @@ export async function writeHistory(
 }
 
 async function insert(database: Queryable, rows: readonly HistoryRow[]): Promise<void> {
-  const transactions = rows.map(({ logs, ...row }) => row)
+  const transactions = rows.map(({ logs, notifications, ...row }) => row)
   const lines = rows.flatMap(row =>
     row.logs.map(line => ({
       id: row.id,
@@ -120,6 +131,20 @@ async function insert(database: Queryable, rows: readonly HistoryRow[]): Promise
       at: new Date(line.atMs).toISOString(),
       epoch: row.epoch,
       seq: row.seq,
+    })),
+  )
+  const notifications = rows.flatMap(row =>
+    (row.notifications ?? []).map(({ id, title, message, deliveries }) => ({
+      id,
+      transaction: row.id,
+      title: title === null ? null : storableText(title),
+      message: storableText(message),
+      deliveries: deliveries.map(({ to, method }, index) => ({
+        id: `${id}.${index}`,
+        to: storableText(to),
+        method,
+      })),
+      at: new Date(row.updatedAtMs).toISOString(),
     })),
   )
   await database.query(
@@ -149,6 +174,24 @@ async function insert(database: Queryable, rows: readonly HistoryRow[]): Promise
          result_status = excluded.result_status, result_data = excluded.result_data, result_meta = excluded.result_meta,
          updated_at = excluded.updated_at, completed_at = excluded.completed_at, epoch = excluded.epoch, seq = excluded.seq
        where (old.epoch, old.seq) < (excluded.epoch, excluded.seq)
+     ), notified as (
+       insert into notifications (id, organization_id, environment_id, transaction_id, title, message, created_at)
+       select note.id, "organizationId", "environmentId", given.id, note.title, note.message, note.at
+       from jsonb_to_recordset($3::jsonb) as note(id text, transaction text, title text, message text, at timestamptz)
+       join given on given.id = note.transaction
+       order by note.id
+       on conflict (id) do nothing
+       returning id, organization_id, environment_id
+     ), delivered as (
+       -- In development they are shown, never sent.
+       insert into notification_deliveries (id, notification_id, recipient, method, person_id)
+       select delivery.id, notified.id, delivery."to", delivery.method, people.id
+       from notified join environments on environments.id = notified.environment_id and environments.slug <> 'development'
+       join jsonb_to_recordset($3::jsonb) as note(id text, deliveries jsonb) on note.id = notified.id
+       cross join jsonb_to_recordset(note.deliveries) as delivery(id text, "to" text, method text)
+       left join people on lower(people.email) = lower(delivery."to") and exists (
+         select from memberships where person_id = people.id and memberships.organization_id = notified.organization_id)
+       on conflict (id) do nothing
      )
      insert into transaction_logs as old (transaction_id, index, text, at, epoch, seq)
      select line.id, line.index, line.text, line.at, line.epoch, line.seq
@@ -158,16 +201,19 @@ async function insert(database: Queryable, rows: readonly HistoryRow[]): Promise
      on conflict (transaction_id, index) do update set text = excluded.text, at = excluded.at, epoch = excluded.epoch,
        seq = excluded.seq
      where (old.epoch, old.seq) < (excluded.epoch, excluded.seq) and old.text <> excluded.text`,
-    [storable(transactions), storable(lines)],
+    [storable(transactions), storable(lines), storable(notifications)],
   )
 }
 
-/** The newer version, with the lines of both. */
+/** The newer version, with the lines and notifications of both. */
 function merged(one: HistoryRow, other: HistoryRow): HistoryRow {
   const otherIsNewer = other.epoch > one.epoch || (other.epoch === one.epoch && other.seq >= one.seq)
   const [older, newer] = otherIsNewer ? [one, other] : [other, one]
   const lines = new Map([...older.logs, ...newer.logs].map(line => [line.index, line]))
-  return { ...newer, logs: [...lines.values()] }
+  const notifications = new Map(
+    [...(older.notifications ?? []), ...(newer.notifications ?? [])].map(note => [note.id, note]),
+  )
+  return { ...newer, logs: [...lines.values()], notifications: [...notifications.values()] }
 }
 
 /**

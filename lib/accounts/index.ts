@@ -26,6 +26,7 @@ export type {
 export type { EnvironmentInfo } from './environments.js'
 export type {
   HistoryLogLine,
+  HistoryNotification,
   HistoryRow,
   HistoryStatus,
   StoredRun,

@@ -190,6 +190,80 @@ t.test('history: the newest version stays, whatever order they come in', async t
   away = false
 })
 
+t.test('notifications of runs are recorded with the run, once, whichever way they come', async t => {
+  const actor = await accounts.actor(ann.user.id, 'ours', 'production')
+  const console = await accounts.actor(ann.user.id, 'ours', 'development')
+  const version = (id: string, seq: number, more: Partial<HistoryRow>): HistoryRow =>
+    ({
+      id,
+      organizationId: actor.organization.id,
+      environmentId: actor.environment.id,
+      developerId: null,
+      ownerId: ann.user.id,
+      slug: 'greet',
+      name: 'Greet',
+      hostId: null,
+      status: 'RUNNING',
+      resultStatus: null,
+      resultData: null,
+      backgroundable: false,
+      createdAtMs: clock.nowMs(),
+      updatedAtMs: clock.nowMs(),
+      completedAtMs: null,
+      epoch: 1,
+      seq,
+      logs: [],
+      ...more,
+    }) as HistoryRow
+  const email = { to: 'ann@example.com', method: 'EMAIL' } as const
+  const first = {
+    id: 'note-1',
+    title: 'Zero \0',
+    message: 'one',
+    deliveries: [email, { to: '#ops', method: null }],
+  }
+  const second = { id: 'note-2', title: null, message: 'two', deliveries: [email] }
+  const inConsole = { environmentId: console.environment.id, developerId: ann.user.id }
+  await accounts.writeHistory([
+    version('noted-1', 1, { notifications: [first] }),
+    version('noted-1', 2, { notifications: [second] }),
+    version('noted-2', 1, { ...inConsole, notifications: [{ ...first, id: 'note-3' }] }),
+    version('noted-3', 1, {
+      organizationId: 'deleted' as never,
+      notifications: [{ ...first, id: 'note-4' }],
+    }),
+  ])
+  await accounts.writeHistory([version('noted-1', 2, { notifications: [first, second] })])
+  const notes = await database.query(
+    'select id, transaction_id, title, message from notifications order by id',
+  )
+  t.same(notes.rows, [
+    { id: 'note-1', transaction_id: 'noted-1', title: 'Zero \ufffd', message: 'one' },
+    { id: 'note-2', transaction_id: 'noted-1', title: null, message: 'two' },
+    { id: 'note-3', transaction_id: 'noted-2', title: 'Zero \ufffd', message: 'one' },
+  ])
+  const deliveries = await database.query(
+    'select notification_id, recipient, method, person_id, status from notification_deliveries order by id',
+  )
+  t.same(deliveries.rows, [
+    {
+      notification_id: 'note-1',
+      recipient: 'ann@example.com',
+      method: 'EMAIL',
+      person_id: ann.user.id,
+      status: 'PENDING',
+    },
+    { notification_id: 'note-1', recipient: '#ops', method: null, person_id: null, status: 'PENDING' },
+    {
+      notification_id: 'note-2',
+      recipient: 'ann@example.com',
+      method: 'EMAIL',
+      person_id: ann.user.id,
+      status: 'PENDING',
+    },
+  ])
+})
+
 t.test('declared actions and what code says of access', async t => {
   const { organization, environment } = await accounts.actor(ann.user.id, 'ours', 'production')
   const place = { organizationId: organization.id, environmentId: environment.id, developerId: null }
