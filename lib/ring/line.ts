@@ -36,9 +36,10 @@ export const lineLimits: LineLimits = {
 /** tchannel splits a call above 64 KiB into several frames, and those of different calls may overtake each other. */
 const batchBytesMax = 32_768
 const inFlightBytesMax = 262_144
-/** Ours and the other side's confirmed ones (twice this) and the beacons must stay below tchannel's 100. */
-const inFlightBatchesMax = 40
+/** Ours and confirmations of theirs, with beacons and pings of both (4 times 5): below 100 together. */
+const inFlightBatchesMax = 36
 const beaconsInFlightMax = 5
+const pingsInFlightMax = 5
 /** A batch is confirmed by reading it: a peer that takes longer is paused, gone or cut off. */
 const confirmMsMax = 3_000
 
@@ -86,6 +87,7 @@ export class Line {
   #batchesInFlight = 0
   #bytesInFlight = 0
   #beaconsInFlight = 0
+  #pingsInFlight = 0
   /** Calls of the other side being answered. */
   #answering = 0
   #isClosed = false
@@ -100,6 +102,11 @@ export class Line {
       invalidateScore: () => undefined,
     }
     options.connection.closeEvent.on(() => this.#onConnectionClosed())
+    options.connection.handler.pingIncomingRequestEvent.on(() => options.onHeard())
+    options.connection.pingResponseEvent.on(() => {
+      this.#pingsInFlight = 0
+      options.onHeard()
+    })
   }
 
   get isClosed(): boolean {
@@ -124,6 +131,13 @@ export class Line {
       })
       this.#pending.set(id, { queued, deadline, resolve, reject })
     })
+  }
+
+  /** Asks for a sign of life and nothing else: a frame of tchannel, a fraction of the cost of a call. */
+  ping(): void {
+    if (this.#isClosed || this.#pingsInFlight >= pingsInFlightMax) return
+    this.#pingsInFlight++
+    this.#options.connection.ping()
   }
 
   /** Passes by everything that waits. Resolves with what the other side attaches; undefined when it was not sent or lost. */

@@ -23,6 +23,10 @@ const redialMsMax = 250
 /** A node that has been away for long is tried less often; it dials us when it is back. */
 const longGoneMs = 30_000
 const redialLongGoneMs = 1_000
+/** Whoever was heard so recently is not asked for a sign of life: most often one side's asking serves both. */
+const heardRecentlyMs = 80
+/** What beacons carry moves slowly; a sign of life without it costs a fraction. */
+const beaconIntervalMs = 500
 /** A line that stood shorter than this is dialed again with patience. */
 const steadyMs = 250
 /** A call that finds no line dials, unless a dial has just failed. */
@@ -68,6 +72,7 @@ export class PeerLink {
   #failures = 0
   #failingSinceMs: number | undefined
   #lastDialMs = Number.NEGATIVE_INFINITY
+  #beaconAtMs = Number.NEGATIVE_INFINITY
   #isClosed = false
 
   constructor(options: PeerLinkOptions) {
@@ -145,11 +150,19 @@ export class PeerLink {
     })
   }
 
-  /** Resolves with what the node attaches and how long it took, in ms; undefined when there was no answer. */
+  /**
+   * Asks for a sign of life, unless there was one just now, and every 500 ms for what the node attaches as well.
+   * Resolves with that and how long it took, in ms; undefined when it was not asked for or not answered.
+   */
   async beacon(body: Buffer): Promise<{ from: Member; body: Buffer; roundTripMs: number } | undefined> {
     const line = this.#line
     if (line === undefined) return undefined
     const sentAtMs = this.#options.clock.nowMs()
+    if (sentAtMs - this.#beaconAtMs < beaconIntervalMs) {
+      if (sentAtMs - this.#heardAtMs >= heardRecentlyMs) line.ping()
+      return undefined
+    }
+    this.#beaconAtMs = sentAtMs
     const answer = await line.beacon(body)
     if (answer === undefined || line !== this.#line) return undefined
     return { from: line.remote, body: answer, roundTripMs: this.#options.clock.nowMs() - sentAtMs }

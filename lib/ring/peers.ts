@@ -71,7 +71,10 @@ export interface Peers {
   condition(nodeId: NodeId): PeerCondition
   /** A peer turned refused, or came back. Silence is for the caller to judge by `condition`. */
   onCondition(handler: (nodeId: NodeId, condition: PeerCondition) => void): () => void
-  /** What this node answers the others' beacons with (one every 100 ms from every known peer), e.g. node time. */
+  /**
+   * What this node answers the others' beacons with, e.g. node time. A peer asks for it every 500 ms; for a mere sign of
+   * life it asks every 100 ms in which it has heard nothing from this node.
+   */
   setBeacon(body: () => Buffer): void
   /** Each answer to a beacon of this node: what the peer attached, and how long there and back took, in ms. */
   onBeacon(handler: (from: Member, body: Buffer, roundTripMs: number) => void): void

@@ -44,6 +44,10 @@ declare module 'tchannel' {
     readonly identifiedEvent: TChannelEvent<unknown>
     readonly closeEvent: TChannelEvent<Error>
     readonly errorEvent: TChannelEvent<Error>
+    readonly pingResponseEvent: TChannelEvent<unknown>
+    readonly handler: { readonly pingIncomingRequestEvent: TChannelEvent<unknown> }
+    /** Sends a frame that the other side answers by itself. */
+    ping(): void
     request(options: object): TChannelOutRequest
     resetAll(error: Error): void
   }
