@@ -6,7 +6,7 @@ import { loadTransaction } from '../transactions/index.js'
 /** Null for what has no row, e.g. a transaction that was removed meanwhile. */
 export function historyRow({ key, version, records }: HistoryItem): HistoryRow | null {
   if (!key.startsWith('transaction:')) return null
-  const { start, now, logs, result } = loadTransaction(records)
+  const { start, now, logs, notes, result } = loadTransaction(records)
   if (start === null) return null
   return {
     id: start.id,
@@ -28,6 +28,7 @@ export function historyRow({ key, version, records }: HistoryItem): HistoryRow |
     epoch: version.epoch,
     seq: version.seq,
     logs: logs.map(({ index, text, atMs }) => ({ index, text, atMs })),
+    notifications: notes,
   }
 }
 

@@ -6,6 +6,7 @@
  * told to connect again, work drains, then store and database close. Stopping is a courtesy: `kill -9` loses nothing
  * that was acknowledged.
  */
+import { createHash } from 'node:crypto'
 import { type AccountsService, createAccounts, runAdminOperation } from '../accounts/index.js'
 import { Clients } from '../clients/index.js'
 import type { Config, DataDirectory } from '../config/index.js'
@@ -200,12 +201,19 @@ class Node {
       dashboardUrl: connection => this.#dashboardUrl(connection),
       unknownTeams: (organizationId, slugs) => accounts.unknownTeams(organizationId, slugs),
       notify: async (identity, notification) => {
-        const { transactionId, message, title } = notification
+        const { transactionId, message, title, idempotencyKey } = notification
         const deliveries = (notification.deliveryInstructions ?? []).map(({ to, method }) => ({
           to,
           method: method ?? null,
         }))
-        const content = { id: newId<string>(), title: title ?? null, message, deliveries }
+        // A repeat under the same key is the same notification.
+        const id =
+          idempotencyKey == null
+            ? newId<string>()
+            : createHash('sha256')
+                .update(JSON.stringify([identity.organization.id, transactionId, idempotencyKey]))
+                .digest('base64url')
+        const content = { id, title: title ?? null, message, deliveries }
         await this.#notify(identity.organization.id, transactionId, content)
         return true
       },

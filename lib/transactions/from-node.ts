@@ -88,6 +88,7 @@ export function decideNotification(
   change.state = { ...change.state, notes: [...change.state.notes, notification] }
   change.record(noteRecord(change.now.notes), notification)
   change.setNow({ notes: change.now.notes + 1 })
+  change.touchHistory()
   change.tellClient({
     event: 'transaction.notification',
     data: { transactionId: change.start.id, notification },
