@@ -235,6 +235,7 @@ export class ClusterPeers implements Peers {
       for (const link of this.#links.values()) {
         void this.#sendBeacon(link)
         if (link.isLookedFor) this.#lookFor(link)
+        if (link.takeSuspicion()) this.#gossip?.suspect(channelNameOfMember(link.target))
       }
       this.#reconcile()
       this.#scheduleTick(lateMs > stallMs ? clock.nowMs() + beaconIntervalMs : dueAtMs + beaconIntervalMs)
@@ -296,7 +297,7 @@ export class ClusterPeers implements Peers {
 
   /** A restarted node may be called at another port now; its gossip port tells, faster than gossip itself. */
   #lookFor(link: PeerLink): void {
-    const name = channelNameOf(parseAddress(link.target.channelAddress))
+    const name = channelNameOfMember(link.target)
     void this.#identify(name, this.#identified.get(name)?.incarnation)
   }
 
@@ -361,4 +362,8 @@ export class ClusterPeers implements Peers {
   #knownAddresses(): readonly Address[] {
     return [...this.#links.values()].map(({ target }) => parseAddress(target.channelAddress))
   }
+}
+
+function channelNameOfMember({ channelAddress }: Member): string {
+  return channelNameOf(parseAddress(channelAddress))
 }

@@ -149,6 +149,17 @@ export class Gossip {
     return memberOf(parseMember(body))
   }
 
+  /**
+   * This node has evidence of its own that the node at `name` does not live. Ringpop alone believes what it is told by
+   * the others it asks, and when it reaches none of them it goes on believing that all live.
+   */
+  suspect(name: string): void {
+    const membership = this.#ringpop?.membership
+    const member = membership?.members.find(({ address }) => address === name)
+    if (this.#hasLeft || member?.status !== 'alive') return
+    membership?.makeSuspect(name, member.incarnationNumber)
+  }
+
   /** Tells the others, waits `deadlineMs` at most for one of them to have heard it, and gossips no more. */
   async leave(deadlineMs: number): Promise<void> {
     const ringpop = this.#ringpop

@@ -27,6 +27,9 @@ const redialLongGoneMs = 1_000
 const heardRecentlyMs = 80
 /** What beacons carry moves slowly; a sign of life without it costs a fraction. */
 const beaconIntervalMs = 500
+/** Silence that gossip should hear of, and how often it is told: whoever lives after all refutes it. */
+const suspectAfterMs = 1_000
+const suspectAgainMs = 2_000
 /** A line that stood shorter than this is dialed again with patience. */
 const steadyMs = 250
 /** A call that finds no line dials, unless a dial has just failed. */
@@ -73,6 +76,7 @@ export class PeerLink {
   #failingSinceMs: number | undefined
   #lastDialMs = Number.NEGATIVE_INFINITY
   #beaconAtMs = Number.NEGATIVE_INFINITY
+  #suspectedAtMs = Number.NEGATIVE_INFINITY
   #isClosed = false
 
   constructor(options: PeerLinkOptions) {
@@ -95,6 +99,17 @@ export class PeerLink {
   get isLookedFor(): boolean {
     if (this.#line !== undefined || this.#failingSinceMs === undefined) return false
     return this.#options.clock.nowMs() - this.#failingSinceMs <= longGoneMs
+  }
+
+  /** True when there is evidence that the node does not live, once in a while. */
+  takeSuspicion(): boolean {
+    const nowMs = this.#options.clock.nowMs()
+    const silentMs = nowMs - this.#heardAtMs
+    // Who has never been heard is perhaps only starting.
+    if (!Number.isFinite(silentMs) || nowMs - this.#suspectedAtMs < suspectAgainMs) return false
+    if (this.#refusedSinceMs === undefined && silentMs < suspectAfterMs) return false
+    this.#suspectedAtMs = nowMs
+    return true
   }
 
   condition(): PeerCondition {

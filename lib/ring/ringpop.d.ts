@@ -29,7 +29,10 @@ declare module 'ringpop' {
 
   export default class Ringpop extends EventEmitter {
     constructor(options: RingpopOptions)
-    readonly membership: EventEmitter & { readonly members: readonly RingpopMember[] }
+    readonly membership: EventEmitter & {
+      readonly members: readonly RingpopMember[]
+      makeSuspect(address: string, incarnationNumber: number): void
+    }
     readonly gossip: { readonly numProtocolPeriods: number }
     readonly healer: { heal(callback: () => void): void }
     readonly destroyed: boolean
