@@ -44,8 +44,11 @@ export interface Ring {
   readonly self: NodeId
   members(): readonly NodeId[]
   ownerOf(partition: PartitionId): NodeId
-  /** Sends to `owner` and resolves with its reply. Rejects with `unavailable` when it cannot be reached. */
-  forward(owner: NodeId, request: ForwardRequest): Promise<unknown>
+  /**
+   * Brings a request to its partition's leader, and resolves with the reply. While there is none it waits, up to the
+   * deadline. Rejects with an `AppError`.
+   */
+  forward(request: ForwardRequest): Promise<unknown>
   /** Given once, before `start`. */
   onInbound(handler: InboundHandler): void
   start(): Promise<void>

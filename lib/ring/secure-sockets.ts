@@ -30,6 +30,8 @@ const protocol = {
 /** Says which key is meant, not who speaks: anybody may know it. */
 const pskIdentity = 'interval-server/ring/1'
 const handshakeMsMax = 3_000
+/** Of one listener, those still proving themselves included; a cluster has two per pair of nodes. */
+const connectionsMax = 4_096
 /** Addresses remembered as already logged in this minute. */
 const loggedAddressesMax = 1_024
 const logAgainMs = 60_000
@@ -128,6 +130,7 @@ export class SecureSockets {
       pskIdentityHint: pskIdentity,
       pskCallback: (_socket, identity) => (identity === pskIdentity ? this.#key : null),
     })
+    server.maxConnections = connectionsMax
     server.on('secureConnection', onSocket)
     // Asking for the address now keeps it known when the handshake has failed and the socket is gone.
     server.on('connection', socket => void socket.remoteAddress)

@@ -38,9 +38,9 @@ export class SingleNodeRing implements Ring {
     return owner
   }
 
-  async forward(owner: NodeId, request: ForwardRequest): Promise<unknown> {
-    if (owner !== this.self || this.#inbound === undefined) throw new AppError('unavailable')
-    return await this.#inbound(request)
+  /** This node leads everything: what is forwarded cannot be brought anywhere. */
+  async forward(_request: ForwardRequest): Promise<unknown> {
+    throw new AppError('unavailable')
   }
 
   onInbound(handler: InboundHandler): void {

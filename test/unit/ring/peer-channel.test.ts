@@ -212,6 +212,48 @@ t.test('a newer dial of the same life ends the older one; beacons answer', async
   await eventuallyTrue('the other side knows', () => !b.channel.isDialedBy(a.member.nodeId))
 })
 
+t.test('connections lost again and again: still in order, each at most once', async t => {
+  const seen: number[] = []
+  const b = await node(t, 'b', (_from, _kind, body) => {
+    seen.push(body.readUInt32BE(0))
+    return body.subarray(0, 4)
+  })
+  const a = await node(t, 'a')
+  const made = new Random(11)
+  const answered: number[] = []
+  const failed: number[] = []
+  let next = 0
+  let line = await lineBetween(a, b)
+  for (let round = 0; round < 60; round++) {
+    const calls = Array.from({ length: made.below(200) }, async () => {
+      const number = next++
+      const body = Buffer.alloc(made.chance(0.05) ? 300_000 : 40)
+      body.writeUInt32BE(number)
+      await line.call('count', body, 10_000).then(
+        () => answered.push(number),
+        () => failed.push(number),
+      )
+    })
+    if (made.chance(0.5)) {
+      for (let turns = made.below(4); turns > 0; turns--) await new Promise(resolve => setImmediate(resolve))
+      // The old connection may still hold bytes that nobody has read: they must not come after newer ones.
+      if (made.chance(0.5)) line.close()
+      line = await lineBetween(a, b)
+    } else {
+      await Promise.all(calls)
+    }
+  }
+  await eventuallyTrue('all are settled', () => answered.length + failed.length === next)
+  t.comment(`${answered.length} answered, ${failed.length} failed, ${seen.length} executed, of ${next}`)
+  t.ok(failed.length > 0)
+  t.ok(seen.every((number, index) => index === 0 || number > (seen[index - 1] ?? 0)))
+  const executed = new Set(seen)
+  t.ok(
+    answered.every(number => executed.has(number)),
+    'no answer without execution',
+  )
+})
+
 t.test('neighbouring protocol versions talk, distant ones refuse each other', async t => {
   const [one, two, three] = [
     await node(t, 'one', undefined, { protocolVersion: 1 }),
