@@ -16,7 +16,13 @@ import type TChannel from 'tchannel'
 import type { TChannelConnection, TChannelPeer } from 'tchannel'
 import { AppError, type ErrorBody, errorBody, errorKinds } from '../errors.js'
 import type { RingClock } from './clock.js'
-import { IncomingMessages, type Message, OutgoingMessages, type QueuedMessage } from './message-stream.js'
+import {
+  encodeMessage,
+  IncomingMessages,
+  type Message,
+  OutgoingMessages,
+  type QueuedMessage,
+} from './message-stream.js'
 import type { Member } from './peers.js'
 
 export interface LineLimits {
@@ -42,6 +48,15 @@ const beaconsInFlightMax = 5
 const pingsInFlightMax = 5
 /** A batch is confirmed by reading it: a peer that takes longer is paused, gone or cut off. */
 const confirmMsMax = 3_000
+
+/**
+ * A confirmation waits this long for replies to take along, which halves the frames of a lone call; of a few batches at a
+ * time, and never of large ones, so that the other side's window does not wait.
+ */
+const confirmationHeldMs = 5
+const confirmationsHeldMax = 4
+const batchHeldBytesMax = 8_192
+const nothing = Buffer.alloc(0)
 
 export const batchEndpoint = 'batch'
 export const beaconEndpoint = 'beacon'
@@ -88,6 +103,12 @@ export class Line {
   #bytesInFlight = 0
   #beaconsInFlight = 0
   #pingsInFlight = 0
+  /** Confirmations of the other side's batches that wait for replies, and the replies that go with the first. */
+  #heldConfirmations: ((replies: Buffer) => void)[] = []
+  #heldReplies: Buffer[] = []
+  #heldReplyBytes = 0
+  #isReleasing = false
+  #holdTimer: { cancel(): void } | undefined
   /** Calls of the other side being answered. */
   #answering = 0
   #isClosed = false
@@ -157,8 +178,11 @@ export class Line {
     )
   }
 
-  /** Takes a batch that has arrived. Throws `damaged`, and ends the line, when it does not parse. */
-  receive(batch: Buffer): void {
+  /**
+   * Takes a batch that has arrived; `confirm` is called soon, with whole replies if there are some. Throws `damaged`, and
+   * ends the line, when it does not parse.
+   */
+  receive(batch: Buffer, confirm: (replies: Buffer) => void): void {
     if (this.#isClosed) throw new AppError('unavailable')
     this.#options.onHeard()
     try {
@@ -167,6 +191,13 @@ export class Line {
       this.close('a batch did not parse')
       throw error
     }
+    if (batch.length > batchHeldBytesMax) {
+      confirm(nothing)
+      return
+    }
+    this.#heldConfirmations.push(confirm)
+    if (this.#heldConfirmations.length > confirmationsHeldMax) this.#heldConfirmations.shift()?.(nothing)
+    this.#holdTimer ??= this.#options.clock.setTimer(confirmationHeldMs, () => this.#release())
   }
 
   /** Ends the connection; what is pending is rejected. */
@@ -207,9 +238,42 @@ export class Line {
     if (reply.body.length > this.#options.limits.messageBytesMax) {
       reply = failureOf(id, new AppError('too-large'))
     }
-    if (this.#hasRoomFor(reply.body.length)) this.#send(reply)
+    if (this.#canHold(reply)) this.#hold(reply)
+    else if (this.#hasRoomFor(reply.body.length)) this.#send(reply)
     // A caller that takes no answers any more has to find out: its calls would wait for their deadlines.
     else this.close('the other side does not take its answers')
+  }
+
+  #canHold({ body }: Message): boolean {
+    return this.#heldConfirmations.length > 0 && this.#heldReplyBytes + body.length <= batchHeldBytesMax
+  }
+
+  /** A reply goes with a confirmation that waits for it, together with those of the same turn. */
+  #hold(reply: Message): void {
+    this.#options.counters.sent++
+    this.#heldReplies.push(encodeMessage(reply))
+    this.#heldReplyBytes += reply.body.length
+    if (this.#isReleasing) return
+    this.#isReleasing = true
+    setImmediate(() => {
+      this.#isReleasing = false
+      this.#release()
+    })
+  }
+
+  #release(): void {
+    this.#holdTimer?.cancel()
+    this.#holdTimer = undefined
+    const confirmations = this.#heldConfirmations
+    const replies = this.#heldReplies.length === 0 ? nothing : Buffer.concat(this.#heldReplies)
+    this.#dropHeld()
+    for (const [index, confirm] of confirmations.entries()) confirm(index === 0 ? replies : nothing)
+  }
+
+  #dropHeld(): void {
+    this.#heldConfirmations = []
+    this.#heldReplies = []
+    this.#heldReplyBytes = 0
   }
 
   #hasRoomFor(bytes: number): boolean {
@@ -242,15 +306,27 @@ export class Line {
       this.#bytesInFlight += batch.length
       this.#options.counters.batches++
       this.#request(batchEndpoint, batch).then(
-        () => {
+        replies => {
           this.#batchesInFlight--
           this.#bytesInFlight -= batch.length
           this.#options.onHeard()
+          this.#takeReplies(replies)
           this.#flush()
         },
         // A hole in the stream cannot be mended.
         () => this.close('a batch was not confirmed'),
       )
+    }
+  }
+
+  /** Whole messages that came with a confirmation. */
+  #takeReplies(replies: Buffer): void {
+    if (replies.length === 0 || this.#isClosed) return
+    const { limits } = this.#options
+    try {
+      new IncomingMessages(limits.messageBytesMax, message => this.#onMessage(message)).add(replies)
+    } catch {
+      this.close('replies did not parse')
     }
   }
 
@@ -269,6 +345,8 @@ export class Line {
     this.#isClosed = true
     this.#options.counters.resets++
     this.#outgoing.clear()
+    this.#holdTimer?.cancel()
+    this.#dropHeld()
     for (const call of this.#pending.values()) {
       call.deadline.cancel()
       call.reject(new AppError('unavailable'))

@@ -140,6 +140,11 @@ export class IncomingMessages {
   }
 }
 
+/** A whole message as bytes, outside of a stream. */
+export function encodeMessage(message: Message): Buffer {
+  return Buffer.concat([headOf(message), message.body])
+}
+
 function headOf({ type, id, kind, body }: Message): Buffer {
   const kindBytes = Buffer.byteLength(kind)
   if (kindBytes > kindBytesMax) throw new Error(`the kind of a message is longer than ${kindBytesMax} bytes`)

@@ -117,11 +117,13 @@ export class PeerChannel {
     )
     channel.register(batchEndpoint, (request, response, _arg2, arg3) => {
       const line = this.#lines.get(request.connection)
-      respond(response, () => {
+      response.headers.as = 'raw'
+      try {
         if (line === undefined) throw new AppError('unavailable')
-        line.receive(arg3)
-        return Buffer.alloc(0)
-      })
+        line.receive(arg3, replies => response.sendOk(null, replies))
+      } catch (error) {
+        response.sendNotOk(null, failureBody(error))
+      }
     })
     channel.register(beaconEndpoint, (request, response) => {
       const line = this.#lines.get(request.connection)
