@@ -20,7 +20,6 @@ export class SingleNodeRing implements Ring {
   readonly #hash = new HashRing({ hashFunc: farmhash.fingerprint32 })
   /** By partition; placement is asked for on every message. */
   readonly #owners: NodeId[] = []
-  #inbound: InboundHandler | undefined
 
   constructor(self: NodeId) {
     this.self = self
@@ -43,9 +42,8 @@ export class SingleNodeRing implements Ring {
     throw new AppError('unavailable')
   }
 
-  onInbound(handler: InboundHandler): void {
-    this.#inbound = handler
-  }
+  /** Nobody forwards to a node alone. */
+  onInbound(_handler: InboundHandler): void {}
 
   async start(): Promise<void> {}
 
