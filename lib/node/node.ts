@@ -33,7 +33,6 @@ import {
   systemClock,
   type Timer,
 } from '../partitions/index.js'
-import { SingleNodeRing } from '../ring/index.js'
 import { packageVersion } from '../root.js'
 import { type Located, pageKind, transactionKind } from '../transactions/index.js'
 import { type AdminServer, listenAdmin } from './admin-socket.js'
@@ -139,7 +138,7 @@ class Node {
         storage.backend === 'memdown'
           ? { backend: 'memdown' }
           : { backend: 'leveldown', path: this.#directory.entitiesPath, sync: storage.sync },
-      ring: new SingleNodeRing(this.#directory.nodeId),
+      nodeId: this.#directory.nodeId,
       clock: this.#clock,
       log: createLog('interval:partitions'),
       failurePoints: parseFailurePoints(process.env.INTERVAL_FAILPOINT),

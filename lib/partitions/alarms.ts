@@ -86,6 +86,18 @@ export class Alarms {
     this.#run()
   }
 
+  /** Forgets partitions that another node leads now. */
+  end(partitions: ReadonlySet<PartitionId>): void {
+    for (const partition of partitions) {
+      const slot = this.#slots.get(partition)
+      if (slot) slot.round += 1
+      this.#slots.delete(partition)
+    }
+    for (const alarm of [...this.#alarms.values()]) {
+      if (partitions.has(alarm.partition)) this.#alarms.delete(alarm.key)
+    }
+  }
+
   stop(): void {
     this.#isStarted = false
     this.#timer?.cancel()
@@ -234,7 +246,7 @@ export class Alarms {
     this.#delivering -= 1
     if (outcome === 'again' && this.#isStarted) {
       this.#options.clock.setTimer(againMs, () => {
-        if (!this.#isStarted || this.#alarms.has(alarm.key)) return
+        if (!this.#isStarted || this.#alarms.has(alarm.key) || !this.#slots.has(alarm.partition)) return
         this.#remember(alarm)
         this.#schedule()
       })

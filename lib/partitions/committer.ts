@@ -1,14 +1,16 @@
 /**
- * Group commit: many small commits of many partitions become few batches on disk.
+ * Group commit: many small commits of many partitions become few batches on disk. Commits of the partitions this node
+ * leads, and those that other leaders send to its copies, share the batches.
  *
  * One batch is in flight at a time; the next takes everything that was queued meanwhile, without a timer. A commit is
  * numbered and chained when it is queued, so its order is fixed before the disk sees it; the head of each partition is
- * written once per batch.
+ * written once per batch. Replicas are sent a commit when its batch is written here, and may be slower or faster: a
+ * commit that is on disk waits for them without holding up other partitions.
  *
- * Invariant: `done` is called without an error only when the commit and everything queued before it are on disk (with
- * `sync`, on the medium) and on every replica. What can go wrong: a batch fails. Whether it reached the disk is unknown
- * then, so everything queued fails with it, the partitions' memory must be dropped (`onFailure`, called before any
- * `done`), and nothing is accepted until the heads were read again and written with a higher epoch.
+ * Invariant: `done` is called without an error only when the commit and everything of its partition queued before it
+ * are on disk (with `sync`, on the medium) and on every replica. What can go wrong: a batch fails. Whether it reached the
+ * disk is unknown then, so everything queued fails with it, the partitions' memory must be dropped (`onFailure`, called
+ * before any `done`), and nothing is accepted until the heads were read again and written with a higher epoch.
  */
 import { AppError } from '../errors.js'
 import type { Log } from '../log.js'
@@ -18,6 +20,7 @@ import type { DiskOperation } from './disk.js'
 import type { FailurePoints } from './failure-points.js'
 import { headKey, headRange, PartitionKeys, partitionsRange } from './keys.js'
 import {
+  type ChainHash,
   type CommitOperation,
   chainAfter,
   firstHead,
@@ -34,11 +37,20 @@ import type { Store } from './store.js'
 export interface Commit {
   readonly partition: PartitionId
   readonly operations: readonly CommitOperation[]
-  /** Number of the commit that this one follows. */
+  /** Number and hash of the commit that this one follows. */
   readonly previous: Position
+  readonly previousChain: ChainHash
   /** The partition's head after this commit. */
   readonly head: PartitionHead
   readonly bytes: number
+}
+
+/** The replicas, as the committer sees them. */
+export interface CommitReplication {
+  /** Sends commits that are being written here; must not throw. */
+  send(commits: readonly Commit[]): void
+  /** The highest seq that every replica of the partition has; infinite when it has no replicas. */
+  ackedSeq(partition: PartitionId): number
 }
 
 export interface CommitterOptions {
@@ -50,8 +62,8 @@ export interface CommitterOptions {
   /** Bytes of queued commits beyond which `isReady` turns false. */
   readonly queueBytesMax: number
   readonly failurePoints?: FailurePoints | undefined
-  /** Brings a group's commits to the replicas; they count as done when it resolves. */
-  readonly replicate?: ((commits: readonly Commit[]) => Promise<void>) | undefined
+  /** Brings commits to the replicas; without it there are none. */
+  readonly replication?: CommitReplication | undefined
   /** Commits of these partitions failed; called before their `done`. */
   readonly onFailure: (partitions: ReadonlySet<PartitionId>, error: unknown) => void
   /** Commits are accepted again after `isReady` was false. */
@@ -59,12 +71,18 @@ export interface CommitterOptions {
 }
 
 interface QueuedCommit extends Commit {
+  /** Undefined for a commit that came from the partition's leader: it is only written. */
+  readonly state: PartitionState | undefined
   readonly done: (error?: unknown) => void
 }
 
 interface PartitionState {
   head: PartitionHead
   keys: PartitionKeys
+  /** The head that is on disk. */
+  writtenHead: PartitionHead
+  /** On disk here, but not on every replica; in order. */
+  unacked: QueuedCommit[]
 }
 
 /** A batch larger than this keeps the ones behind it waiting too long. */
@@ -77,6 +95,8 @@ export class Committer {
   readonly #options: CommitterOptions
   readonly #partitions = new Map<PartitionId, PartitionState>()
   #queue: QueuedCommit[] = []
+  /** The batch that is being written. */
+  #writing: readonly QueuedCommit[] = []
   #queueBytes = 0
   #isWriting = false
   #isScheduled = false
@@ -91,12 +111,13 @@ export class Committer {
     this.#options = options
   }
 
-  /** Reads the heads of `partitions` and raises their epochs. Nothing may be committed before. */
-  async open(partitions: readonly PartitionId[]): Promise<void> {
+  /** Reads where every partition stands on this disk. Nothing may be committed before. */
+  async readHeads(partitions: readonly PartitionId[]): Promise<ReadonlyMap<PartitionId, PartitionHead>> {
     const { store, log } = this.#options
     const { records } = await store.range(headRange)
     const isFounding = (await store.range({ ...partitionsRange, limit: 1 })).lastKey === undefined
     const stored = new Map(records.map(record => [record.key, parseHead(record.text)]))
+    const heads = new Map<PartitionId, PartitionHead>()
     for (const partition of partitions) {
       let head = stored.get(headKey(partition))
       if (!head && isFounding) head = firstHead
@@ -105,12 +126,95 @@ export class Committer {
         if (head.epoch > 0)
           log.error('partition.head-rebuilt', { partition, epoch: head.epoch, seq: head.seq })
       }
-      this.#partitions.set(partition, {
-        head: { ...head, epoch: head.epoch + 1 },
-        keys: new PartitionKeys(partition, head.generation),
-      })
+      heads.set(partition, head)
     }
-    await this.#writeHeads(partitions)
+    return heads
+  }
+
+  /** Reads the heads of `partitions`, raises their epochs and leads them. */
+  async open(partitions: readonly PartitionId[]): Promise<void> {
+    const heads = await this.readHeads(partitions)
+    await this.lead(new Map([...heads].map(([partition, head]) => [partition, raised(head)])))
+  }
+
+  /**
+   * Leads partitions from these heads on. Each head's epoch must be higher than any this store has used for the
+   * partition; it is on the medium when this resolves, and nothing is committed before.
+   */
+  async lead(heads: ReadonlyMap<PartitionId, PartitionHead>): Promise<void> {
+    for (const [partition, head] of heads) {
+      const keys = new PartitionKeys(partition, head.generation)
+      this.#partitions.set(partition, { head, keys, writtenHead: head, unacked: [] })
+    }
+    await this.#writeHeads([...heads.keys()])
+  }
+
+  /** Leads these partitions no longer: what waits for disk or replicas fails with `unavailable`. */
+  resign(partitions: ReadonlySet<PartitionId>): void {
+    const failed: QueuedCommit[] = []
+    for (const partition of partitions) {
+      const state = this.#partitions.get(partition)
+      if (!state) continue
+      this.#partitions.delete(partition)
+      failed.push(...state.unacked)
+    }
+    this.#queue = this.#queue.filter(commit => {
+      const stays = !commit.state || !partitions.has(commit.partition)
+      if (!stays) failed.push(commit)
+      return stays
+    })
+    for (const commit of failed) this.#finish(commit, new AppError('unavailable'))
+    this.#announceReady()
+    this.#wakeWaiters()
+  }
+
+  leads(partition: PartitionId): boolean {
+    return this.#partitions.has(partition)
+  }
+
+  /** The replicas of a partition have more than before, or there are fewer of them. */
+  acked(partition: PartitionId): void {
+    const state = this.#partitions.get(partition)
+    if (!state) return
+    this.#release(state, this.#ackedSeq(partition))
+    this.#announceReady()
+    this.#wakeWaiters()
+  }
+
+  /** Commits of a led partition that not every replica has yet, in order: those on disk, then those still queued. */
+  unacked(partition: PartitionId): readonly Commit[] {
+    const state = this.#partitions.get(partition)
+    if (!state) return []
+    return [...state.unacked, ...this.#writing, ...this.#queue].filter(
+      commit => commit.partition === partition && commit.state !== undefined,
+    )
+  }
+
+  /**
+   * Runs `look` while no batch is being written, so that what it opens sees exactly the commits up to
+   * `writtenHead(partition)`.
+   */
+  async between<Result>(look: () => Result): Promise<Result> {
+    while (this.#isWriting) await new Promise<void>(resolve => this.#idleWaiters.push(resolve))
+    return look()
+  }
+
+  /** The head that is on disk; another may be on its way. */
+  writtenHead(partition: PartitionId): PartitionHead {
+    return this.#state(partition).writtenHead
+  }
+
+  /** Writes a commit that the partition's leader numbered, under this store's own generation. */
+  copy(
+    partition: PartitionId,
+    operations: readonly CommitOperation[],
+    head: PartitionHead,
+    done: (error?: unknown) => void,
+  ): void {
+    const bytes = sizeOf(operations)
+    const previous = { epoch: head.lastEpoch, seq: head.seq - 1 }
+    const previousChain = head.chain
+    this.#push({ partition, operations, previous, previousChain, head, bytes, state: undefined, done })
   }
 
   /** False while the queue is full or a failure is being repaired: commit nothing until `onReady`. */
@@ -160,9 +264,8 @@ export class Committer {
       digest: (before.digest + digestChange) >>> 0,
     }
     const bytes = sizeOf(operations)
-    this.#queue.push({ partition, operations, previous, head: state.head, bytes, done })
-    this.#queueBytes += bytes
-    this.#schedule()
+    const previousChain = before.chain
+    this.#push({ partition, operations, previous, previousChain, head: state.head, bytes, state, done })
   }
 
   /** Commits and resolves when it is on disk. Waits while the queue is full. Rejects with `unavailable`. */
@@ -183,6 +286,11 @@ export class Committer {
     })
   }
 
+  /** Resolves when anything was written or acknowledged since. */
+  async progress(): Promise<void> {
+    await new Promise<void>(resolve => this.#idleWaiters.push(resolve))
+  }
+
   /** Resolves when nothing is queued or being written. */
   async idle(): Promise<void> {
     while (this.#queue.length > 0 || this.#isWriting) {
@@ -194,6 +302,12 @@ export class Committer {
   close(): void {
     this.#isClosed = true
     this.#wakeWaiters()
+  }
+
+  #push(commit: QueuedCommit): void {
+    this.#queue.push(commit)
+    this.#queueBytes += commit.bytes
+    this.#schedule()
   }
 
   #state(partition: PartitionId): PartitionState {
@@ -215,25 +329,67 @@ export class Committer {
   async #writeGroup(): Promise<void> {
     this.#isWriting = true
     const group = this.#takeGroup()
-    const { store, failurePoints, replicate, sync } = this.#options
+    this.#writing = group
+    const { store, failurePoints, replication, sync } = this.#options
     try {
       if (failurePoints) await failurePoints.reach('commit.before-write')
       const written = store.write(this.#groupOperations(group), sync)
-      if (replicate) await Promise.all([written, replicate(group)])
-      else await written
+      if (replication) {
+        const own = group.filter(commit => commit.state)
+        if (own.length > 0) replication.send(own)
+      }
+      await written
       if (failurePoints) await failurePoints.reach('commit.after-write')
     } catch (error) {
       this.#fail(group, error)
       return
     }
     this.#isWriting = false
+    this.#writing = []
     this.#groups += 1
     this.#commits += group.length
-    for (const commit of group) this.#queueBytes -= commit.bytes
-    for (const commit of group) commit.done()
+    for (const commit of group) this.#written(commit)
     if (this.#queue.length > 0) this.#schedule()
     this.#announceReady()
     this.#wakeWaiters()
+  }
+
+  #written(commit: QueuedCommit): void {
+    const { state } = commit
+    if (!state) {
+      this.#finish(commit)
+      return
+    }
+    // Resigned meanwhile, and perhaps leading again: then this was another life.
+    if (this.#partitions.get(commit.partition) !== state) {
+      this.#finish(commit, new AppError('unavailable'))
+      return
+    }
+    state.writtenHead = commit.head
+    if (state.unacked.length === 0 && this.#ackedSeq(commit.partition) >= commit.head.seq)
+      this.#finish(commit)
+    else {
+      state.unacked.push(commit)
+      this.#release(state, this.#ackedSeq(commit.partition))
+    }
+  }
+
+  #release(state: PartitionState, ackedSeq: number): void {
+    let count = 0
+    for (const commit of state.unacked) {
+      if (commit.head.seq > ackedSeq) break
+      count += 1
+    }
+    if (count > 0) for (const commit of state.unacked.splice(0, count)) this.#finish(commit)
+  }
+
+  #finish(commit: QueuedCommit, error?: unknown): void {
+    this.#queueBytes -= commit.bytes
+    commit.done(error)
+  }
+
+  #ackedSeq(partition: PartitionId): number {
+    return this.#options.replication?.ackedSeq(partition) ?? Number.POSITIVE_INFINITY
   }
 
   #takeGroup(): QueuedCommit[] {
@@ -265,14 +421,16 @@ export class Committer {
 
   #fail(group: readonly QueuedCommit[], error: unknown): void {
     const failed = [...group, ...this.#queue]
+    for (const state of this.#partitions.values()) failed.push(...state.unacked.splice(0))
     this.#queue = []
-    this.#queueBytes = 0
+    this.#writing = []
     this.#isWriting = false
     this.#isRecovering = true
-    const partitions = new Set(failed.map(commit => commit.partition))
+    const own = failed.filter(commit => commit.state)
+    const partitions = new Set(own.map(commit => commit.partition))
     this.#options.log.error('commit.failed', { commits: failed.length, partitions: partitions.size, error })
     this.#options.onFailure(partitions, error)
-    for (const commit of failed) commit.done(error)
+    for (const commit of failed) this.#finish(commit, error)
     this.#wakeWaiters()
     void this.#recover([...partitions])
   }
@@ -296,15 +454,17 @@ export class Committer {
 
   async #reread(partitions: readonly PartitionId[]): Promise<void> {
     for (const partition of partitions) {
-      const state = this.#state(partition)
+      const state = this.#partitions.get(partition)
+      if (!state) continue
       const record = await this.#options.store.get(headKey(partition))
       const head = record ? parseHead(record.text) : firstHead
       // The failed numbers may have been written or seen by a replica: they are never used again.
       const epoch = Math.max(head.epoch, state.head.epoch) + 1
       state.head = { ...head, epoch }
+      state.writtenHead = state.head
       state.keys = new PartitionKeys(partition, head.generation)
     }
-    await this.#writeHeads(partitions)
+    await this.#writeHeads(partitions.filter(partition => this.#partitions.has(partition)))
   }
 
   async #writeHeads(partitions: readonly PartitionId[]): Promise<void> {
@@ -326,6 +486,10 @@ export class Committer {
     this.#idleWaiters = []
     for (const wake of waiters) wake()
   }
+}
+
+function raised(head: PartitionHead): PartitionHead {
+  return { ...head, epoch: head.epoch + 1 }
 }
 
 function headOperation(partition: PartitionId, head: PartitionHead): DiskOperation {

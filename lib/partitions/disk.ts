@@ -36,8 +36,17 @@ export interface Disk {
   get(key: string): Promise<Buffer | undefined>
   /** Entries in key order, from one consistent snapshot. */
   range(options: RangeOptions): Promise<DiskEntry[]>
+  /** The range as it is now, whatever is written later; read a page at a time. */
+  pages(range: KeyRange): DiskPages
   write(operations: readonly DiskOperation[], sync: boolean): Promise<void>
   close(): Promise<void>
+}
+
+export interface DiskPages {
+  /** The next entries in order; none at the end. */
+  next(bounds: { readonly limit: number; readonly bytesMax: number }): Promise<DiskEntry[]>
+  /** Must be called. */
+  end(): Promise<void>
 }
 
 /** A file of the store was damaged; what could not be read is in `movedTo`. */
@@ -137,6 +146,32 @@ class LevelDisk implements Disk {
 
   range(options: RangeOptions): Promise<DiskEntry[]> {
     return this.#run(() => readRange(this.#level, options))
+  }
+
+  pages(range: KeyRange): DiskPages {
+    const iterator: AbstractIterator<string, Buffer> = this.#level.iterator({
+      gte: range.gte,
+      lt: range.lt,
+      keyAsBuffer: false,
+      valueAsBuffer: true,
+    })
+    return {
+      next: ({ limit, bytesMax }) =>
+        new Promise((resolve, reject) => {
+          const entries: DiskEntry[] = []
+          let bytesLeft = bytesMax
+          const next = (error: Error | undefined, key: string | undefined, bytes: Buffer) => {
+            if (error) return reject(error)
+            if (key === undefined) return resolve(entries)
+            entries.push({ key, bytes })
+            bytesLeft -= bytes.length
+            if (bytesLeft <= 0 || entries.length >= limit) return resolve(entries)
+            iterator.next(next)
+          }
+          iterator.next(next)
+        }),
+      end: () => new Promise(resolve => iterator.end(() => resolve())),
+    }
   }
 
   write(operations: readonly DiskOperation[], sync: boolean): Promise<void> {

@@ -47,6 +47,8 @@ interface Lane {
   isWanted: boolean
   /** The effect in flight was dropped meanwhile. */
   isCancelled: boolean
+  /** Its partition is led by another node now. */
+  isGone: boolean
 }
 
 /** Which entities' effects of a partition are in memory: keys k with after < k ≤ until. */
@@ -128,6 +130,25 @@ export class Effects {
     }
     await Promise.all(Array.from({ length: loadsAtOnceMax }, worker))
     this.#rotate()
+  }
+
+  /** Forgets partitions that another node leads now; what is in flight there is not heard of again. */
+  end(partitions: ReadonlySet<PartitionId>): void {
+    for (const partition of partitions) {
+      const slot = this.#slots.get(partition)
+      if (!slot) continue
+      this.#slots.delete(partition)
+      for (const lane of [...slot.lanes.values()].flat()) {
+        lane.isGone = true
+        lane.retry?.cancel()
+        this.#count -= lane.queue.length
+        const id = targetId(lane.to, lane.target)
+        const others = this.#targets.get(id)
+        others?.delete(lane)
+        if (others?.size === 0) this.#targets.delete(id)
+      }
+      slot.lanes.clear()
+    }
   }
 
   /** Takes over effects whose commit is on disk. */
@@ -245,6 +266,7 @@ export class Effects {
         retry: undefined,
         isWanted: false,
         isCancelled: false,
+        isGone: false,
       }
       lanes.push(lane)
       const id = targetId(to, target)
@@ -291,8 +313,12 @@ export class Effects {
   }
 
   #settle(lane: Lane, item: OrderedEffect, failure: { readonly error: unknown } | undefined): void {
-    const slot = this.#slot(lane.partition)
     this.#inFlight -= 1
+    if (lane.isGone) {
+      this.#wakeIdle()
+      return
+    }
+    const slot = this.#slot(lane.partition)
     if (!failure || lane.isCancelled) {
       lane.isCancelled = false
       lane.phase = 'ready'
@@ -365,6 +391,7 @@ export class Effects {
         limit: pageEffectsMax,
         bytesMax: pageBytesMax,
       })
+      if (this.#slots.get(slot.partition) !== slot) return
       const byEntity = new Map<EntityKey, OrderedEffect[]>()
       for (const record of records) {
         const parsed = parsePartitionKey(record.key)
@@ -380,6 +407,7 @@ export class Effects {
         const lastKey = until as EntityKey
         // The page may end in the middle of an entity: its effects must come as one, or their order is lost.
         const rest = await store.range({ gte: `${last.key}\0`, lt: partitionKeys.effectRange(lastKey).lt })
+        if (this.#slots.get(slot.partition) !== slot) return
         const effects = byEntity.get(lastKey) ?? []
         for (const record of rest.records) {
           effects.push(parseEffect(parsePartitionKey(record.key)?.rest ?? '', record.text))
@@ -404,8 +432,10 @@ export class Effects {
       this.#loads -= 1
       const { late } = slot
       slot.late = []
-      for (const { key, effects } of late) this.add(slot.partition, key, effects)
-      if (slot.mustReload) this.reload(slot.partition)
+      if (this.#slots.get(slot.partition) === slot) {
+        for (const { key, effects } of late) this.add(slot.partition, key, effects)
+        if (slot.mustReload) this.reload(slot.partition)
+      }
       this.#wakeIdle()
     }
   }

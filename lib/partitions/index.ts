@@ -13,26 +13,34 @@
  * Register kinds, handlers and dispatchers between `openPartitions` and `start`; an effect whose dispatcher is
  * registered later waits for it. Give `clock: new VirtualClock()` to move time by hand.
  */
-import { newId } from '../ids.js'
+import { type NodeId, newId } from '../ids.js'
 import { limits as defaultLimits, type Limits } from '../limits.js'
 import { createLog, type Log } from '../log.js'
-import { partitionOf, type Ring, SingleNodeRing } from '../ring/index.js'
+import { type Peers, partitionOf, type Ring, SingleNodeRing } from '../ring/index.js'
 import { type Clock, systemClock } from './clock.js'
-import type { Commit } from './committer.js'
+import { Cluster } from './cluster.js'
+import type { Configurations } from './configuration.js'
 import type { EffectDispatcher, EntityRuntime } from './contract.js'
 import type { Disk } from './disk.js'
 import type { AnyEntityKind } from './entity.js'
 import type { FailurePoints } from './failure-points.js'
 import type { HistoryWriter } from './outbox.js'
-import { Runtime } from './runtime.js'
+import { type Replication, Runtime } from './runtime.js'
 import { type Damage, openStore, type Store } from './store.js'
 
 export interface PartitionsOptions {
   readonly storage:
     | { readonly backend: 'leveldown'; readonly path: string; readonly sync?: boolean }
     | { readonly backend: 'memdown' }
-  /** A ring of this node alone when absent. */
-  readonly ring?: Ring
+  /** Absent on a node alone. `self` names the store that was opened. */
+  readonly cluster?: (self: { readonly storeId: string; readonly boot: number }) => Promise<{
+    readonly peers: Peers
+    readonly configurations: Configurations
+    /** Copies of each partition, the leader's included. */
+    readonly factor: number
+  }>
+  /** Id of a node alone. */
+  readonly nodeId?: NodeId
   readonly clock?: Clock
   /** From 0 up to 1; spreads retries. */
   readonly random?: () => number
@@ -46,8 +54,8 @@ export interface PartitionsOptions {
   readonly effectsInMemoryMax?: number
   /** Alarms kept in memory; later ones wait on disk. */
   readonly alarmsInMemoryMax?: number
-  /** Brings committed batches to replicas: resolves when they have them on disk. */
-  readonly replicate?: (commits: readonly Commit[]) => Promise<void>
+  /** Takes the place of the cluster's replicas: for tests. */
+  readonly replication?: Replication
   /** Takes the place of LevelDB: for tests that make it fail. */
   readonly disk?: Disk
 }
@@ -70,6 +78,8 @@ export interface PartitionsStats {
 export interface Partitions extends EntityRuntime {
   readonly store: Store
   readonly ring: Ring
+  /** Undefined on a node alone. */
+  readonly cluster: Cluster | undefined
   readonly clock: Clock
   register(kind: AnyEntityKind): void
   /** Where history rows go; without one they wait. */
@@ -92,7 +102,6 @@ export interface Partitions extends EntityRuntime {
 export async function openPartitions(options: PartitionsOptions): Promise<Partitions> {
   const clock = options.clock ?? systemClock()
   const log = options.log ?? createLog('interval:partitions')
-  const ring = options.ring ?? new SingleNodeRing(newId())
   const { storage } = options
   const store = await openStore({
     backend: storage.backend,
@@ -103,6 +112,9 @@ export async function openPartitions(options: PartitionsOptions): Promise<Partit
     onFatal: options.onFatal ?? throwUncaught,
     ...(options.onDamage && { onDamage: options.onDamage }),
   })
+  const joined = await options.cluster?.({ storeId: store.storeId, boot: store.boot })
+  const cluster = joined && new Cluster({ ...joined, clock, log: log.child('cluster') })
+  const ring = cluster ?? new SingleNodeRing(options.nodeId ?? newId())
   const runtime = new Runtime({
     store,
     ring,
@@ -114,10 +126,10 @@ export async function openPartitions(options: PartitionsOptions): Promise<Partit
     effectsInMemoryMax: options.effectsInMemoryMax ?? 10_000,
     alarmsInMemoryMax: options.alarmsInMemoryMax ?? 10_000,
     failurePoints: options.failurePoints,
-    replicate: options.replicate,
+    replication: cluster?.replication ?? options.replication,
   })
   try {
-    await runtime.open()
+    if (!cluster) await runtime.open()
   } catch (error) {
     await store.close()
     throw error
@@ -126,6 +138,7 @@ export async function openPartitions(options: PartitionsOptions): Promise<Partit
   return {
     store,
     ring,
+    cluster,
     clock,
     send: (key, message, sendOptions) => runtime.send(key, message, sendOptions),
     redispatch: (to, target) => runtime.effects.redispatch(to, target),
@@ -139,9 +152,16 @@ export async function openPartitions(options: PartitionsOptions): Promise<Partit
     get outboxFull() {
       return runtime.outbox.isFull
     },
-    start: () => runtime.start(),
+    async start() {
+      await cluster?.open(runtime, store)
+      await runtime.start()
+    },
     stop({ deadlineMs = 5_000 } = {}) {
-      stopped ??= runtime.stop(deadlineMs).finally(() => store.close())
+      stopped ??= (async () => {
+        await cluster?.leave(deadlineMs)
+        await runtime.stop(deadlineMs)
+        await cluster?.stop()
+      })().finally(() => store.close())
       return stopped
     },
     stats: () => ({
@@ -167,7 +187,9 @@ function throwUncaught(error: unknown): void {
 }
 
 export { type Clock, systemClock, type Timer, VirtualClock } from './clock.js'
+export { Cluster, clusterTimes, type PartitionStatus } from './cluster.js'
 export type { Commit } from './committer.js'
+export type { Configuration, Configurations, RegisteredNode, StoreId } from './configuration.js'
 export type { EffectDispatcher, EntityRuntime } from './contract.js'
 export type * from './entity.js'
 export {

@@ -92,7 +92,11 @@ export class Outbox {
     partitions: readonly PartitionId[],
     isEmpty: (partition: PartitionId) => boolean,
   ): Promise<void> {
-    for (const partition of partitions) if (!isEmpty(partition)) await this.#readMarks(partition)
+    const stored = partitions.filter(partition => !isEmpty(partition))
+    const worker = async () => {
+      for (let next = stored.pop(); next !== undefined; next = stored.pop()) await this.#readMarks(next)
+    }
+    await Promise.all(Array.from({ length: readsAtOnceMax }, worker))
     this.#isStarted = true
     this.#schedule(gatherMs)
   }
@@ -126,6 +130,11 @@ export class Outbox {
       () => this.#schedule(gatherMs),
       error => this.#options.log.warn('marks.not-read', { partition, error }),
     )
+  }
+
+  /** Forgets partitions that another node leads now: it writes their history. */
+  end(partitions: ReadonlySet<PartitionId>): void {
+    for (const [key, mark] of this.#marks) if (partitions.has(mark.partition)) this.#marks.delete(key)
   }
 
   async stop(deadlineMs: number): Promise<void> {
@@ -192,6 +201,7 @@ export class Outbox {
     const worker = async () => {
       for (let next = waiting.shift(); next && bytesLeft > 0; next = waiting.shift()) {
         const [key, mark] = next
+        if (this.#marks.get(key) !== mark) continue
         // Asked before the read: an entity that comes to be meanwhile is not gone.
         const wasDurable = mark.isDurable
         const { item, bytes } = await this.#readEntity(key, mark)

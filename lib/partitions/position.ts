@@ -5,9 +5,10 @@
  * a start or a failure; the seq grows by one per commit. Each commit's hash covers its predecessor's, so two copies
  * with the same position and hash have the same history.
  */
-import { crc32 } from 'node:zlib'
 import type { DiskOperation } from './disk.js'
 import { keyChecksum } from './key-checksum.js'
+import { sealedFrom } from './keys.js'
+import { recordChecksum } from './record.js'
 
 export interface Position {
   readonly epoch: number
@@ -47,7 +48,10 @@ export function comparePositions(a: Position, b: Position): number {
   return a.epoch - b.epoch || a.seq - b.seq
 }
 
-/** The hash after a commit of `operations` at `position` whose predecessor has the hash `previous`. */
+/**
+ * The hash after a commit of `operations` at `position` whose predecessor has the hash `previous`. It is the same on
+ * every store, whatever generation the keys are stored under.
+ */
 export function chainAfter(
   previous: ChainHash,
   position: Position,
@@ -58,13 +62,14 @@ export function chainAfter(
   for (const operation of operations) {
     if (operation.type === 'put') {
       // The record's checksum covers its key and text.
-      const crc = operation.crc ?? crc32(operation.value, keyChecksum(operation.key))
+      const crc = operation.crc ?? recordChecksum(operation.value)
       high = mix(high, crc, 0x85ebca6b)
       low = mix(low, crc ^ operation.value.length, 0xc2b2ae35)
     } else {
-      const crc = keyChecksum(operation.key)
+      const from = sealedFrom(operation.key)
+      const crc = keyChecksum(operation.key, from)
       high = mix(high, ~crc, 0x85ebca6b)
-      low = mix(low, ~crc ^ operation.key.length, 0xc2b2ae35)
+      low = mix(low, ~crc ^ (operation.key.length - from), 0xc2b2ae35)
     }
   }
   return { high, low }

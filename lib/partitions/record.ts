@@ -28,6 +28,11 @@ export function sealRecord(key: string, text: string): SealedRecord {
   return { bytes, crc }
 }
 
+/** The checksum a record was sealed with; of any other bytes, some number. */
+export function recordChecksum(bytes: Buffer): number {
+  return bytes.length < overheadBytes ? 0 : bytes.readUInt32BE(1)
+}
+
 export interface OpenedRecord {
   readonly text: string
   readonly crc: number

@@ -16,7 +16,7 @@ import type { Log } from '../log.js'
 import { allPartitions, type PartitionId, partitionOf, type Ring } from '../ring/index.js'
 import { type AlarmOutcome, Alarms } from './alarms.js'
 import type { Clock, Timer } from './clock.js'
-import { Committer } from './committer.js'
+import { type CommitReplication, Committer } from './committer.js'
 import type { EffectDispatcher } from './contract.js'
 import { Effects } from './effects.js'
 import type { AlarmMessage, AnyEntityKind, Decision, Json, Signal } from './entity.js'
@@ -27,7 +27,7 @@ import { LazyDrops } from './lazy-drops.js'
 import { type Envelope, LiveEntity, type Release } from './live-entity.js'
 import { type HistoryWriter, Outbox } from './outbox.js'
 import { buildCommit, changesNothing } from './pending-commit.js'
-import type { CommitOperation } from './position.js'
+import type { CommitOperation, PartitionHead } from './position.js'
 import type { Store } from './store.js'
 
 export interface RuntimeOptions {
@@ -42,7 +42,17 @@ export interface RuntimeOptions {
   readonly effectsInMemoryMax: number
   readonly alarmsInMemoryMax: number
   readonly failurePoints?: FailurePoints | undefined
-  readonly replicate?: ConstructorParameters<typeof Committer>[0]['replicate']
+  /** Absent on a node without replicas. */
+  readonly replication?: Replication | undefined
+}
+
+/** What the runtime needs of the replicas. */
+export interface Replication extends CommitReplication {
+  /**
+   * Makes sure that this node still leads the partition: every replica says that it knows of no newer leader. Undefined
+   * when there is nobody to ask; rejects with `unavailable` when this cannot be known.
+   */
+  confirm(partition: PartitionId): Promise<void> | undefined
 }
 
 /** How long a deletion is put off while the entity's history is not written. */
@@ -65,6 +75,9 @@ export class Runtime {
   /** Have messages, and wait for the committer. */
   readonly #stalled = new Set<LiveEntity>()
   readonly #drops: LazyDrops
+  /** Partitions this node leads and takes messages for. */
+  readonly #served = new Set<PartitionId>()
+  #isStarted = false
   #sweep: Timer | undefined
   #isStopping = false
   #busyWaiters: (() => void)[] = []
@@ -79,13 +92,14 @@ export class Runtime {
       sync,
       queueBytesMax: limits.commitQueueBytesMax,
       failurePoints,
-      replicate: options.replicate,
+      replication: options.replication,
       onFailure: partitions => this.#discard(partitions),
       onReady: () => this.#resume(),
     })
     const keys = (partition: PartitionId) => this.committer.keys(partition)
     this.#drops = new LazyDrops(clock, partition => {
-      if (this.committer.isReady) this.#commit(partition, [], 0, () => undefined)
+      if (!this.committer.leads(partition)) this.#drops.take(partition)
+      else if (this.committer.isReady) this.#commit(partition, [], 0, () => undefined)
     })
     const shared = { store, clock, keys, drops: this.#drops, failurePoints }
     this.effects = new Effects({
@@ -107,15 +121,80 @@ export class Runtime {
       dispatch: (effect, _key) => this.#dispatchToEntity(effect.target as EntityKey, effect.payload),
     })
     ring.onInbound(async request =>
-      ring.ownerOf(request.partition) === ring.self
+      this.#served.has(request.partition)
         ? await this.send(request.key as EntityKey, request.message, request)
         : await Promise.reject(new AppError('unavailable')),
     )
   }
 
-  /** Reads where the partitions stand and raises their epochs: messages are taken from here on. */
+  /** Leads all partitions, alone, with raised epochs: messages are taken from here on. */
   async open(): Promise<void> {
-    await this.committer.open(this.#owned())
+    const partitions = allPartitions()
+    await this.committer.open(partitions)
+    for (const partition of partitions) this.#served.add(partition)
+  }
+
+  /**
+   * Leads partitions from these heads on, whose epochs are raised, and takes messages for them. Resolves as soon as it
+   * does; stored effects and alarms follow.
+   */
+  async lead(heads: ReadonlyMap<PartitionId, PartitionHead>): Promise<void> {
+    await this.committer.lead(heads)
+    // Another change of leadership may have come while the heads were written.
+    const partitions = [...heads.keys()].filter(partition => this.committer.leads(partition))
+    await this.outbox.start(partitions, partition => this.#isEmpty(partition))
+    for (const partition of partitions) if (this.committer.leads(partition)) this.#served.add(partition)
+    if (this.#isStarted) void this.#begin(partitions.filter(partition => this.#served.has(partition)))
+  }
+
+  /** Leads these partitions no longer: their entities leave memory, and who waits for them gets `unavailable`. */
+  resign(partitions: ReadonlySet<PartitionId>): void {
+    for (const partition of partitions) this.#served.delete(partition)
+    for (const entity of [...this.#live.values()]) {
+      if (partitions.has(entity.partition)) this.#dismiss(entity, new AppError('unavailable'))
+    }
+    this.effects.end(partitions)
+    this.alarms.end(partitions)
+    this.outbox.end(partitions)
+    for (const partition of partitions) this.#drops.take(partition)
+    this.committer.resign(partitions)
+  }
+
+  serves(partition: PartitionId): boolean {
+    return this.#served.has(partition)
+  }
+
+  /**
+   * Holds messages for a partition without giving it up, for a planned change of leader: resolves when everything
+   * decided so far is on disk and on the replicas. `resign` or `lead` ends it.
+   */
+  async hold(partition: PartitionId): Promise<void> {
+    this.#served.delete(partition)
+    const isBusy = () =>
+      [...this.#live.values()].some(entity => entity.partition === partition && entity.isBusy)
+    while (this.committer.unacked(partition).length > 0 || isBusy()) {
+      await Promise.race([
+        this.committer.progress(),
+        new Promise<void>(resolve => this.#busyWaiters.push(resolve)),
+      ])
+    }
+  }
+
+  /** Takes messages again for a partition that was held. */
+  release(partition: PartitionId): void {
+    if (this.committer.leads(partition)) this.#served.add(partition)
+  }
+
+  #isEmpty(partition: PartitionId): boolean {
+    // What was never committed to needs no reading.
+    return this.committer.head(partition).seq === 0
+  }
+
+  async #begin(partitions: readonly PartitionId[]): Promise<void> {
+    const isEmpty = (partition: PartitionId) => this.#isEmpty(partition)
+    const effects = this.effects.start(partitions, isEmpty)
+    await this.alarms.start(partitions, isEmpty)
+    await effects
   }
 
   register(kind: AnyEntityKind): void {
@@ -137,12 +216,10 @@ export class Runtime {
 
   /** Begins with what is stored: effects, history, alarms. */
   async start(): Promise<void> {
-    const owned = this.#owned()
-    // What was never committed to needs no reading.
-    const isEmpty = (partition: PartitionId) => this.committer.head(partition).seq === 0
-    await this.outbox.start(owned, isEmpty)
-    await this.effects.start(owned, isEmpty)
-    await this.alarms.start(owned, isEmpty)
+    this.#isStarted = true
+    const served = [...this.#served]
+    await this.outbox.start(served, partition => this.#isEmpty(partition))
+    await this.#begin(served.filter(partition => this.#served.has(partition)))
     this.#sweepLater()
   }
 
@@ -193,14 +270,11 @@ export class Runtime {
     for (const entity of [...this.#live.values()]) this.#dismiss(entity, new AppError('draining'))
   }
 
-  #owned(): PartitionId[] {
-    const { ring } = this.#options
-    return allPartitions().filter(partition => ring.ownerOf(partition) === ring.self)
-  }
-
   #post(key: EntityKey, envelope: Envelope, options: { readonly deadlineMs?: number }): void {
     try {
-      const entity = this.#live.get(key) ?? this.#activate(key, envelope, options)
+      const known = this.#live.get(key)
+      const entity =
+        known && this.#served.has(known.partition) ? known : this.#activate(key, envelope, options)
       if (entity) this.#take(entity, envelope)
     } catch (error) {
       envelope.reject(error)
@@ -232,12 +306,11 @@ export class Runtime {
     if (!isEntityKey(key)) throw new AppError('bad-request', 'This is not the key of anything.')
     const { clock, limits, ring } = this.#options
     const partition = partitionOf(key)
-    const owner = ring.ownerOf(partition)
-    if (owner !== ring.self) {
+    if (!this.#served.has(partition)) {
       const { deadlineMs } = options
       const request = { partition, key, message: envelope.message }
       ring
-        .forward(owner, deadlineMs === undefined ? request : { ...request, deadlineMs })
+        .forward(deadlineMs === undefined ? request : { ...request, deadlineMs })
         .then(envelope.resolve, envelope.reject)
       return undefined
     }
@@ -402,7 +475,24 @@ export class Runtime {
     if (entity.lastReleases) {
       entity.lastReleases.push(release)
       entity.waitingReleases += 1
-    } else this.#release(entity, release)
+      return
+    }
+    const confirmed = this.#options.replication?.confirm(entity.partition)
+    if (!confirmed) {
+      this.#release(entity, release)
+      return
+    }
+    entity.waitingReleases += 1
+    confirmed.then(
+      () => {
+        entity.waitingReleases -= 1
+        this.#release(entity, release)
+      },
+      (error: unknown) => {
+        entity.waitingReleases -= 1
+        release.envelope.reject(error)
+      },
+    )
   }
 
   #release(entity: LiveEntity, release: Release): void {
@@ -459,7 +549,7 @@ export class Runtime {
   }
 
   async #deliverAlarm(partition: PartitionId, key: EntityKey, dueAtMs: number): Promise<AlarmOutcome> {
-    if (!this.#kinds.has(kindOf(key))) return 'again'
+    if (!this.#kinds.has(kindOf(key)) || !this.#served.has(partition)) return 'again'
     const message: AlarmMessage = { type: 'alarm', dueAtMs }
     try {
       await new Promise<unknown>((resolve, reject) =>

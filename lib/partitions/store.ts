@@ -9,8 +9,15 @@
 import { randomUUID } from 'node:crypto'
 import type { Log } from '../log.js'
 import type { Clock } from './clock.js'
-import { type Disk, type DiskEntry, type DiskOperation, openLevelDisk, type RangeOptions } from './disk.js'
-import { metaKey, partitionsRange, quarantinePrefix, quarantineRange } from './keys.js'
+import {
+  type Disk,
+  type DiskEntry,
+  type DiskOperation,
+  type DiskPages,
+  openLevelDisk,
+  type RangeOptions,
+} from './disk.js'
+import { type KeyRange, metaKey, partitionsRange, quarantinePrefix, quarantineRange } from './keys.js'
 import { openRecord, sealRecord } from './record.js'
 
 /** Grows when the layout changes; a store of a newer version is refused. */
@@ -48,6 +55,8 @@ export interface Store {
   readonly damages: readonly Damage[]
   get(key: string): Promise<StoredRecord | undefined>
   range(options: RangeOptions): Promise<RangeResult>
+  /** The bytes of a range as they are now, unchecked: whoever gets them checks them. */
+  pages(range: KeyRange): DiskPages
   write(operations: readonly DiskOperation[], sync: boolean): Promise<void>
   /** Moves whole records to quarantine and reports them as one damage. */
   setAside(records: readonly DiskEntry[], damage: Damage): Promise<void>
@@ -180,6 +189,10 @@ class CheckedStore implements Store {
       lastKey: entries.at(-1)?.key,
       hasMore: entries.length === options.limit || (options.bytesMax ?? Infinity) <= bytesRead,
     }
+  }
+
+  pages(range: KeyRange): DiskPages {
+    return this.#disk.pages(range)
   }
 
   async write(operations: readonly DiskOperation[], sync: boolean): Promise<void> {

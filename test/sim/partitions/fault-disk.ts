@@ -2,7 +2,7 @@
  * A disk that fails on command. Operations take a few turns of the event loop; a write may fail before or after it took
  * effect; a crash makes everything that is under way never answer and drops writes that were not synced.
  */
-import type { Disk, DiskEntry, DiskOperation, RangeOptions } from '../../../lib/partitions/disk.js'
+import type { Disk, DiskEntry, DiskOperation, DiskPages, RangeOptions } from '../../../lib/partitions/disk.js'
 
 export interface FaultPlan {
   readonly random: () => number
@@ -48,6 +48,20 @@ export class FaultDisk implements Disk {
     }
     await this.#step(0)
     return entries
+  }
+
+  pages(range: { readonly gte: string; readonly lt: string }): DiskPages {
+    const entries = [...this.#current]
+      .filter(([key]) => key >= range.gte && key < range.lt)
+      .sort(([a], [b]) => (a < b ? -1 : 1))
+      .map(([key, bytes]) => ({ key, bytes }))
+    return {
+      next: async ({ limit }) => {
+        await this.#step(this.#plan.readFailure)
+        return entries.splice(0, limit)
+      },
+      end: async () => undefined,
+    }
   }
 
   async write(operations: readonly DiskOperation[], sync: boolean): Promise<void> {

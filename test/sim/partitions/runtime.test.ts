@@ -131,8 +131,12 @@ class Run {
       onFatal: () => {
         this.failures += 1
       },
-      replicate: async commits => {
-        if (life === this.life) for (const commit of commits) this.#checkCommit(commit)
+      replication: {
+        send: commits => {
+          if (life === this.life) for (const commit of commits) this.#checkCommit(commit)
+        },
+        ackedSeq: () => Number.POSITIVE_INFINITY,
+        confirm: () => undefined,
       },
     })
     this.partitions = partitions

@@ -32,8 +32,9 @@ t.test('commits are numbered and chained per partition, and share batches', asyn
     log: silentLog,
     sync: false,
     queueBytesMax: 1_000_000,
-    replicate: async commits => {
-      groups.push([...commits])
+    replication: {
+      send: commits => void groups.push([...commits]),
+      ackedSeq: () => Number.POSITIVE_INFINITY,
     },
     onFailure: () => undefined,
     onReady: () => undefined,
@@ -75,30 +76,68 @@ t.test('commits are numbered and chained per partition, and share batches', asyn
   t.same(reopened.head(one).chain, third?.head.chain)
 })
 
-t.test('a replica that fails fails the commit; the numbers are not used again', async t => {
+t.test('a commit waits for its replicas without holding up other partitions', async t => {
   const store = await memoryStore()
-  let isFailing = true
-  const failed: PartitionId[][] = []
+  const acked = new Map<PartitionId, number>()
   const committer = new Committer({
     store,
     clock,
     log: silentLog,
     sync: false,
     queueBytesMax: 1_000_000,
-    replicate: async () => {
-      if (isFailing) throw new Error('replica is away')
+    replication: {
+      send: () => undefined,
+      ackedSeq: partition => acked.get(partition) ?? Number.POSITIVE_INFINITY,
     },
-    onFailure: partitions => failed.push([...partitions]),
+    onFailure: () => undefined,
     onReady: () => undefined,
   })
-  await committer.open([one])
-  t.equal(await codeOf(committer.commit(one, [putOperation(one, 'a')])), 'unavailable')
-  t.same(failed, [[1]])
-  t.notOk(committer.isReady)
-  isFailing = false
-  await committer.commit(one, [putOperation(one, 'b')])
-  t.ok(committer.head(one).epoch >= 2)
+  await committer.open([one, two])
+  acked.set(one, 0)
+  const done: string[] = []
+  const first = committer.commit(one, [putOperation(one, 'a')]).then(() => done.push('one a'))
+  const second = committer.commit(one, [putOperation(one, 'b')]).then(() => done.push('one b'))
+  await committer.commit(two, [putOperation(two, 'a')])
+  t.same(done, [], 'what the replica lacks is not acknowledged')
+  t.same(
+    committer.unacked(one).map(commit => commit.head.seq),
+    [1, 2],
+  )
+  acked.set(one, 1)
+  committer.acked(one)
+  await first
+  t.same(done, ['one a'])
+  acked.delete(one)
+  committer.acked(one)
+  await second
+  t.same(committer.unacked(one), [], 'a replica that is removed is waited for no longer')
 })
+
+t.test(
+  'who resigns acknowledges nothing that waits, and numbers nothing twice when leading again',
+  async t => {
+    const store = await memoryStore()
+    const committer = new Committer({
+      store,
+      clock,
+      log: silentLog,
+      sync: false,
+      queueBytesMax: 1_000_000,
+      replication: { send: () => undefined, ackedSeq: () => 0 },
+      onFailure: () => undefined,
+      onReady: () => undefined,
+    })
+    await committer.open([one])
+    const waiting = codeOf(committer.commit(one, [putOperation(one, 'a')]))
+    await committer.between(() => undefined)
+    committer.resign(new Set([one]))
+    t.equal(await waiting, 'unavailable')
+    t.equal(committer.queueBytes, 0)
+    t.notOk(committer.leads(one))
+    await committer.open([one])
+    t.ok(committer.head(one).epoch >= 2)
+  },
+)
 
 t.test('writers wait while the queue is full', async t => {
   const store = await memoryStore()
@@ -159,8 +198,5 @@ t.test('every key has one partition and one owner', async t => {
   t.equal(partitionOf('transaction:1'), partitionOf('transaction:1'))
   const used = new Set(Array.from({ length: 5_000 }, (_, index) => partitionOf(`transaction:${index}`)))
   t.equal(used.size, 256)
-  t.equal(
-    await codeOf(ring.forward('other' as never, { partition: one, key: 'a:b', message: { type: 'x' } })),
-    'unavailable',
-  )
+  t.equal(await codeOf(ring.forward({ partition: one, key: 'a:b', message: { type: 'x' } })), 'unavailable')
 })

@@ -1,0 +1,805 @@
+/**
+ * Keeps this node's partitions in the state that the configurations ask for, and changes the configurations when nodes
+ * come, go and die.
+ *
+ * One loop looks at what is known (rows, conditions of the peers, placement) and does the next step of everything that
+ * is not as it should be: remove a follower that died, take over from a leader that died, send a copy to a store that
+ * should have one, hand a partition over to the node it is placed on. Steps are idempotent, and every change of a row is
+ * a compare-and-swap, so that a loop that was wrong about the world changes nothing.
+ *
+ * Placement (gossip) says where partitions should live; first-hand evidence says who is dead; the rows say who may.
+ * Invariant: this node leads a partition only under a row that names it, with a position no member of the row before
+ * exceeds. What can go wrong: the rows cannot be read or written. Then nothing is changed: what runs goes on, and
+ * partitions that lost their leader or a follower wait.
+ *
+ * Source: reconfiguration of PacificA (MSR-TR-2008-25, §2.3), with a fresh copy in place of log repair.
+ */
+import { AppError } from '../errors.js'
+import { type NodeId, newId } from '../ids.js'
+import type { Log } from '../log.js'
+import {
+  allPartitions,
+  type ForwardRequest,
+  type InboundHandler,
+  type Member,
+  type PartitionId,
+  type Peers,
+  place,
+  type Ring,
+} from '../ring/index.js'
+import type { Clock, Timer } from './clock.js'
+import type { Committer } from './committer.js'
+import {
+  type Configuration,
+  type Configurations,
+  isMember,
+  type RegisteredNode,
+  type StoreId,
+} from './configuration.js'
+import { Copies, type CopyPosition, decodePage } from './copies.js'
+import { comparePositions, type PartitionHead } from './position.js'
+import { LeaderReplication } from './replication.js'
+import type { Runtime } from './runtime.js'
+import { sendSnapshot, snapshotIdBytes } from './snapshots.js'
+import type { Store } from './store.js'
+
+export interface ClusterOptions {
+  readonly peers: Peers
+  readonly configurations: Configurations
+  /** Copies of each partition, the leader's included. */
+  readonly factor: number
+  readonly clock: Clock
+  readonly log: Log
+}
+
+/** Times of the protocol, in ms. */
+export const clusterTimes = {
+  /** A follower that is silent for so long is removed by its leader. */
+  removeAfterMs: 1_000,
+  /** A leader that is silent for so long is succeeded by a follower. */
+  takeOverAfterMs: 1_500,
+  /** What a node that sees fewer than half of all waits before any change, so that the larger side wins. */
+  minorityMs: 3_000,
+  /** How long a node that starts waits for the members of its rows. */
+  startMs: 5_000,
+  pollMs: 1_000,
+  stepMs: 50,
+  callMs: 5_000,
+  /** A partition that changed hands stays where it is for so long. */
+  restMs: 30_000,
+} as const
+
+const copiesAtOnceMax = 16
+const handOversAtOnceMax = 4
+const forwardMsMax = 10_000
+const retryMsMin = 10
+const retryMsMax = 200
+
+type State = 'starting' | 'running' | 'stopping'
+
+export interface PartitionStatus {
+  readonly partition: PartitionId
+  readonly epoch: number
+  readonly owner: NodeId | null
+  readonly replicas: readonly (NodeId | null)[]
+  readonly serving: boolean
+  readonly seq: number
+  /** Commits that the slowest follower lacks. */
+  readonly lag: number
+}
+
+export class Cluster implements Ring {
+  readonly self: NodeId
+  readonly replication: LeaderReplication
+  readonly #options: ClusterOptions
+  readonly #store: StoreId
+  #runtime: Runtime | undefined
+  #copies: Copies | undefined
+  #disk: Store | undefined
+  #inbound: InboundHandler | undefined
+  #state: State = 'starting'
+  readonly #rows = new Map<PartitionId, Configuration>()
+  /** Every node that is or was registered, by store. */
+  readonly #nodes = new Map<StoreId, RegisteredNode>()
+  #registered: readonly RegisteredNode[] = []
+  /** Swaps whose answer was lost: until the rows are read again, nothing is changed. */
+  #mustRead = true
+  #readAtMs = Number.NEGATIVE_INFINITY
+  #minoritySinceMs: number | undefined
+  #startedAtMs = 0
+  readonly #copying = new Map<string, Promise<void>>()
+  readonly #handing = new Set<PartitionId>()
+  readonly #changedHandsAtMs = new Map<PartitionId, number>()
+  readonly #leading = new Set<PartitionId>()
+  /** When a call to a silent store was tried last. */
+  #timer: Timer | undefined
+  #step: Promise<void> | undefined
+  #isWanted = false
+  #routeWaiters: (() => void)[] = []
+  readonly #stop: (() => void)[] = []
+
+  constructor(options: ClusterOptions) {
+    this.#options = options
+    this.self = options.peers.self.nodeId
+    this.#store = options.peers.self.storeId as StoreId
+    this.replication = new LeaderReplication({
+      clock: options.clock,
+      log: options.log.child('replication'),
+      committer: () => this.#committer,
+      call: (to, kind, body) => this.#call(to, kind, body),
+      outdated: () => {
+        this.#mustRead = true
+        this.#wake()
+      },
+      diverged: (partition, store) => {
+        options.log.error('copy.diverged', { partition, store })
+        this.#remove([partition], store).catch(() => undefined)
+      },
+    })
+    const { peers } = options
+    peers.onCall('append', (from, body) => this.#held.append(from.storeId, body))
+    peers.onCall('confirm', (from, body) => this.#confirm(from, body))
+    peers.onCall('positions', (_from, body) => this.#positions(body))
+    peers.onCall('snapshot-begin', async (_from, body) => {
+      const { partition, id } = JSON.parse(body.toString()) as { partition: PartitionId; id: string }
+      await this.#held.beginSnapshot(partition, id)
+      return empty
+    })
+    peers.onCall('snapshot-page', async (_from, body) => {
+      const id = body.toString('utf8', 2, 2 + snapshotIdBytes)
+      const entries = decodePage(body.subarray(2 + snapshotIdBytes))
+      await this.#held.takePage(body.readUInt16BE(0) as PartitionId, id, entries)
+      return empty
+    })
+    peers.onCall('snapshot-end', async (_from, body) => {
+      const { partition, id, position } = JSON.parse(body.toString()) as {
+        partition: PartitionId
+        id: string
+        position: Omit<PartitionHead, 'generation'>
+      }
+      await this.#held.endSnapshot(partition, id, position)
+      return empty
+    })
+    peers.onCall('rows', (_from, body) => {
+      this.#learn(JSON.parse(body.toString()) as Configuration[])
+      return empty
+    })
+    peers.onCall('send', async (_from, body) => {
+      const request = JSON.parse(body.toString()) as ForwardRequest
+      if (!this.#inbound || !this.#runtime?.serves(request.partition)) throw new AppError('unavailable')
+      return Buffer.from(JSON.stringify((await this.#inbound(request)) ?? null))
+    })
+  }
+
+  get #committer(): Committer {
+    if (!this.#runtime) throw new AppError('unavailable')
+    return this.#runtime.committer
+  }
+
+  get #held(): Copies {
+    if (!this.#copies) throw new AppError('unavailable')
+    return this.#copies
+  }
+
+  /** Registers this node, founds the cluster if there is none, and leads what is this node's by its rows. */
+  async open(runtime: Runtime, store: Store): Promise<void> {
+    const { clock, configurations, log, peers } = this.#options
+    this.#runtime = runtime
+    this.#disk = store
+    this.#copies = new Copies({
+      store,
+      committer: runtime.committer,
+      log: log.child('copies'),
+      accepts: (partition, from, epoch) => this.#accepts(partition, from, epoch),
+    })
+    const heads = await runtime.committer.readHeads(allPartitions())
+    this.#copies.load(heads)
+    await peers.start()
+    const { boot, channelAddress, forwardAddress, nodeId } = peers.self
+    const node = { nodeId, storeId: this.#store, boot, channelAddress, forwardAddress }
+    const epochs = new Map([...heads].map(([partition, head]) => [partition, head.epoch + 1]))
+    await configurations.register(node, epochs)
+    this.#startedAtMs = clock.nowMs()
+    this.#stop.push(peers.onCondition(() => this.#wake()))
+    this.#stop.push(peers.onMembers(() => this.#wake()))
+    await this.#read()
+    await this.#claim()
+    this.#state = 'running'
+    this.#again(0)
+  }
+
+  // --- Ring ---
+
+  members(): readonly NodeId[] {
+    return this.#options.peers.members().map(member => member.nodeId)
+  }
+
+  ownerOf(partition: PartitionId): NodeId {
+    const owner = this.#rows.get(partition)?.owner
+    return (owner && this.#nodes.get(owner)?.nodeId) || this.self
+  }
+
+  onInbound(handler: InboundHandler): void {
+    this.#inbound = handler
+  }
+
+  async start(): Promise<void> {}
+
+  /** Brings a request to the leader, wherever it is meanwhile, until the deadline. Repeats are recognised by entities. */
+  async forward(request: ForwardRequest): Promise<unknown> {
+    const { clock, peers } = this.#options
+    const untilMs = clock.nowMs() + (request.deadlineMs ?? forwardMsMax)
+    const body = Buffer.from(JSON.stringify(request))
+    for (let delayMs = retryMsMin; ; delayMs = Math.min(delayMs * 2, retryMsMax)) {
+      const leftMs = untilMs - clock.nowMs()
+      if (leftMs <= 0) throw new AppError('unavailable')
+      const owner = this.ownerOf(request.partition)
+      try {
+        if (owner === this.self) {
+          if (this.#inbound && this.#runtime?.serves(request.partition)) return await this.#inbound(request)
+        } else {
+          const reply = await peers.call(owner, 'send', body, Math.min(leftMs, clusterTimes.callMs))
+          return JSON.parse(reply.toString()) as unknown
+        }
+      } catch (error) {
+        const passes = error instanceof AppError && (error.code === 'unavailable' || error.code === 'timeout')
+        if (!passes) throw error
+      }
+      await this.#routeChange(Math.min(delayMs, leftMs))
+    }
+  }
+
+  /** Gives up what this node leads, then leaves. */
+  async stop(): Promise<void> {
+    this.#state = 'stopping'
+    this.#timer?.cancel()
+    for (const stop of this.#stop) stop()
+    await this.#step
+    await this.#options.peers.stop()
+  }
+
+  /** Hands everything this node leads over to its followers, `deadlineMs` at most, and tells the others that it goes. */
+  async leave(deadlineMs: number): Promise<void> {
+    const { clock, peers } = this.#options
+    this.#state = 'stopping'
+    const untilMs = clock.nowMs() + deadlineMs
+    await peers.leave().catch(() => undefined)
+    const waiting = this.#led()
+    const worker = async () => {
+      for (let next = waiting.pop(); next !== undefined && clock.nowMs() < untilMs; next = waiting.pop()) {
+        const follower = this.replication.following(next).find(store => this.#isConnected(store))
+        if (follower) await this.#handOver(next, follower).catch(() => undefined)
+      }
+    }
+    await Promise.all(Array.from({ length: handOversAtOnceMax }, worker))
+    await this.#options.configurations.forget(this.self).catch(() => undefined)
+  }
+
+  status(): PartitionStatus[] {
+    const nodeOf = (store: StoreId) => this.#nodes.get(store)?.nodeId ?? null
+    return [...this.#rows.values()]
+      .sort((a, b) => a.partition - b.partition)
+      .map(({ partition, epoch, owner, replicas }) => ({
+        partition,
+        epoch,
+        owner: nodeOf(owner),
+        replicas: replicas.map(nodeOf),
+        serving: this.#runtime?.serves(partition) ?? false,
+        seq: this.#held.position(partition).seq,
+        lag: Math.max(0, ...replicas.map(store => this.replication.lag(partition, store))),
+      }))
+  }
+
+  /** Why no work should be sent here. */
+  notReady(): string[] {
+    if (this.#state !== 'running') return [this.#state === 'starting' ? 'starting' : 'draining']
+    return this.#minoritySinceMs === undefined ? [] : ['isolated']
+  }
+
+  // --- what the others ask ---
+
+  #accepts(partition: PartitionId, from: string, epoch: number): { ok: boolean; epoch: number } {
+    const row = this.#rows.get(partition)
+    const isLeader = row === undefined || row.owner === from
+    const ok = isLeader || epoch > row.epoch
+    if (ok && !isLeader) {
+      // It has succeeded somebody, perhaps this node, by a row that is not known here yet.
+      this.#mustRead = true
+      this.#wake()
+    }
+    return { ok, epoch: row?.epoch ?? 0 }
+  }
+
+  /** Partitions of which a newer leader than the asking one is known. */
+  #confirm(from: Member, body: Buffer): Buffer {
+    const asked = JSON.parse(body.toString()) as [PartitionId, number][]
+    const newer = asked.filter(([partition, epoch]) => !this.#accepts(partition, from.storeId, epoch).ok)
+    return Buffer.from(JSON.stringify(newer.map(([partition]) => partition)))
+  }
+
+  async #positions(body: Buffer): Promise<Buffer> {
+    const partitions = JSON.parse(body.toString()) as PartitionId[]
+    return Buffer.from(JSON.stringify(partitions.map(partition => this.#held.position(partition))))
+  }
+
+  async #askPositions(store: StoreId, partitions: readonly PartitionId[]): Promise<CopyPosition[]> {
+    const answer = await this.#call(store, 'positions', Buffer.from(JSON.stringify(partitions)))
+    return JSON.parse(answer.toString()) as CopyPosition[]
+  }
+
+  async #call(to: StoreId, kind: string, body: Buffer): Promise<Buffer> {
+    const node = this.#nodes.get(to)
+    if (!node) throw new AppError('unavailable')
+    return await this.#options.peers.call(node.nodeId, kind, body, clusterTimes.callMs)
+  }
+
+  // --- rows ---
+
+  async #read(): Promise<void> {
+    const { clock, configurations, peers } = this.#options
+    const [rows, nodes] = [await configurations.read(), await configurations.nodes()]
+    this.#registered = nodes
+    for (const node of nodes) this.#nodes.set(node.storeId, node)
+    peers.learn(nodes.filter(node => node.nodeId !== this.self))
+    this.#readAtMs = clock.nowMs()
+    this.#mustRead = false
+    this.#learn(rows)
+  }
+
+  #learn(rows: readonly Configuration[]): void {
+    const lost = new Set<PartitionId>()
+    let changed = false
+    for (const row of rows) {
+      const known = this.#rows.get(row.partition)
+      if (known && known.epoch >= row.epoch) continue
+      this.#rows.set(row.partition, row)
+      changed = true
+      if (known && known.owner !== row.owner) {
+        this.#changedHandsAtMs.set(row.partition, this.#options.clock.nowMs())
+      }
+      if (row.owner !== this.#store && this.#committer.leads(row.partition)) lost.add(row.partition)
+    }
+    if (lost.size > 0) this.#resign(lost)
+    if (!changed) return
+    const waiters = this.#routeWaiters
+    this.#routeWaiters = []
+    for (const wake of waiters) wake()
+    this.#wake()
+  }
+
+  #resign(partitions: ReadonlySet<PartitionId>): void {
+    this.#options.log.info('partitions.resigned', { count: partitions.size })
+    for (const partition of partitions) {
+      // What is not on every follower is not part of the history that goes on: this copy is compared before it counts.
+      this.#held.set(partition, this.#committer.writtenHead(partition))
+      this.replication.resign(partition)
+    }
+    this.#runtime?.resign(partitions)
+  }
+
+  /** Swaps rows, learns what they are now and tells the others. Rejects when that is unknown. */
+  async #swap(changes: readonly Omit<Configuration, 'nonce'>[]): Promise<Configuration[]> {
+    if (changes.length === 0) return []
+    const nonce = newId<string>()
+    let rows: readonly Configuration[]
+    try {
+      rows = await this.#options.configurations.swap(changes.map(change => ({ ...change, nonce })))
+    } catch (error) {
+      // It may have come through.
+      this.#mustRead = true
+      this.#options.log.warn('configuration.not-changed', {
+        error: error instanceof Error ? error.message : error,
+      })
+      throw error
+    }
+    this.#learn(rows)
+    const mine = rows.filter(row => row.nonce === nonce)
+    if (mine.length > 0) this.#tell(mine)
+    return mine
+  }
+
+  #tell(rows: readonly Configuration[]): void {
+    const body = Buffer.from(JSON.stringify(rows))
+    for (const { nodeId } of this.#options.peers.members()) {
+      if (nodeId === this.self) continue
+      this.#options.peers.call(nodeId, 'rows', body, clusterTimes.callMs).catch(() => undefined)
+    }
+  }
+
+  async #routeChange(waitMs: number): Promise<void> {
+    await new Promise<void>(resolve => {
+      const timer = this.#options.clock.setTimer(waitMs, resolve)
+      this.#routeWaiters.push(() => {
+        timer.cancel()
+        resolve()
+      })
+    })
+  }
+
+  // --- evidence ---
+
+  #isConnected(store: StoreId): boolean {
+    const node = this.#nodes.get(store)
+    return node !== undefined && this.#options.peers.condition(node.nodeId).kind === 'connected'
+  }
+
+  /** Refused, or silent for `silentMs`. A life that is registered anew is another one: its store may lack something. */
+  #isDead(store: StoreId, silentMs: number): boolean {
+    const { clock, peers } = this.#options
+    const node = this.#nodes.get(store)
+    if (!node) return clock.nowMs() - this.#startedAtMs > silentMs
+    const condition = peers.condition(node.nodeId)
+    if (condition.kind === 'connected') return false
+    if (condition.kind === 'refused') return true
+    return clock.nowMs() - Math.max(condition.heardAtMs, this.#startedAtMs) > silentMs
+  }
+
+  /** True when this node may change rows: it sees at least half of all, or has waited for the larger side. */
+  #mayChange(): boolean {
+    const { clock } = this.#options
+    const seen = this.#registered.filter(
+      node => node.nodeId === this.self || this.#isConnected(node.storeId),
+    ).length
+    const lives = this.#registered.length
+    if (seen * 2 >= lives) {
+      this.#minoritySinceMs = undefined
+      return true
+    }
+    this.#minoritySinceMs ??= clock.nowMs()
+    return clock.nowMs() - this.#minoritySinceMs > clusterTimes.minorityMs
+  }
+
+  // --- the loop ---
+
+  #wake(): void {
+    this.#isWanted = true
+    if (this.#state === 'running' && !this.#step) this.#again(0)
+  }
+
+  #again(delayMs: number): void {
+    this.#timer?.cancel()
+    this.#timer = this.#options.clock.setTimer(delayMs, () => {
+      this.#timer = undefined
+      if (this.#step || this.#state !== 'running') return
+      this.#isWanted = false
+      this.#step = this.#reconcile()
+        .catch((error: unknown) => {
+          this.#options.log.warn('cluster.step-failed', {
+            error: error instanceof Error ? error.message : error,
+          })
+        })
+        .finally(() => {
+          this.#step = undefined
+          if (this.#state === 'running') this.#again(this.#isWanted ? 0 : clusterTimes.stepMs)
+        })
+    })
+  }
+
+  async #reconcile(): Promise<void> {
+    const { clock } = this.#options
+    if (this.#mustRead || clock.nowMs() - this.#readAtMs >= clusterTimes.pollMs) await this.#read()
+    await this.#leadOwn()
+    if (!this.#mayChange()) return
+    await this.#removeDead()
+    await this.#takeOver()
+    this.#copyWhereMissing()
+    this.#moveToPlace()
+  }
+
+  #led(): PartitionId[] {
+    return [...this.#rows.keys()].filter(partition => this.#runtime?.committer.leads(partition))
+  }
+
+  /** Rows that name this node, and that it does not lead yet: after a hand-over, a nomination or a lost answer. */
+  async #leadOwn(): Promise<void> {
+    const rows = [...this.#rows.values()].filter(
+      row =>
+        row.owner === this.#store &&
+        !this.#committer.leads(row.partition) &&
+        !this.#leading.has(row.partition),
+    )
+    await this.#lead(rows)
+  }
+
+  /** Leads partitions under rows that name this node; their followers have what this store has. */
+  async #lead(rows: readonly Configuration[]): Promise<void> {
+    if (rows.length === 0) return
+    for (const row of rows) this.#leading.add(row.partition)
+    try {
+      const heads = new Map<PartitionId, PartitionHead>()
+      for (const { epoch, partition, replicas } of rows) {
+        const head = this.#held.head(partition)
+        heads.set(partition, { ...head, epoch: Math.max(epoch, head.epoch) })
+        this.replication.lead(partition, replicas, head.seq)
+      }
+      await this.#runtime?.lead(heads)
+      this.#options.log.info('partitions.led', { count: rows.length })
+    } finally {
+      for (const row of rows) this.#leading.delete(row.partition)
+    }
+    const waiters = this.#routeWaiters
+    this.#routeWaiters = []
+    for (const wake of waiters) wake()
+  }
+
+  /** At a start: keeps what no other member has more of, and names the one that has more. */
+  async #claim(): Promise<void> {
+    const { clock } = this.#options
+    const own = [...this.#rows.values()].filter(row => row.owner === this.#store)
+    if (own.length === 0) return
+    const others = new Set(own.flatMap(row => row.replicas))
+    const heard = new Map<StoreId, Map<PartitionId, CopyPosition>>()
+    const untilMs = clock.nowMs() + clusterTimes.startMs
+    while (heard.size < others.size && clock.nowMs() < untilMs) {
+      await Promise.all(
+        [...others].map(async store => {
+          if (heard.has(store) || !this.#isConnected(store)) return
+          const partitions = own.filter(row => row.replicas.includes(store)).map(row => row.partition)
+          try {
+            const positions = await this.#askPositions(store, partitions)
+            heard.set(store, new Map(positions.map(position => [position.partition, position])))
+          } catch {
+            // It is asked again until the time is over.
+          }
+        }),
+      )
+      if (heard.size < others.size) await this.#routeChange(clusterTimes.stepMs)
+    }
+    const mine = await this.#swapUntilKnown(() =>
+      own
+        .filter(row => this.#rows.get(row.partition)?.epoch === row.epoch)
+        .map(row => this.#succession(row, heard)),
+    )
+    await this.#lead(mine.filter(row => row.owner === this.#store))
+  }
+
+  /** The row after this one: led by the highest position, with those as followers that have the same. */
+  #succession(
+    row: Configuration,
+    heard: ReadonlyMap<StoreId, ReadonlyMap<PartitionId, CopyPosition>>,
+  ): Omit<Configuration, 'nonce'> {
+    const { partition } = row
+    let owner = this.#store
+    let best = this.#held.position(partition)
+    for (const [store, positions] of heard) {
+      const position = positions.get(partition)
+      if (position && comparePositions(position, best) > 0) {
+        best = position
+        owner = store
+      }
+    }
+    const isEqual = (position: CopyPosition | undefined) =>
+      position !== undefined &&
+      comparePositions(position, best) === 0 &&
+      position.chain.high === best.chain.high &&
+      position.chain.low === best.chain.low
+    const candidates = [...heard]
+      .filter(([, positions]) => isEqual(positions.get(partition)))
+      .map(([store]) => store)
+    if (owner !== this.#store && isEqual(this.#held.position(partition))) candidates.push(this.#store)
+    const replicas = candidates.filter(store => store !== owner && isMember(row, store))
+    return { partition, epoch: row.epoch + 1, owner, replicas }
+  }
+
+  async #swapUntilKnown(changes: () => Omit<Configuration, 'nonce'>[]): Promise<Configuration[]> {
+    for (;;) {
+      try {
+        return await this.#swap(changes())
+      } catch {
+        if (this.#state === 'stopping') return []
+        await this.#routeChange(clusterTimes.pollMs)
+        await this.#read().catch(() => undefined)
+      }
+    }
+  }
+
+  /** Followers that died: removed from all rows at once. */
+  async #removeDead(): Promise<void> {
+    const changes: Omit<Configuration, 'nonce'>[] = []
+    const dead = new Set<StoreId>()
+    for (const partition of this.#led()) {
+      const row = this.#rows.get(partition)
+      if (!row || row.owner !== this.#store) continue
+      const replicas = row.replicas.filter(store => !this.#isDead(store, clusterTimes.removeAfterMs))
+      for (const store of this.replication.following(partition)) {
+        if (this.#isDead(store, clusterTimes.removeAfterMs)) dead.add(store)
+      }
+      if (replicas.length < row.replicas.length) {
+        changes.push({ partition, epoch: row.epoch + 1, owner: this.#store, replicas })
+      }
+    }
+    const changed = await this.#swap(changes)
+    for (const row of changed) {
+      for (const store of this.replication.following(row.partition)) {
+        if (!row.replicas.includes(store)) this.replication.drop(row.partition, store)
+      }
+    }
+    // Those that were about to join.
+    for (const partition of this.#led()) {
+      const row = this.#rows.get(partition)
+      for (const store of this.replication.following(partition)) {
+        if (dead.has(store) && row && !row.replicas.includes(store)) this.replication.drop(partition, store)
+      }
+    }
+  }
+
+  async #remove(partitions: readonly PartitionId[], store: StoreId): Promise<void> {
+    const changes = partitions.flatMap(partition => {
+      const row = this.#rows.get(partition)
+      if (!row || row.owner !== this.#store || !row.replicas.includes(store)) return []
+      const replicas = row.replicas.filter(other => other !== store)
+      return [{ partition, epoch: row.epoch + 1, owner: this.#store, replicas }]
+    })
+    await this.#swap(changes)
+    for (const partition of partitions) {
+      if (!this.#rows.get(partition)?.replicas.includes(store)) this.replication.drop(partition, store)
+    }
+  }
+
+  /** Leaders that died: succeeded by the highest position among the members that can be reached. */
+  async #takeOver(): Promise<void> {
+    const rows = [...this.#rows.values()].filter(
+      row =>
+        row.owner !== this.#store &&
+        row.replicas.includes(this.#store) &&
+        this.#isDead(row.owner, clusterTimes.takeOverAfterMs),
+    )
+    if (rows.length === 0) return
+    await this.#read()
+    const still = rows.filter(row => this.#rows.get(row.partition)?.epoch === row.epoch)
+    // What the old leader sent and what is not on disk yet counts.
+    await this.#committer.idle()
+    const heard = new Map<StoreId, Map<PartitionId, CopyPosition>>()
+    const others = new Set(still.flatMap(row => row.replicas).filter(store => store !== this.#store))
+    for (const store of others) {
+      if (this.#isDead(store, clusterTimes.takeOverAfterMs)) continue
+      const partitions = still.filter(row => row.replicas.includes(store)).map(row => row.partition)
+      const positions = await this.#askPositions(store, partitions)
+      heard.set(store, new Map(positions.map(position => [position.partition, position])))
+    }
+    const mine = await this.#swap(still.map(row => this.#succession(row, heard)))
+    this.#options.log.info('partitions.taken-over', { asked: still.length, won: mine.length })
+    await this.#lead(mine.filter(row => row.owner === this.#store))
+  }
+
+  #placement(): readonly (readonly NodeId[])[] {
+    const members = this.#options.peers
+      .members()
+      .map(member => member.nodeId)
+      .filter(nodeId => nodeId === this.self || this.#options.peers.condition(nodeId).kind === 'connected')
+    return place(members, { factor: this.#options.factor })
+  }
+
+  #storeOf(nodeId: NodeId): StoreId | undefined {
+    for (const member of this.#options.peers.members()) {
+      if (member.nodeId === nodeId) return member.storeId as StoreId
+    }
+    return undefined
+  }
+
+  /** Stores that should hold a partition, the leader-to-be first. */
+  #wanted(placement: readonly (readonly NodeId[])[], partition: PartitionId): StoreId[] {
+    return (placement[partition] ?? [])
+      .map(nodeId => this.#storeOf(nodeId))
+      .filter(store => store !== undefined && this.#nodes.has(store)) as StoreId[]
+  }
+
+  #copyWhereMissing(): void {
+    const placement = this.#placement()
+    for (const partition of this.#led()) {
+      if (this.#copying.size >= copiesAtOnceMax) return
+      const row = this.#rows.get(partition)
+      if (!row || row.owner !== this.#store || this.#handing.has(partition)) continue
+      const missing = this.#wanted(placement, partition).find(
+        store =>
+          store !== this.#store &&
+          !row.replicas.includes(store) &&
+          !this.#copying.has(`${partition} ${store}`) &&
+          this.#isConnected(store),
+      )
+      if (missing) this.#copyTo(partition, missing)
+    }
+  }
+
+  #copyTo(partition: PartitionId, to: StoreId): void {
+    const id = `${partition} ${to}`
+    const disk = this.#disk
+    if (!disk) return
+    const { replication } = this
+    const done = sendSnapshot(
+      {
+        store: disk,
+        committer: this.#committer,
+        replication,
+        call: (store, kind, body) => this.#call(store, kind, body),
+      },
+      partition,
+      to,
+    )
+      .then(() => this.#join(partition, to))
+      .catch((error: unknown) => {
+        this.#options.log.warn('copy.failed', {
+          partition,
+          to,
+          error: error instanceof Error ? error.message : error,
+        })
+        // Begun anew, after a moment.
+        return new Promise<void>(resolve => this.#options.clock.setTimer(retryMsMax, resolve))
+      })
+      .finally(() => {
+        this.#copying.delete(id)
+        this.#wake()
+      })
+    this.#copying.set(id, done)
+  }
+
+  /** It has everything, and every commit waits for it: now the row says so. */
+  async #join(partition: PartitionId, store: StoreId): Promise<void> {
+    const row = this.#rows.get(partition)
+    if (!row || row.owner !== this.#store) return
+    const replicas = [...row.replicas, store]
+    const changed = await this.#swap([{ partition, epoch: row.epoch + 1, owner: this.#store, replicas }])
+    // Another change came first: the copy is begun anew, in whatever the row is then.
+    if (changed.length === 0) this.replication.drop(partition, store)
+  }
+
+  /** Hands partitions over to where they are placed, and lets surplus copies go. */
+  #moveToPlace(): void {
+    const { clock } = this.#options
+    const placement = this.#placement()
+    for (const partition of this.#led()) {
+      const row = this.#rows.get(partition)
+      if (!row || row.owner !== this.#store || this.#handing.has(partition)) continue
+      const wanted = this.#wanted(placement, partition)
+      const [first] = wanted
+      if (!first) continue
+      const following = this.replication.following(partition)
+      if (first === this.#store) {
+        const surplus = row.replicas.filter(store => !wanted.includes(store))
+        const isFull = wanted.every(store => store === this.#store || row.replicas.includes(store))
+        if (surplus.length === 0 || !isFull) continue
+        this.#handing.add(partition)
+        const replicas = row.replicas.filter(store => wanted.includes(store))
+        this.#swap([{ partition, epoch: row.epoch + 1, owner: this.#store, replicas }])
+          .then(changed => {
+            if (changed.length > 0) for (const store of surplus) this.replication.drop(partition, store)
+          })
+          .catch(() => undefined)
+          .finally(() => this.#handing.delete(partition))
+        continue
+      }
+      const changedAtMs = this.#changedHandsAtMs.get(partition) ?? Number.NEGATIVE_INFINITY
+      if (clock.nowMs() - changedAtMs < clusterTimes.restMs) continue
+      if (this.#handing.size >= handOversAtOnceMax || !following.includes(first)) continue
+      this.#handOver(partition, first).catch((error: unknown) => {
+        this.#options.log.warn('hand-over.failed', {
+          partition,
+          error: error instanceof Error ? error.message : error,
+        })
+      })
+    }
+  }
+
+  /** Makes a follower the leader, without losing or refusing anything: messages wait meanwhile. */
+  async #handOver(partition: PartitionId, to: StoreId): Promise<void> {
+    const runtime = this.#runtime
+    const row = this.#rows.get(partition)
+    if (!runtime || !row || row.owner !== this.#store || !row.replicas.includes(to)) return
+    this.#handing.add(partition)
+    try {
+      await runtime.hold(partition)
+      const replicas = [this.#store, ...row.replicas.filter(store => store !== to)]
+      const changed = await this.#swap([{ partition, epoch: row.epoch + 1, owner: to, replicas }])
+      if (changed.length === 0) runtime.release(partition)
+    } catch (error) {
+      // Whether it came through is seen when the rows are read; until then nobody is answered.
+      await this.#read().catch(() => undefined)
+      if (this.#rows.get(partition)?.epoch === row.epoch) runtime.release(partition)
+      throw error
+    } finally {
+      this.#handing.delete(partition)
+    }
+  }
+}
+
+const empty = Buffer.alloc(0)

@@ -1,0 +1,58 @@
+/**
+ * Who leads a partition and who holds copies: one row per partition, changed only by compare-and-swap on its epoch.
+ * The rows live outside the nodes (in Postgres), so that a majority of nothing but the truth decides.
+ *
+ * Invariant: a row's epochs step by one, and whoever becomes owner was a member of the row before. What can go wrong:
+ * the answer of a swap is lost. Each swap therefore carries a nonce: whoever reads a row with the nonce of a swap of its
+ * own knows that it came through.
+ *
+ * Source: the configuration manager of PacificA (Lin, Yang, Zhang, Zhou: MSR-TR-2008-25, §2.2).
+ */
+import type { Branded, NodeId } from '../ids.js'
+import type { PartitionId } from '../ring/index.js'
+
+/** The id inside a store: a wiped or copied directory is another store, and so another member. */
+export type StoreId = Branded<'store'>
+
+export interface Configuration {
+  readonly partition: PartitionId
+  readonly epoch: number
+  readonly owner: StoreId
+  /** Members beside the owner: each has every commit that was acknowledged. */
+  readonly replicas: readonly StoreId[]
+  /** Made anew by each change. */
+  readonly nonce: string
+}
+
+/** A node as the others may find it, also when gossip does not know it. */
+export interface RegisteredNode {
+  readonly nodeId: NodeId
+  readonly storeId: StoreId
+  readonly boot: number
+  readonly channelAddress: string
+  readonly forwardAddress: string
+}
+
+export interface Configurations {
+  /**
+   * Registers this process life. The first node of an empty table founds the cluster: every partition is its own, with
+   * the epochs given. Rejects with `conflict` when the store is registered with the same or a later boot (another process
+   * runs on a copy of it), or when this store holds data of another cluster.
+   */
+  register(node: RegisteredNode, founding: ReadonlyMap<PartitionId, number>): Promise<void>
+  /** All rows. */
+  read(): Promise<readonly Configuration[]>
+  nodes(): Promise<readonly RegisteredNode[]>
+  /** Takes a node out of the registry, after it left for good. */
+  forget(nodeId: NodeId): Promise<void>
+  /**
+   * Changes rows whose epoch is one below the given one, all of them in one statement. Resolves with the rows of these
+   * partitions as they stand afterwards, changed or not. Rejects when that is unknown.
+   */
+  swap(changes: readonly Configuration[]): Promise<readonly Configuration[]>
+}
+
+/** True when `storeId` is owner or replica. */
+export function isMember(configuration: Configuration, storeId: StoreId): boolean {
+  return configuration.owner === storeId || configuration.replicas.includes(storeId)
+}

@@ -1,0 +1,236 @@
+/**
+ * The copies this store holds of partitions that other nodes lead: takes their leaders' commits, and whole snapshots.
+ *
+ * A commit is taken only when it follows the copy's own position, number and hash, and only from a leader that no newer
+ * one is known to have replaced. "I have it" is said when it is on disk. A snapshot is written beside the old copy, into
+ * a new key generation, and takes its place in one write at its end; until then the old copy stands.
+ *
+ * Invariant: a copy at position (epoch, seq) with a hash holds exactly what its leader held there. What can go wrong: the
+ * node dies in the middle of a snapshot. Then the old copy is there as before, and half a generation that nothing points
+ * to, which the next snapshot removes.
+ */
+import { AppError } from '../errors.js'
+import type { Log } from '../log.js'
+import type { PartitionId } from '../ring/index.js'
+import { decodeCommits, type SentCommit } from './commit-codec.js'
+import type { Committer } from './committer.js'
+import type { DiskEntry, DiskOperation } from './disk.js'
+import { headKey, PartitionKeys, sealedFrom } from './keys.js'
+import {
+  type ChainHash,
+  type CommitOperation,
+  chainAfter,
+  firstHead,
+  formatHead,
+  type PartitionHead,
+  type Position,
+} from './position.js'
+import { openRecord, sealRecord } from './record.js'
+import type { AppendAnswer } from './replication.js'
+import type { Store } from './store.js'
+
+export interface CopiesOptions {
+  readonly store: Store
+  readonly committer: Committer
+  readonly log: Log
+  /** The highest epoch known of a partition, and whether the sender leads it then. */
+  accepts(
+    partition: PartitionId,
+    from: string,
+    epoch: number,
+  ): { readonly ok: boolean; readonly epoch: number }
+}
+
+/** A position with the hash that says which history led there. */
+export interface CopyPosition extends Position {
+  readonly partition: PartitionId
+  readonly chain: ChainHash
+}
+
+interface Copy {
+  /** After everything that was taken. */
+  head: PartitionHead
+  /** After everything on disk. */
+  durable: PartitionHead
+  /** A snapshot that is being received. */
+  incoming: { readonly id: string; readonly generation: number } | undefined
+}
+
+const removePageMax = 1_000
+
+export class Copies {
+  readonly #options: CopiesOptions
+  readonly #copies = new Map<PartitionId, Copy>()
+
+  constructor(options: CopiesOptions) {
+    this.#options = options
+  }
+
+  /** What this store holds, as read at its opening. */
+  load(heads: ReadonlyMap<PartitionId, PartitionHead>): void {
+    for (const [partition, head] of heads) this.set(partition, head)
+  }
+
+  /** Where a partition stands that this node led until now, or leads. */
+  set(partition: PartitionId, head: PartitionHead): void {
+    this.#copies.set(partition, { head, durable: head, incoming: undefined })
+  }
+
+  head(partition: PartitionId): PartitionHead {
+    return this.#copy(partition).durable
+  }
+
+  /** Where this store stands, on disk. */
+  position(partition: PartitionId): CopyPosition {
+    const { committer } = this.#options
+    const head = committer.leads(partition) ? committer.writtenHead(partition) : this.#copy(partition).durable
+    return { partition, epoch: head.lastEpoch, seq: head.seq, chain: head.chain }
+  }
+
+  /** Takes a message of commits; resolves with the answers when everything taken is on disk. */
+  async append(from: string, body: Buffer): Promise<Buffer> {
+    const answers = new Map<PartitionId, AppendAnswer | undefined>()
+    const gaps = new Set<PartitionId>()
+    const written: Promise<void>[] = []
+    for (const commit of decodeCommits(body)) {
+      const { partition } = commit
+      const accepted = this.#options.accepts(partition, from, commit.position.epoch)
+      if (!accepted.ok || this.#options.committer.leads(partition)) {
+        answers.set(partition, { partition, newerEpoch: accepted.epoch })
+        continue
+      }
+      if (!answers.get(partition)) answers.set(partition, undefined)
+      const done = this.#take(commit)
+      if (done === 'gap') gaps.add(partition)
+      else if (done !== 'known') written.push(done)
+    }
+    await Promise.all(written)
+    const list = [...answers].map(([partition, answer]): AppendAnswer => {
+      const { chain, seq } = this.#copy(partition).durable
+      return answer ?? { partition, seq, chain, ...(gaps.has(partition) && { gap: true }) }
+    })
+    return Buffer.from(JSON.stringify(list))
+  }
+
+  #take(sent: SentCommit): Promise<void> | 'known' | 'gap' {
+    const copy = this.#copy(sent.partition)
+    const { head } = copy
+    if (sent.position.seq <= head.seq) return 'known'
+    const follows =
+      sent.previous.seq === head.seq &&
+      sent.previousChain.high === head.chain.high &&
+      sent.previousChain.low === head.chain.low &&
+      !copy.incoming
+    if (!follows) return 'gap'
+    const chain = chainAfter(sent.previousChain, sent.position, sent.operations)
+    if (chain.high !== sent.chain.high || chain.low !== sent.chain.low) return 'gap'
+    const keys = new PartitionKeys(sent.partition, head.generation)
+    const operations: CommitOperation[] = []
+    for (const operation of sent.operations) {
+      if (operation.type === 'put' && !openRecord(operation.key, operation.value)) return 'gap'
+      operations.push({ ...operation, key: keys.prefix + operation.key })
+    }
+    const { epoch, seq } = sent.position
+    const next = { ...head, epoch, seq, lastEpoch: epoch, chain, digest: sent.digest }
+    copy.head = next
+    return new Promise<void>((resolve, reject) => {
+      this.#options.committer.copy(sent.partition, operations, next, error => {
+        if (error === undefined) {
+          if (next.seq > copy.durable.seq) copy.durable = next
+          resolve()
+        } else reject(new AppError('unavailable', undefined, { cause: error }))
+      })
+    })
+  }
+
+  /** Begins to receive a snapshot, in place of one that was being received. */
+  async beginSnapshot(partition: PartitionId, id: string): Promise<void> {
+    const copy = this.#copy(partition)
+    const generation = (copy.durable.generation + 1) % 0x10000
+    copy.incoming = { id, generation }
+    await this.#remove(partition, generation)
+  }
+
+  async takePage(partition: PartitionId, id: string, entries: readonly DiskEntry[]): Promise<void> {
+    const { incoming } = this.#copy(partition)
+    if (incoming?.id !== id) throw new AppError('conflict')
+    const { prefix } = new PartitionKeys(partition, incoming.generation)
+    const operations: DiskOperation[] = []
+    for (const { key, bytes } of entries) {
+      if (!openRecord(key, bytes)) throw new AppError('invalid-frame', 'a record of the snapshot is damaged')
+      operations.push({ type: 'put', key: prefix + key, value: bytes })
+    }
+    // Whole or not at all: the head that points to it is written last, synced.
+    await this.#options.store.write(operations, false)
+  }
+
+  /** The snapshot is complete: it takes the place of the old copy. */
+  async endSnapshot(
+    partition: PartitionId,
+    id: string,
+    position: Omit<PartitionHead, 'generation'>,
+  ): Promise<void> {
+    const copy = this.#copy(partition)
+    if (copy.incoming?.id !== id) throw new AppError('conflict')
+    const before = copy.durable
+    const head = { ...position, generation: copy.incoming.generation }
+    const key = headKey(partition)
+    await this.#options.store.write(
+      [{ type: 'put', key, value: sealRecord(key, formatHead(head)).bytes }],
+      true,
+    )
+    if (copy.incoming?.id !== id) throw new AppError('conflict')
+    this.set(partition, head)
+    this.#remove(partition, before.generation).catch((error: unknown) =>
+      this.#options.log.warn('copy.not-removed', { partition, error }),
+    )
+  }
+
+  #copy(partition: PartitionId): Copy {
+    let copy = this.#copies.get(partition)
+    if (!copy) {
+      copy = { head: firstHead, durable: firstHead, incoming: undefined }
+      this.#copies.set(partition, copy)
+    }
+    return copy
+  }
+
+  async #remove(partition: PartitionId, generation: number): Promise<void> {
+    const range = new PartitionKeys(partition, generation).all()
+    for (;;) {
+      const { records, damaged } = await this.#options.store.range({ ...range, limit: removePageMax })
+      const keys = [...records.map(record => record.key), ...damaged]
+      if (keys.length === 0) return
+      await this.#options.store.write(
+        keys.map(key => ({ type: 'del', key })),
+        false,
+      )
+    }
+  }
+}
+
+/** A page of a snapshot as bytes: keys without partition and generation. */
+export function encodePage(entries: readonly DiskEntry[]): Buffer {
+  const parts: Buffer[] = []
+  for (const entry of entries) {
+    const key = Buffer.from(entry.key.slice(sealedFrom(entry.key)))
+    const opening = Buffer.allocUnsafe(6)
+    opening.writeUInt16BE(key.length, 0)
+    opening.writeUInt32BE(entry.bytes.length, 2)
+    parts.push(opening, key, entry.bytes)
+  }
+  return Buffer.concat(parts)
+}
+
+/** @throws RangeError when the bytes are none that `encodePage` makes */
+export function decodePage(bytes: Buffer): DiskEntry[] {
+  const entries: DiskEntry[] = []
+  for (let at = 0; at < bytes.length; ) {
+    const keyEnd = at + 6 + bytes.readUInt16BE(at)
+    const end = keyEnd + bytes.readUInt32BE(at + 2)
+    if (end > bytes.length) throw new RangeError('a page is cut short')
+    entries.push({ key: bytes.toString('utf8', at + 6, keyEnd), bytes: bytes.subarray(keyEnd, end) })
+    at = end
+  }
+  return entries
+}
