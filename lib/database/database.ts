@@ -189,6 +189,8 @@ function queryable(target: pg.Pool | pg.PoolClient): Queryable {
 
 const uniqueViolation = '23505'
 const foreignKeyViolation = '23503'
+/** A zero character, which text in Postgres cannot hold: whoever sent it sent nothing that could be there. */
+const refusedText = new Set(['22021', '22P05'])
 /** Classes of SQLSTATE that mean the server or the connection is going: connection, resources, operator, system. */
 const goneClasses = new Set(['08', '53', '57', '58'])
 
@@ -201,12 +203,15 @@ export function violatedConstraint(error: unknown): string | null {
     : null
 }
 
-/** Errors of the connection become `unavailable`, violated uniqueness `conflict`; the rest are a programmer's. */
+/** Errors of the connection become `unavailable`, violated uniqueness `conflict`, text that cannot be stored `bad-request`; the rest are a programmer's. */
 function translated(error: unknown): unknown {
   if (error instanceof AppError) return error
   if (error instanceof pg.DatabaseError) {
     if (error.code === uniqueViolation) return new AppError('conflict', undefined, { cause: error })
     if (error.code === foreignKeyViolation) return new AppError('not-found', undefined, { cause: error })
+    if (refusedText.has(error.code ?? '')) {
+      return new AppError('bad-request', 'Text must not hold a zero character.', { cause: error })
+    }
     return goneClasses.has(error.code?.slice(0, 2) ?? '')
       ? new AppError('unavailable', 'The database is not available.', { cause: error })
       : error

@@ -11,6 +11,7 @@
  * queue in front of it keeps clients apart only inside transactions; `exclusive` extends that to whole exchanges.
  */
 import { existsSync, renameSync, rmSync } from 'node:fs'
+import { join } from 'node:path'
 import { PGlite } from '@electric-sql/pglite'
 import { PGLiteSocketServer } from '@electric-sql/pglite-socket'
 import { acquireLock } from './lock.js'
@@ -83,6 +84,9 @@ async function create(directory: string): Promise<void> {
 }
 
 async function serve(directory: string, socketPath: string): Promise<() => Promise<void>> {
+  // PGlite would make a new, empty database of it: everybody's account would be gone, and the set-up open to anybody.
+  if (!existsSync(join(directory, 'PG_VERSION')))
+    throw new Error(`${directory} is damaged: PG_VERSION is missing`)
   report({ type: 'progress', text: 'opening the database …' })
   const database = await PGlite.create({ dataDir: directory })
   rmSync(socketPath, { force: true })

@@ -1,4 +1,5 @@
 /** The public face of the database: open it, migrate it, ask it. */
+export { DatabaseConfigurations } from './configurations.js'
 export { createDatabase } from './create-database.js'
 export {
   type Database,

@@ -33,9 +33,9 @@ export async function acquireLock(
   options: { owner: string; waitMs: number },
 ): Promise<() => void> {
   const candidate = `${path}.${process.pid}`
-  writeFileSync(candidate, String(process.pid), { mode: 0o600 })
   const deadlineMs = performance.now() + options.waitMs
   try {
+    writeFileSync(candidate, String(process.pid), { mode: 0o600 })
     for (;;) {
       try {
         // Unlike open-and-write, a link appears together with its content.

@@ -194,11 +194,12 @@ export class Cluster implements Ring {
     })
     const heads = await runtime.committer.readHeads(allPartitions())
     this.#copies.load(heads)
+    await this.#checkCluster(store, heads)
     await peers.start()
     const { boot, channelAddress, forwardAddress, nodeId } = peers.self
     const node = { nodeId, storeId: this.#store, boot, channelAddress, forwardAddress }
     const epochs = new Map([...heads].map(([partition, head]) => [partition, head.epoch + 1]))
-    await configurations.register(node, epochs)
+    await store.note('cluster', await configurations.register(node, epochs))
     this.#startedAtMs = clock.nowMs()
     this.#stop.push(peers.onCondition(() => this.#wake()))
     this.#stop.push(peers.onMembers(() => this.#wake()))
@@ -206,6 +207,18 @@ export class Cluster implements Ring {
     await this.#claim()
     this.#state = 'running'
     this.#again(0)
+  }
+
+  /** Entities of another cluster, or of a node alone, must not be taken for copies of this one's, or overwritten. */
+  async #checkCluster(store: Store, heads: ReadonlyMap<PartitionId, PartitionHead>): Promise<void> {
+    const mine = await store.noted('cluster')
+    const theirs = await this.#options.configurations.cluster()
+    const holds = [...heads.values()].some(head => head.seq > 0)
+    if (theirs === null || mine === theirs || !holds) return
+    throw new AppError(
+      'conflict',
+      'This data directory holds entities that do not belong to the cluster of this database. Start with an empty directory and bring them over with `interval-server state export` and `state import`.',
+    )
   }
 
   // --- Ring ---

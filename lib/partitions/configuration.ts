@@ -34,12 +34,14 @@ export interface RegisteredNode {
 }
 
 export interface Configurations {
+  /** Id of the cluster; null before it was founded. */
+  cluster(): Promise<string | null>
   /**
    * Registers this process life. The first node of an empty table founds the cluster: every partition is its own, with
    * the epochs given. Rejects with `conflict` when the store is registered with the same or a later boot (another process
-   * runs on a copy of it), or when this store holds data of another cluster.
+   * runs on a copy of it). Resolves with the id of the cluster.
    */
-  register(node: RegisteredNode, founding: ReadonlyMap<PartitionId, number>): Promise<void>
+  register(node: RegisteredNode, founding: ReadonlyMap<PartitionId, number>): Promise<string>
   /** All rows. */
   read(): Promise<readonly Configuration[]>
   nodes(): Promise<readonly RegisteredNode[]>

@@ -8,16 +8,21 @@ export class MemoryConfigurations implements Configurations {
   readonly rows = new Map<PartitionId, Configuration>()
   readonly registry = new Map<NodeId, RegisteredNode>()
 
-  async register(node: RegisteredNode, founding: ReadonlyMap<PartitionId, number>): Promise<void> {
+  async cluster(): Promise<string | null> {
+    return this.rows.size > 0 ? 'memory' : null
+  }
+
+  async register(node: RegisteredNode, founding: ReadonlyMap<PartitionId, number>): Promise<string> {
     const known = this.registry.get(node.nodeId)
     if (known?.storeId === node.storeId && known.boot >= node.boot) {
       throw new AppError('conflict', 'Another process runs on a copy of this store.')
     }
     this.registry.set(node.nodeId, node)
-    if (this.rows.size > 0) return
+    if (this.rows.size > 0) return 'memory'
     for (const [partition, epoch] of founding) {
       this.rows.set(partition, { partition, epoch, owner: node.storeId, replicas: [], nonce: 'founding' })
     }
+    return 'memory'
   }
 
   async read(): Promise<readonly Configuration[]> {

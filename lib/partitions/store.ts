@@ -58,6 +58,10 @@ export interface Store {
   /** The bytes of a range as they are now, unchecked: whoever gets them checks them. */
   pages(range: KeyRange): DiskPages
   write(operations: readonly DiskOperation[], sync: boolean): Promise<void>
+  /** What was noted about the store under this name. */
+  noted(name: string): Promise<string | undefined>
+  /** Notes something about the store as a whole; on the medium when it resolves. */
+  note(name: string, text: string): Promise<void>
   /** Moves whole records to quarantine and reports them as one damage. */
   setAside(records: readonly DiskEntry[], damage: Damage): Promise<void>
   /** Records in quarantine, counted up to `limit`. */
@@ -202,6 +206,15 @@ class CheckedStore implements Store {
       this.#options.onFatal(error)
       throw error
     }
+  }
+
+  async noted(name: string): Promise<string | undefined> {
+    return (await this.get(metaKey(name)))?.text
+  }
+
+  async note(name: string, text: string): Promise<void> {
+    const key = metaKey(name)
+    await this.write([{ type: 'put', key, value: sealRecord(key, text).bytes }], true)
   }
 
   async setAside(records: readonly DiskEntry[], damage: Damage): Promise<void> {

@@ -1,0 +1,145 @@
+/**
+ * The configuration table: who leads and copies each partition, changed by compare-and-swap on the epoch. Postgres is
+ * asked only when nodes come, go or die; what runs does not depend on it.
+ *
+ * Invariant: a row is changed only from the epoch just before the new one. Rows are locked in the order of partitions,
+ * so that two nodes that change many at once never wait for each other in a circle.
+ */
+import { AppError } from '../errors.js'
+import type { NodeId } from '../ids.js'
+import type { Configuration, Configurations, RegisteredNode, StoreId } from '../partitions/index.js'
+import type { PartitionId } from '../ring/index.js'
+import type { Database } from './database.js'
+
+interface ConfigurationRow {
+  partition: number
+  epoch: string
+  owner: string
+  replicas: string[]
+  nonce: string
+}
+
+interface NodeRow {
+  node_id: string
+  store_id: string
+  boot: string
+  channel_address: string
+  forward_address: string
+}
+
+const columns = 'partition, epoch, owner, replicas, nonce'
+
+export class DatabaseConfigurations implements Configurations {
+  readonly #database: Database
+
+  constructor(database: Database) {
+    this.#database = database
+  }
+
+  async cluster(): Promise<string | null> {
+    const { rows } = await this.#database.query<{ id: string }>('select id from cluster')
+    return rows[0]?.id ?? null
+  }
+
+  async register(node: RegisteredNode, founding: ReadonlyMap<PartitionId, number>): Promise<string> {
+    return await this.#database.transaction(async client => {
+      const founded = await client.query<{ id: string }>(
+        'insert into cluster default values on conflict do nothing returning id',
+      )
+      const id =
+        founded.rows[0]?.id ?? (await client.query<{ id: string }>('select id from cluster')).rows[0]?.id
+      const registered = await client.query(
+        `insert into cluster_nodes (node_id, store_id, boot, channel_address, forward_address)
+         values ($1, $2, $3, $4, $5)
+         on conflict (node_id) do update set store_id = excluded.store_id, boot = excluded.boot,
+           channel_address = excluded.channel_address, forward_address = excluded.forward_address, registered_at = now()
+         where cluster_nodes.store_id <> excluded.store_id or cluster_nodes.boot < excluded.boot
+         returning node_id`,
+        [node.nodeId, node.storeId, node.boot, node.channelAddress, node.forwardAddress],
+      )
+      if (registered.rows.length === 0 || id === undefined) {
+        throw new AppError(
+          'conflict',
+          'This data directory is a copy of one that has been started since. Use the newer one, or an empty directory.',
+        )
+      }
+      if (founded.rows.length > 0) {
+        const entries = [...founding]
+        await client.query(
+          `insert into partition_configurations (partition, epoch, owner, replicas, nonce)
+           select partition, epoch, $3, '{}', 'founding' from unnest($1::integer[], $2::bigint[]) as f (partition, epoch)`,
+          [entries.map(([partition]) => partition), entries.map(([, epoch]) => epoch), node.storeId],
+        )
+      }
+      return id
+    })
+  }
+
+  async read(): Promise<readonly Configuration[]> {
+    const { rows } = await this.#database.query<ConfigurationRow>(
+      `select ${columns} from partition_configurations`,
+    )
+    return rows.map(configuration)
+  }
+
+  async nodes(): Promise<readonly RegisteredNode[]> {
+    const { rows } = await this.#database.query<NodeRow>(
+      'select node_id, store_id, boot, channel_address, forward_address from cluster_nodes',
+    )
+    return rows.map(row => ({
+      nodeId: row.node_id as NodeId,
+      storeId: row.store_id as StoreId,
+      boot: Number(row.boot),
+      channelAddress: row.channel_address,
+      forwardAddress: row.forward_address,
+    }))
+  }
+
+  async forget(nodeId: NodeId): Promise<void> {
+    await this.#database.query('delete from cluster_nodes where node_id = $1', [nodeId])
+  }
+
+  async swap(changes: readonly Configuration[]): Promise<readonly Configuration[]> {
+    const { rows } = await this.#database.query<ConfigurationRow>(
+      `with changes as (
+         select * from unnest($1::integer[], $2::bigint[], $3::text[], $4::text[], $5::text[])
+           as c (partition, epoch, owner, replicas, nonce)
+       ), locked as (
+         select p.partition from partition_configurations p join changes c on c.partition = p.partition
+         order by p.partition for update of p
+       )
+       update partition_configurations p
+       set epoch = c.epoch, owner = c.owner, nonce = c.nonce, changed_at = now(),
+         replicas = array(select jsonb_array_elements_text(c.replicas::jsonb))
+       from changes c join locked l on l.partition = c.partition
+       where p.partition = c.partition and p.epoch = c.epoch - 1
+       returning p.partition, p.epoch, p.owner, p.replicas, p.nonce`,
+      [
+        changes.map(change => change.partition),
+        changes.map(change => change.epoch),
+        changes.map(change => change.owner),
+        changes.map(change => JSON.stringify(change.replicas)),
+        changes.map(change => change.nonce),
+      ],
+    )
+    const changed = new Set(rows.map(row => row.partition))
+    const others = changes.map(change => change.partition).filter(partition => !changed.has(partition))
+    if (others.length === 0) return rows.map(configuration)
+    // Read by a statement of its own: this one would show them as they were before it waited.
+    const rest = await this.#database.query<ConfigurationRow>(
+      `select ${columns} from partition_configurations where partition = any($1)`,
+      [others],
+    )
+    return [...rows, ...rest.rows].map(configuration)
+  }
+}
+
+function configuration(row: ConfigurationRow): Configuration {
+  return {
+    partition: row.partition as PartitionId,
+    epoch: Number(row.epoch),
+    owner: row.owner as StoreId,
+    replicas: row.replicas as StoreId[],
+    nonce: row.nonce,
+  }
+}
