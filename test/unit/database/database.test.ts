@@ -1,5 +1,5 @@
 import { execFile, spawn } from 'node:child_process'
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
+import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
@@ -121,6 +121,25 @@ t.test('clients do not disturb each other', async t => {
   )
   await t.rejects(database.query('insert into counts values (1, 1)'), { code: 'conflict' })
   t.same((await database.query('select value from counts')).rows, [{ value: 10 }], 'rolled back')
+  for (const [text, value] of [
+    ['select $1::text', 'a\0b'],
+    ['select $1::jsonb', '{"a":"\\u0000"}'],
+  ] as const)
+    await t.rejects(
+      database.query(text, [value]),
+      { code: 'bad-request' },
+      'zero characters are nobody’s fault but theirs',
+    )
+})
+
+t.test('a database without its mark is damaged, and not taken for a new one', async t => {
+  const directory = await testDataDirectory(t)
+  rmSync(join(directory, 'postgres', 'PG_VERSION'))
+  await t.rejects(openDatabase({ directory, log: silentLog }), {
+    code: 'unavailable',
+    message: /is damaged: PG_VERSION is missing/,
+  })
+  t.notOk(existsSync(join(directory, 'postgres', 'PG_VERSION')), 'nothing was made')
 })
 
 t.test('the embedded database comes back when it dies', async t => {
