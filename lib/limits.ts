@@ -37,6 +37,11 @@ export const limitTable = {
     unit: 'lines',
     reason: 'a runaway loop must not fill the disk',
   },
+  logIndexMax: {
+    value: 1_000_000_000,
+    unit: 'lines',
+    reason: 'the history counts lines in 32 bits; a line beyond it goes to the end',
+  },
   hostMessagesPerSecondMax: {
     value: 1_024,
     unit: 'messages/s',
@@ -126,6 +131,11 @@ export const limitTable = {
   },
   pagesPerClientMax: { value: 32, unit: 'pages', reason: 'open live pages of one browser window' },
   actionsPerHostMax: { value: 5_000, unit: 'actions', reason: 'actions and pages one host may declare' },
+  hostsPerDirectoryMax: {
+    value: 20_000,
+    unit: 'hosts',
+    reason: 'hosts of one environment, those included that went less than the grace ago',
+  },
   commitQueueBytesMax: {
     value: 268_435_456,
     unit: 'bytes',

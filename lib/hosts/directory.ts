@@ -3,7 +3,9 @@
  * Declarations are stored by content, so that a hundred equal hosts, or one that reconnects, write next to nothing.
  * Which hosts are connected right now is soft state and not in here; edges know it.
  */
+import { AppError } from '../errors.js'
 import type { InstanceId } from '../ids.js'
+import { limits } from '../limits.js'
 import type { AlarmMessage, Decision, EntityKind, Json } from '../partitions/entity.js'
 import type { Definitions } from './definitions.js'
 
@@ -94,6 +96,9 @@ function announce(
   const before = state.hosts.get(instanceId)
   if (before?.digest === digest && !before.shuttingDown && before.sdkVersion === sdkVersion) {
     return { state, signals: changed(key), reply: {} }
+  }
+  if (!before && state.hosts.size >= limits.hostsPerDirectoryMax) {
+    throw new AppError('too-many-requests', 'Too many hosts of this environment have connected lately.')
   }
   let order = 1
   for (const host of state.hosts.values()) if (host.order >= order) order = host.order + 1

@@ -16,11 +16,19 @@ export function tolerated<Schema extends z.ZodType>(schema: Schema) {
   return schema.nullish().transform(value => value ?? undefined)
 }
 
+/** A place or time that nothing behind us could store counts as not given: the line itself is worth keeping. */
+function within(value: number | undefined, max: number): number | undefined {
+  return value !== undefined && value >= 0 && value <= max ? value : undefined
+}
+
 const id = z.string().min(1).max(128)
 const resultStatuses = z.enum(['SUCCESS', 'FAILURE', 'CANCELED', 'REDIRECTED'])
+/** As over HTTP. */
 const deliveries = z
-  .array(z.object({ to: z.string(), method: tolerated(z.enum(['EMAIL', 'SLACK'])) }))
-  .max(1000)
+  .array(z.object({ to: z.string().max(320), method: tolerated(z.enum(['EMAIL', 'SLACK'])) }))
+  .max(100)
+/** The last moment of the year 9999, in ms: what databases and people can write down. */
+const timeMsMax = 253_402_300_799_999
 
 const alert = z.object({
   minSdkVersion: z.string(),
@@ -107,9 +115,9 @@ export const serverMethods = {
       transactionId: id,
       /** Cut at the limit; SDKs cut earlier. */
       data: z.string().transform(text => text.slice(0, limits.logLineCharactersMax)),
-      index: tolerated(z.number().int()),
+      index: tolerated(z.number().int()).transform(index => within(index, limits.logIndexMax)),
       /** Host's clock, ms. */
-      timestamp: tolerated(z.number()),
+      timestamp: tolerated(z.number()).transform(timeMs => within(timeMs, timeMsMax)),
     }),
     returns: z.boolean(),
   },
@@ -155,8 +163,8 @@ export const serverMethods = {
   NOTIFY: {
     inputs: z.object({
       transactionId: id,
-      message: z.string(),
-      title: tolerated(z.string()),
+      message: z.string().max(10_000),
+      title: tolerated(z.string().max(1_000)),
       deliveryInstructions: tolerated(deliveries),
       createdAt: tolerated(z.string()),
       idempotencyKey: tolerated(z.string().max(1024)),

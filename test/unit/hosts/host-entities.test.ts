@@ -4,7 +4,7 @@ import type { Actor } from '../../../lib/accounts/index.js'
 import { DirectoryView, digestOf, directoryKey, directoryKind, hostKind } from '../../../lib/hosts/index.js'
 import type { EntityKey, InstanceId } from '../../../lib/ids.js'
 import { limits } from '../../../lib/limits.js'
-import { type AnyEntityKind, type Decision, storedValue } from '../../../lib/partitions/entity.js'
+import { type AnyEntityKind, type Decision, type Json, storedValue } from '../../../lib/partitions/entity.js'
 import type { DeclaredAction, DeclaredPage } from '../../../lib/sdk/index.js'
 
 class Subject {
@@ -144,6 +144,25 @@ t.test('equal hosts are stored once; the last one takes the declaration with it'
   t.equal(directory.records.size, 0)
   const reloaded = directoryKind.load(new Map(), directory.key)
   t.equal(reloaded.hosts.size, 0)
+})
+
+t.test('a directory takes no more hosts than its bound; those it has may come again', async t => {
+  const definitions = { actions: [action('a')], pages: [] }
+  const digest = digestOf(definitions)
+  const records = new Map<string, Json>([[`definitions/${digest}`, definitions as unknown as Json]])
+  for (let order = 1; order <= limits.hostsPerDirectoryMax; order += 1) {
+    const instanceId = `instance-${order}`
+    const host = { instanceId, digest, sdkName: '', sdkVersion: '', shuttingDown: false, order }
+    records.set(`host/${instanceId}`, host)
+  }
+  const directory = new Subject(directoryKind, directoryKey('environment-1', null))
+  directory.state = directoryKind.load(records, directory.key)
+  const announce = (instanceId: string) =>
+    directory.tell({ type: 'announce', instanceId, digest, definitions, sdkName: '', sdkVersion: '2.0.0' })
+  t.throws(() => announce('one-too-many'), { code: 'too-many-requests' })
+  t.ok(announce('instance-7').put)
+  directory.tell({ type: 'remove', instanceId: 'instance-8' })
+  t.ok(announce('one-too-many').put)
 })
 
 t.test(

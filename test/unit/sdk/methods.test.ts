@@ -301,3 +301,24 @@ t.test('versions are compared as versions', async t => {
   t.notOk(new SdkVersion(node, '0.21.0').supports('CLOSE_TRANSACTION'))
   t.ok(new SdkVersion(node, '0.21.0').supports('IO_RESPONSE'))
 })
+
+t.test(
+  'a log line at an impossible place or time is kept without them; notifications are as small as over HTTP',
+  async t => {
+    const line = (part: object) => parsed('SEND_LOG', { transactionId: 't', data: 'x', ...part })
+    for (const index of [-1, 1_000_000_001, Number.MAX_SAFE_INTEGER])
+      t.match(line({ index }), { index: undefined, data: 'x' }, String(index))
+    for (const timestamp of [-1, 8.64e15, 1e300])
+      t.match(line({ timestamp }), { timestamp: undefined, data: 'x' }, String(timestamp))
+    t.match(line({ index: 7, timestamp: 1_700_000_000_000 }), { index: 7, timestamp: 1_700_000_000_000 })
+    const notify = (part: object) => () => parsed('NOTIFY', { transactionId: 't', message: 'm', ...part })
+    t.ok(notify({ deliveryInstructions: [{ to: 'a@b.c' }] })())
+    for (const part of [
+      { message: 'm'.repeat(10_001) },
+      { title: 't'.repeat(1_001) },
+      { deliveryInstructions: [{ to: 'x'.repeat(321) }] },
+      { deliveryInstructions: Array.from({ length: 101 }, () => ({ to: 'a@b.c' })) },
+    ])
+      t.throws(notify(part), { code: 'invalid-value' }, Object.keys(part)[0] ?? '')
+  },
+)
