@@ -12,6 +12,8 @@ import type { Command, CommandContext } from './command.js'
 
 /** How long a node may take to drain before it is ended, in ms. Container engines kill after 10 s by default. */
 const stopMsMax = 9_000
+/** How often a node looks whether the lock is still its own. */
+const lockCheckMs = 1_000
 /** How long to wait for another command (`admin`, `state`) that is just working on the data directory. */
 const waitForCommandMs = 15_000
 
@@ -77,13 +79,14 @@ async function runNode(config: Config, directory: DataDirectory, { io }: Command
     }
     stopRequested(signal)
   })
+  const lost = lockLost(directory)
   try {
     const { startNode }: { startNode: StartNode } = await import('../node/index.js')
     node = await startNode({ config, directory, progress: line => io.print(line) })
     io.print(`Interval is ready at ${node.address}`)
     if (node.howToSignIn !== undefined) io.print(node.howToSignIn)
     const failure = node.failed ?? new Promise<Error>(() => {})
-    const end = await Promise.race([requested, failure])
+    const end = await Promise.race([requested, failure, lost])
     if (typeof end === 'string') io.print('stopping …')
     else io.complain(`interval-server: ${end.message}`)
     const isStopped = await withDeadline(node.stop(), stopMsMax)
@@ -93,6 +96,25 @@ async function runNode(config: Config, directory: DataDirectory, { io }: Command
   } finally {
     endSignals()
   }
+}
+
+/** Resolves when the data directory is not ours any more: a node that slept for long may find another one in it. */
+function lockLost(directory: DataDirectory): Promise<Error> {
+  return new Promise(resolve => {
+    const timer = setInterval(() => {
+      let isHeld: boolean
+      try {
+        isHeld = directory.isHeld()
+      } catch {
+        // It cannot be read at the moment (no file descriptor is left, say), which proves nothing.
+        return
+      }
+      if (isHeld) return
+      clearInterval(timer)
+      resolve(new Error(`The lock of ${directory.path} is gone or another process has it.`))
+    }, lockCheckMs)
+    timer.unref()
+  })
 }
 
 /** True when the promise resolved in time. */

@@ -12,7 +12,7 @@ export interface Peer {
   sameOrigin(request: IncomingMessage, origin: string): boolean
 }
 
-/** `trustedProxies`: addresses and networks, e.g. `127.0.0.1`, `10.0.0.0/8`. Throws on anything else. */
+/** `trustedProxies`: addresses and networks, e.g. `127.0.0.1`, `10.0.0.0/8`, or `loopback`. Throws on anything else. */
 export function createPeer(options: {
   trustedProxies: readonly string[]
   appUrl?: string | undefined
@@ -51,6 +51,11 @@ export function createPeer(options: {
 }
 
 function addTo(list: BlockList, text: string): void {
+  if (text === 'loopback') {
+    list.addSubnet('127.0.0.0', 8)
+    list.addAddress('::1', 'ipv6')
+    return
+  }
   const [address = '', bits] = text.trim().split('/')
   const version = isIP(address)
   const prefix = bits === undefined ? undefined : Number(bits)

@@ -29,11 +29,14 @@ export function addHealthRoutes(http: HttpServer, health: HealthOptions): void {
     const healthy = reasons.length === 0 && database
     return { status: healthy ? 200 : 503, body: { app: true, db: database, wss: reasons.length === 0 } }
   })
-  http.route('GET', '/health-check/app', open, () => ({
-    status: 200,
-    headers: { 'content-type': 'text/plain; charset=utf-8' },
-    body: 'OK',
-  }))
+  http.route('GET', '/health-check/app', open, async () => {
+    const reasons = await readiness()
+    return {
+      status: reasons.length === 0 ? 200 : 503,
+      headers: { 'content-type': 'text/plain; charset=utf-8' },
+      body: reasons.length === 0 ? 'OK' : reasons.join(', '),
+    }
+  })
   http.route('GET', '/health-check/rev', open, () => ({
     status: 200,
     headers: { 'content-type': 'text/plain; charset=utf-8' },

@@ -1,5 +1,5 @@
 /** `run` as a process: ready, refused, stopped by a signal, and killed. */
-import { existsSync } from 'node:fs'
+import { existsSync, rmSync } from 'node:fs'
 import { createServer } from 'node:net'
 import { join } from 'node:path'
 import t from 'tap'
@@ -62,6 +62,14 @@ t.test(
     })
     t.match(JSON.parse(found.output), { email: 'a@example.com' }, 'without a node')
     t.equal(found.errors, '')
+
+    const robbed = startCommand(['run'], { folder, environment })
+    t.teardown(() => robbed.child.kill('SIGKILL'))
+    await printed(robbed, 'Interval is ready')
+    rmSync(join(folder, 'data', 'lock'))
+    const left = await robbed.ended
+    t.equal(left.code, 1, 'a node whose lock is gone does not go on')
+    t.match(left.errors, /interval-server: The lock of .+data is gone or another process has it\.\n/)
 
     const taken = createServer().listen(port, '127.0.0.1')
     t.teardown(() => taken.close())
