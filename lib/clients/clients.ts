@@ -43,6 +43,14 @@ export interface Window {
   readonly watches: Map<string, () => void>
 }
 
+const connectedAgain = 'This window connected again.'
+const socketPrefix = 'client:'
+
+/** What the socket of a window is announced as. */
+function socketOf(clientId: string): string {
+  return `${socketPrefix}${clientId}`
+}
+
 export class Clients {
   readonly #options: ClientsOptions
   readonly #requests: ClientRequests
@@ -54,7 +62,16 @@ export class Clients {
   constructor(options: ClientsOptions) {
     this.#options = options
     this.#requests = new ClientRequests(options)
-    options.runtime.onSignal('client', (signal, key) => this.#tell(signal, key))
+    const { runtime } = options
+    runtime.onSignal(
+      'client',
+      (signal, key) => this.#tell(signal, key),
+      signal => ({ socket: socketOf(signal.target) }),
+    )
+    runtime.locations.onTaken(name => {
+      const window = this.#windows.get(name.slice(socketPrefix.length) as ClientId)
+      if (name.startsWith(socketPrefix) && window) window.connection.close(1008, connectedAgain)
+    })
     options.hosts.onPresence((instanceId, connected) => this.#presenceChanged(instanceId, connected))
     this.#beat()
   }
@@ -131,8 +148,9 @@ export class Clients {
       this.#windows.set(clientId, { connection, clientId, attached: new Map(), watches: new Map() })
       if (older) {
         for (const stop of older.watches.values()) stop()
-        older.connection.close(1008, 'This window connected again.')
+        older.connection.close(1008, connectedAgain)
       }
+      this.#options.runtime.locations.announce(socketOf(clientId))
     }
     return { protocol: protocolVersion, userId, build: this.#options.build }
   }
@@ -168,6 +186,7 @@ export class Clients {
     const window = this.#windows.get(clientId)
     if (window?.connection !== connection) return
     this.#windows.delete(clientId)
+    this.#options.runtime.locations.withdraw(socketOf(clientId))
     for (const stop of window.watches.values()) stop()
     for (const key of window.attached.keys()) this.#gone(key, clientId)
   }

@@ -28,7 +28,11 @@ export class Directories {
   constructor(runtime: EntityRuntime, isConnected: (instanceId: InstanceId) => boolean) {
     this.#runtime = runtime
     this.#isConnected = isConnected
-    runtime.onSignal('directory', signal => this.refresh(signal.target as EntityKey))
+    runtime.onSignal(
+      'directory',
+      signal => this.refresh(signal.target as EntityKey),
+      () => 'everywhere',
+    )
   }
 
   /** The directory now. Rejects with `unavailable` when its owner cannot be asked. */

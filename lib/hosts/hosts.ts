@@ -12,7 +12,7 @@ import { AppError } from '../errors.js'
 import { type ApiKeyId, type ConnectionId, type EntityKey, type InstanceId, newId } from '../ids.js'
 import { limits } from '../limits.js'
 import type { Log } from '../log.js'
-import type { Clock, Effect, EntityRuntime, Signal, Timer } from '../partitions/index.js'
+import type { Clock, Effect, EntityRuntime, Json, Signal, Timer } from '../partitions/index.js'
 import {
   HostMailbox,
   type HostMethodInputs,
@@ -45,6 +45,22 @@ interface Mailbox {
   forget: Timer | null
 }
 
+const socketPrefix = 'host:'
+
+/** What the socket of an instance is announced as. */
+function socketOf(instanceId: string): string {
+  return `${socketPrefix}${instanceId}`
+}
+
+function instanceOf(socket: string): InstanceId {
+  return socket.slice(socketPrefix.length) as InstanceId
+}
+
+interface Call {
+  readonly method: 'OPEN_PAGE'
+  readonly data: HostMethodInputs<'OPEN_PAGE'>
+}
+
 /** How soon a second duplicate means that closing duplicates makes more of them, in ms. */
 const fenceAgainMs = 60_000
 /** How long a close of an older connection is waited for, in ms. */
@@ -75,9 +91,21 @@ export class Hosts {
     this.#options = options
     this.#confirmations = new Confirmations(options.clock, confirmed => this.#tellConfirmed(confirmed))
     this.#calls = new HostCalls(options, this.#confirmations)
-    options.runtime.onEffect('host', { dispatch: (effect, key) => this.#dispatch(effect, key) })
-    options.runtime.onSignal('host', (signal, key) => this.#deliver(signal, key))
-    options.runtime.onSignal('host-probe', signal => this.#probe(signal))
+    const { runtime } = options
+    const reach = (signal: Signal) => ({ socket: socketOf(signal.target) })
+    const dispatch = (effect: Effect, key: EntityKey) => this.#dispatch(effect, key)
+    runtime.onEffect('host', { dispatch }, effect => socketOf(effect.target))
+    runtime.onSignal('host', (signal, key) => this.#deliver(signal, key), reach)
+    runtime.onSignal('host-probe', signal => this.#probe(signal), reach)
+    runtime.onAsk('host-call', (name, body) =>
+      this.#calledFromElsewhere(instanceOf(name), body as unknown as Call),
+    )
+    runtime.locations.onChange((name, connected, directory) => {
+      if (name.startsWith(socketPrefix)) this.#presenceChanged(instanceOf(name), connected, directory)
+    })
+    runtime.locations.onTaken(name => {
+      if (name.startsWith(socketPrefix)) this.#leftBehind(instanceOf(name))
+    })
     this.#beat()
   }
 
@@ -86,12 +114,12 @@ export class Hosts {
     return this.#connections.size
   }
 
+  /** True when it is connected and initialised, on whichever node. */
   isConnected(instanceId: InstanceId): boolean {
-    const connection = this.#connections.get(instanceId)
-    return connection !== undefined && this.#ready.has(connection)
+    return this.#options.runtime.locations.isPresent(socketOf(instanceId))
   }
 
-  /** Runs the handler whenever a host becomes reachable or unreachable. */
+  /** Runs the handler whenever a host becomes reachable or unreachable, on whichever node. */
   onPresence(handler: PresenceHandler): void {
     this.#presence.add(handler)
   }
@@ -193,17 +221,43 @@ export class Hosts {
     else this.#parked.delete(instanceId)
     this.#connections.set(instanceId, connection)
     if (current) this.#park(current)
+    if (this.#ready.has(connection)) this.#announce(connection)
   }
 
-  /** Calls a connected host. Rejects with `host-not-found` when it is not connected here. */
-  call<Method extends 'OPEN_PAGE'>(
+  /** Calls a connected host, wherever it is. Rejects with `host-not-found` when it is connected nowhere. */
+  async call<Method extends 'OPEN_PAGE'>(
     instanceId: InstanceId,
     method: Method,
     data: HostMethodInputs<Method>,
   ): Promise<HostMethodReturns<Method>> {
+    const call = { method, data } as unknown as Json
+    const deadlineMs = limits.hostCallMsMax + 1_000
+    const answer = await this.#options.runtime.ask('host-call', socketOf(instanceId), call, deadlineMs)
+    return answer as unknown as HostMethodReturns<Method>
+  }
+
+  async #calledFromElsewhere(instanceId: InstanceId, { method, data }: Call): Promise<Json> {
     const connection = this.#connections.get(instanceId)
-    if (!connection || !this.#ready.has(connection)) return Promise.reject(new AppError('host-not-found'))
-    return connection.rpc.call(method, data).result
+    if (!connection || !this.#ready.has(connection)) throw new AppError('host-not-found')
+    return (await connection.rpc.call(method, data).result) as unknown as Json
+  }
+
+  #presenceChanged(instanceId: InstanceId, connected: boolean, directory: string): void {
+    if (directory !== '') this.#options.directories().presenceChanged(directory as EntityKey)
+    for (const handler of this.#presence) handler(instanceId, connected)
+  }
+
+  /**
+   * The instance has connected to another node. What it still says here counts, but it is not spoken to here any more.
+   * It is not closed: see `#fence`.
+   */
+  #leftBehind(instanceId: InstanceId): void {
+    const connection = this.#connections.get(instanceId)
+    if (!connection) return
+    this.#connections.delete(instanceId)
+    this.#keepMailbox(instanceId)
+    this.#park(connection)
+    this.#options.runtime.locations.withdraw(socketOf(instanceId))
   }
 
   /** Tells every host to connect again, and takes no more. */
@@ -312,8 +366,8 @@ export class Hosts {
   #becomeReady(connection: HostConnection): void {
     if (this.#ready.has(connection) || this.#connections.get(connection.instanceId) !== connection) return
     this.#ready.add(connection)
+    this.#announce(connection)
     this.#options.runtime.redispatch('host', connection.instanceId)
-    this.#changed(connection, true)
   }
 
   /** An answer that was too late for its connection goes to the next one, if that is there already. */
@@ -349,7 +403,11 @@ export class Hosts {
       // The entity asks by itself later.
       this.#options.log.debug('host.detach-failed', { instance: instanceId, error })
     })
-    if (this.#ready.has(connection)) this.#changed(connection, false)
+    if (this.#ready.has(connection)) this.#options.runtime.locations.withdraw(socketOf(instanceId))
+  }
+
+  #announce(connection: HostConnection): void {
+    this.#options.runtime.locations.announce(socketOf(connection.instanceId), connection.directory ?? '')
   }
 
   #keepMailbox(instanceId: InstanceId): void {
@@ -362,11 +420,6 @@ export class Hosts {
     mailbox.forget = this.#options.clock.setTimer(limits.hostGraceMs, () =>
       this.#mailboxes.delete(instanceId),
     )
-  }
-
-  #changed(connection: HostConnection, connected: boolean): void {
-    if (connection.directory) this.#options.directories().presenceChanged(connection.directory)
-    for (const handler of this.#presence) handler(connection.instanceId, connected)
   }
 
   /** Confirmed by the host's ACK: from then on it is in the host's hands. */

@@ -10,7 +10,7 @@ import { createHash } from 'node:crypto'
 import { type AccountsService, createAccounts, runAdminOperation } from '../accounts/index.js'
 import { Clients } from '../clients/index.js'
 import type { Config, DataDirectory } from '../config/index.js'
-import { type Database, openDatabase } from '../database/index.js'
+import { type Database, DatabaseConfigurations, openDatabase } from '../database/index.js'
 import { AppError } from '../errors.js'
 import {
   Directories,
@@ -33,9 +33,11 @@ import {
   systemClock,
   type Timer,
 } from '../partitions/index.js'
+import { createClusterPeers, type Peers } from '../ring/index.js'
 import { packageVersion } from '../root.js'
 import { type Located, pageKind, transactionKind } from '../transactions/index.js'
 import { type AdminServer, listenAdmin } from './admin-socket.js'
+import { channelHostTowards } from './channel-host.js'
 import { type DemoHost, demoAccount, startDemoHost } from './demo.js'
 import { historyRow } from './history.js'
 import type { RunningNode, StartNodeOptions } from './node-contract.js'
@@ -125,20 +127,28 @@ class Node {
 
   /** The store and the database open side by side: the embedded one takes most of a start. */
   async #openBoth(): Promise<[Partitions, Database]> {
-    const opened = await Promise.allSettled([this.#openPartitions(), this.#openDatabase()])
+    const opening = this.#openDatabase()
+    const opened = await Promise.allSettled([this.#openPartitions(opening), opening])
     for (const result of opened) if (result.status === 'rejected') throw result.reason
     const [partitions, database] = opened.map(result => (result.status === 'fulfilled' ? result.value : null))
     return [partitions as Partitions, database as Database]
   }
 
-  async #openPartitions(): Promise<Partitions> {
-    const { storage } = this.#config
+  async #openPartitions(database: Promise<Database>): Promise<Partitions> {
+    const { replication, seeds, storage } = this.#config
     const partitions = await openPartitions({
       storage:
         storage.backend === 'memdown'
           ? { backend: 'memdown' }
           : { backend: 'leveldown', path: this.#directory.entitiesPath, sync: storage.sync },
       nodeId: this.#directory.nodeId,
+      ...(seeds.length > 0 && {
+        cluster: async self => ({
+          peers: await this.#openPeers(self),
+          configurations: new DatabaseConfigurations(await database),
+          factor: replication.factor,
+        }),
+      }),
       clock: this.#clock,
       log: createLog('interval:partitions'),
       failurePoints: parseFailurePoints(process.env.INTERVAL_FAILPOINT),
@@ -152,6 +162,25 @@ class Node {
     this.#partitions = partitions
     for (const kind of [transactionKind, pageKind, hostKind, directoryKind]) partitions.register(kind)
     return partitions
+  }
+
+  async #openPeers(store: { readonly storeId: string; readonly boot: number }): Promise<Peers> {
+    const { channel, forward, host, seeds } = this.#config
+    const channelHost = channel.host ?? (await channelHostTowards(seeds))
+    return await createClusterPeers({
+      identity: { nodeId: this.#directory.nodeId, ...store },
+      secret: this.#directory.secrets.nodes,
+      seeds,
+      channelHost,
+      listenHost: isLoopback(channelHost) ? channelHost : host === '127.0.0.1' ? channelHost : host,
+      channelPort: channel.port,
+      forwardPort: forward.port,
+      clock: this.#clock,
+      random: Math.random,
+      log: createLog('interval:ring'),
+      onDuplicate: (known, other) =>
+        this.#log.error('node.duplicate', { known: known.channelAddress, other: other.channelAddress }),
+    })
   }
 
   async #openDatabase(): Promise<Database> {
@@ -330,7 +359,7 @@ class Node {
 
   /** Why no work should be sent here. */
   #notReady(): string[] {
-    if (this.#state === 'ready') return []
+    if (this.#state === 'ready') return this.#partitions?.cluster?.notReady() ?? []
     return [this.#state === 'draining' ? 'draining' : 'starting']
   }
 
@@ -342,7 +371,19 @@ class Node {
   }
 
   #administrate(accounts: AccountsService, operation: string, argument: unknown): Promise<unknown> {
+    if (operation === 'ringStatus') return Promise.resolve(this.#ringStatus())
     return runAdminOperation(operation, argument, { accounts })
+  }
+
+  /** What `interval-server ring status` shows. */
+  #ringStatus(): unknown {
+    const cluster = this.#partitions?.cluster
+    return {
+      node: this.#directory.nodeId,
+      members: cluster?.members() ?? [this.#directory.nodeId],
+      notReady: this.#notReady(),
+      partitions: cluster?.status() ?? [],
+    }
   }
 
   /** Sockets of revoked keys and ended sessions close at once here, and within seconds elsewhere. */
@@ -403,6 +444,10 @@ class Node {
     const port = typeof bound === 'object' && bound !== null ? bound.port : this.#config.port
     return this.#config.app.url ?? this.#configuredAddress().replace(/:\d+$/, `:${port}`)
   }
+}
+
+function isLoopback(host: string): boolean {
+  return host === 'localhost' || host === '::1' || host.startsWith('127.')
 }
 
 function cannotListen(error: Error & { code?: string }, host: string, port: number): AppError {

@@ -48,6 +48,8 @@ export interface ClusterOptions {
   readonly configurations: Configurations
   /** Copies of each partition, the leader's included. */
   readonly factor: number
+  /** Nothing is heard of a node any more. */
+  readonly onSilent?: (nodeId: NodeId) => void
   readonly clock: Clock
   readonly log: Log
 }
@@ -65,7 +67,7 @@ export const clusterTimes = {
   pollMs: 1_000,
   stepMs: 50,
   callMs: 5_000,
-  /** A partition that changed hands stays where it is for so long. */
+  /** A partition does not go back to where it came from within so long. */
   restMs: 30_000,
 } as const
 
@@ -109,7 +111,9 @@ export class Cluster implements Ring {
   #startedAtMs = 0
   readonly #copying = new Map<string, Promise<void>>()
   readonly #handing = new Set<PartitionId>()
-  readonly #changedHandsAtMs = new Map<PartitionId, number>()
+  readonly #silent = new Set<NodeId>()
+  /** Who led a partition before, and until when. */
+  readonly #before = new Map<PartitionId, { readonly owner: StoreId; readonly untilMs: number }>()
   readonly #leading = new Set<PartitionId>()
   /** When a call to a silent store was tried last. */
   #timer: Timer | undefined
@@ -309,6 +313,11 @@ export class Cluster implements Ring {
     return this.#minoritySinceMs === undefined ? [] : ['isolated']
   }
 
+  /** False when a newer leader of the partition is known than `from` under `epoch`. */
+  accepts(partition: PartitionId, from: string, epoch: number): boolean {
+    return this.#accepts(partition, from, epoch).ok
+  }
+
   // --- what the others ask ---
 
   #accepts(partition: PartitionId, from: string, epoch: number): { ok: boolean; epoch: number } {
@@ -368,7 +377,7 @@ export class Cluster implements Ring {
       this.#rows.set(row.partition, row)
       changed = true
       if (known && known.owner !== row.owner) {
-        this.#changedHandsAtMs.set(row.partition, this.#options.clock.nowMs())
+        this.#before.set(row.partition, { owner: known.owner, untilMs: this.#options.clock.nowMs() })
       }
       if (row.owner !== this.#store && this.#committer.leads(row.partition)) lost.add(row.partition)
     }
@@ -490,6 +499,7 @@ export class Cluster implements Ring {
 
   async #reconcile(): Promise<void> {
     const { clock } = this.#options
+    this.#reportSilent()
     if (this.#mustRead || clock.nowMs() - this.#readAtMs >= clusterTimes.pollMs) await this.#read()
     await this.#leadOwn()
     if (!this.#mayChange()) return
@@ -497,6 +507,18 @@ export class Cluster implements Ring {
     await this.#takeOver()
     this.#copyWhereMissing()
     this.#moveToPlace()
+  }
+
+  /** Nodes that nothing is heard of any more, told once for each silence. */
+  #reportSilent(): void {
+    for (const node of this.#registered) {
+      if (node.nodeId === this.self) continue
+      if (!this.#isDead(node.storeId, clusterTimes.takeOverAfterMs)) this.#silent.delete(node.nodeId)
+      else if (!this.#silent.has(node.nodeId)) {
+        this.#silent.add(node.nodeId)
+        this.#options.onSilent?.(node.nodeId)
+      }
+    }
   }
 
   #led(): PartitionId[] {
@@ -781,8 +803,8 @@ export class Cluster implements Ring {
           .finally(() => this.#handing.delete(partition))
         continue
       }
-      const changedAtMs = this.#changedHandsAtMs.get(partition) ?? Number.NEGATIVE_INFINITY
-      if (clock.nowMs() - changedAtMs < clusterTimes.restMs) continue
+      const before = this.#before.get(partition)
+      if (before?.owner === first && clock.nowMs() - before.untilMs < clusterTimes.restMs) continue
       if (this.#handing.size >= handOversAtOnceMax || !following.includes(first)) continue
       this.#handOver(partition, first).catch((error: unknown) => {
         this.#options.log.warn('hand-over.failed', {

@@ -1,6 +1,7 @@
 /** The public face of the partitions as the rooms above use it. */
 import type { EntityKey } from '../ids.js'
-import type { Effect, Signal } from './entity.js'
+import type { Effect, Json, Signal } from './entity.js'
+import type { Locations, Reach } from './locations.js'
 
 /** Takes effects of one kind out of the node. Resolves when the target has confirmed, rejects when it has not (yet). */
 export interface EffectDispatcher {
@@ -22,6 +23,20 @@ export interface EntityRuntime {
   send<Reply>(key: EntityKey, message: EntityMessage, options?: { deadlineMs?: number }): Promise<Reply>
   /** Dispatches every unconfirmed effect for `target` again, e.g. because a host connected. */
   redispatch(to: string, target: string): void
-  onSignal(to: string, handler: (signal: Signal, key: EntityKey) => void): void
-  onEffect(to: string, dispatcher: EffectDispatcher): void
+  /**
+   * Hears signals for `to`. `reach` says how far one goes: to the node that holds a socket (named as it was announced),
+   * or to every node; without it, it is heard where the entity is led.
+   */
+  onSignal(
+    to: string,
+    handler: (signal: Signal, key: EntityKey) => void,
+    reach?: (signal: Signal) => Reach,
+  ): void
+  /** `socketOf` names the socket an effect is for: it is dispatched on the node that holds it. */
+  onEffect(to: string, dispatcher: EffectDispatcher, socketOf?: (effect: Effect) => string): void
+  /** Which sockets there are, and on which nodes. */
+  readonly locations: Locations
+  /** Asks the node that holds a socket, and answers such questions. */
+  ask(kind: string, name: string, body: Json, deadlineMs: number): Promise<Json>
+  onAsk(kind: string, answerer: (name: string, body: Json) => Promise<Json>): void
 }

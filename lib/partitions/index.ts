@@ -20,7 +20,8 @@ import { type Peers, partitionOf, type Ring, SingleNodeRing } from '../ring/inde
 import { type Clock, systemClock } from './clock.js'
 import { Cluster } from './cluster.js'
 import type { Configurations } from './configuration.js'
-import type { EffectDispatcher, EntityRuntime } from './contract.js'
+import type { EntityRuntime } from './contract.js'
+import { Courier } from './courier.js'
 import type { Disk } from './disk.js'
 import type { AnyEntityKind } from './entity.js'
 import type { FailurePoints } from './failure-points.js'
@@ -113,7 +114,14 @@ export async function openPartitions(options: PartitionsOptions): Promise<Partit
     ...(options.onDamage && { onDamage: options.onDamage }),
   })
   const joined = await options.cluster?.({ storeId: store.storeId, boot: store.boot })
-  const cluster = joined && new Cluster({ ...joined, clock, log: log.child('cluster') })
+  const cluster =
+    joined &&
+    new Cluster({
+      ...joined,
+      clock,
+      log: log.child('cluster'),
+      onSilent: nodeId => courier.locations.lost(nodeId),
+    })
   const ring = cluster ?? new SingleNodeRing(options.nodeId ?? newId())
   const runtime = new Runtime({
     store,
@@ -134,6 +142,12 @@ export async function openPartitions(options: PartitionsOptions): Promise<Partit
     await store.close()
     throw error
   }
+  const courier = new Courier({
+    runtime,
+    log: log.child('courier'),
+    peers: joined?.peers,
+    accepts: (partition, from, epoch) => cluster?.accepts(partition, from, epoch) ?? true,
+  })
   let stopped: Promise<void> | undefined
   return {
     store,
@@ -141,9 +155,12 @@ export async function openPartitions(options: PartitionsOptions): Promise<Partit
     cluster,
     clock,
     send: (key, message, sendOptions) => runtime.send(key, message, sendOptions),
-    redispatch: (to, target) => runtime.effects.redispatch(to, target),
-    onSignal: (to, handler) => runtime.onSignal(to, handler),
-    onEffect: (to: string, dispatcher: EffectDispatcher) => runtime.onEffect(to, dispatcher),
+    redispatch: (to, target) => courier.redispatch(to, target),
+    onSignal: (to, handler, reach) => courier.onSignal(to, handler, reach),
+    onEffect: (to, dispatcher, socketOf) => courier.onEffect(to, dispatcher, socketOf),
+    locations: courier.locations,
+    ask: (kind, name, body, deadlineMs) => courier.ask(kind, name, body, deadlineMs),
+    onAsk: (kind, answerer) => courier.onAsk(kind, answerer),
     register: kind => runtime.register(kind),
     setHistoryWriter: writer => runtime.setHistoryWriter(writer),
     get outboxRows() {
@@ -160,6 +177,7 @@ export async function openPartitions(options: PartitionsOptions): Promise<Partit
       stopped ??= (async () => {
         await cluster?.leave(deadlineMs)
         await runtime.stop(deadlineMs)
+        courier.stop()
         await cluster?.stop()
       })().finally(() => store.close())
       return stopped
@@ -198,6 +216,7 @@ export {
   failurePointNames,
   parseFailurePoints,
 } from './failure-points.js'
+export type { Locations, Reach } from './locations.js'
 export type { HistoryItem, HistoryWriter } from './outbox.js'
 export type { Position } from './position.js'
 export {

@@ -160,6 +160,11 @@ export class Runtime {
     this.committer.resign(partitions)
   }
 
+  /** Epoch under which this node leads the partition; 0 when it does not. */
+  epochOf(partition: PartitionId): number {
+    return this.committer.leads(partition) ? this.committer.head(partition).epoch : 0
+  }
+
   serves(partition: PartitionId): boolean {
     return this.#served.has(partition)
   }

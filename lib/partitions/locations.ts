@@ -1,0 +1,213 @@
+/**
+ * Where sockets are: which node holds the connection of a host instance or a browser window. Every node knows all of
+ * it, softly: each announces what it holds and the others remember. So whoever leads an entity now can reach the
+ * sockets it speaks to, at once and without asking, however leadership moves.
+ *
+ * Changes of one turn travel in one message, numbered; a receiver that misses a number asks for everything. A node that
+ * is gone takes its names along. Nothing durable depends on this: a message to a socket that has moved is lost, and the
+ * socket's new edge asks for what it needs.
+ */
+import { AppError } from '../errors.js'
+import type { NodeId } from '../ids.js'
+import type { Log } from '../log.js'
+import type { Member, PeerCondition, Peers } from '../ring/index.js'
+
+/** A socket came (with what its edge says about it) or went. */
+export type LocationHandler = (name: string, present: boolean, about: string) => void
+
+interface Remote {
+  readonly boot: number
+  number: number
+  readonly names: Map<string, string>
+}
+
+interface Update {
+  readonly boot: number
+  readonly number: number
+  /** It holds everything: what was known before is forgotten. */
+  readonly whole: boolean
+  readonly came: readonly (readonly [name: string, about: string])[]
+  readonly went: readonly string[]
+}
+
+/** Names remembered of one node; more are not announced. */
+const namesMax = 200_000
+const callMs = 5_000
+const resync = Buffer.from('resync')
+const taken = Buffer.from('taken')
+
+export class Locations {
+  readonly #peers: Peers | undefined
+  readonly #log: Log | undefined
+  readonly #own = new Map<string, string>()
+  readonly #remotes = new Map<NodeId, Remote>()
+  /** The node that announced a name last. */
+  readonly #nodes = new Map<string, NodeId>()
+  readonly #handlers: LocationHandler[] = []
+  readonly #takenHandlers: ((name: string) => void)[] = []
+  #came = new Map<string, string>()
+  #went = new Set<string>()
+  #number = 0
+
+  /** Without peers it knows this node's own. */
+  constructor(peers?: Peers, log?: Log) {
+    this.#peers = peers
+    this.#log = log
+    peers?.onCall('locations', (from, body) => this.#received(from, JSON.parse(body.toString()) as Update))
+    peers?.onCall('locations-wanted', from => {
+      this.#sendWhole(from.nodeId)
+      return taken
+    })
+    peers?.onCondition((nodeId, condition) => this.#conditionChanged(nodeId, condition))
+  }
+
+  /** This node holds the socket of `name` from now on, e.g. `host:<instance id>`. */
+  announce(name: string, about = ''): void {
+    if (this.#own.size >= namesMax && !this.#own.has(name)) return
+    const before = this.#own.get(name)
+    if (before === about) return
+    this.#own.set(name, about)
+    this.#went.delete(name)
+    this.#came.set(name, about)
+    this.#tellSoon()
+    this.#notify(name, true, about)
+  }
+
+  withdraw(name: string): void {
+    const about = this.#own.get(name)
+    if (about === undefined) return
+    this.#own.delete(name)
+    this.#came.delete(name)
+    this.#went.add(name)
+    this.#tellSoon()
+    if (!this.#nodes.has(name)) this.#notify(name, false, about)
+  }
+
+  /** `here`, the node that holds it, or undefined. */
+  locate(name: string): 'here' | NodeId | undefined {
+    return this.#own.has(name) ? 'here' : this.#nodes.get(name)
+  }
+
+  isPresent(name: string): boolean {
+    return this.#own.has(name) || this.#nodes.has(name)
+  }
+
+  onChange(handler: LocationHandler): void {
+    this.#handlers.push(handler)
+  }
+
+  /** Another node announced a name that this one holds: the older socket has been left behind. */
+  onTaken(handler: (name: string) => void): void {
+    this.#takenHandlers.push(handler)
+  }
+
+  #notify(name: string, present: boolean, about: string): void {
+    for (const handler of this.#handlers) handler(name, present, about)
+  }
+
+  #tellSoon(): void {
+    if (!this.#peers || this.#came.size + this.#went.size > 1) return
+    setImmediate(() => this.#tell())
+  }
+
+  #tell(): void {
+    const { self } = this.#peers ?? {}
+    if (!self || this.#came.size + this.#went.size === 0) return
+    this.#number += 1
+    const update: Update = {
+      boot: self.boot,
+      number: this.#number,
+      whole: false,
+      came: [...this.#came],
+      went: [...this.#went],
+    }
+    this.#came = new Map()
+    this.#went = new Set()
+    const body = Buffer.from(JSON.stringify(update))
+    for (const { nodeId } of this.#peers?.members() ?? [])
+      if (nodeId !== self.nodeId) this.#send(nodeId, body)
+  }
+
+  #send(to: NodeId, body: Buffer): void {
+    this.#peers?.call(to, 'locations', body, callMs).then(
+      answer => {
+        if (answer.equals(resync)) this.#sendWhole(to)
+      },
+      // It asks for everything when it hears of this node again.
+      (error: unknown) => this.#log?.debug('locations.not-told', { to, error }),
+    )
+  }
+
+  #sendWhole(to: NodeId): void {
+    if (!this.#peers) return
+    const { boot } = this.#peers.self
+    const update: Update = { boot, number: this.#number, whole: true, came: [...this.#own], went: [] }
+    this.#send(to, Buffer.from(JSON.stringify(update)))
+  }
+
+  #received(from: Member, update: Update): Buffer {
+    let remote = this.#remotes.get(from.nodeId)
+    if (update.whole) {
+      const names = new Map(update.came)
+      for (const [name, about] of remote?.names ?? [])
+        if (!names.has(name)) this.#left(from.nodeId, name, about)
+      remote = { boot: update.boot, number: update.number, names }
+      this.#remotes.set(from.nodeId, remote)
+      for (const [name, about] of names) this.#arrived(from.nodeId, name, about)
+      return taken
+    }
+    if (remote?.boot !== update.boot || remote.number + 1 !== update.number) return resync
+    remote.number = update.number
+    for (const name of update.went) {
+      const about = remote.names.get(name)
+      remote.names.delete(name)
+      if (about !== undefined) this.#left(from.nodeId, name, about)
+    }
+    for (const [name, about] of update.came) {
+      remote.names.set(name, about)
+      this.#arrived(from.nodeId, name, about)
+    }
+    return taken
+  }
+
+  #arrived(nodeId: NodeId, name: string, about: string): void {
+    const before = this.#nodes.get(name)
+    this.#nodes.set(name, nodeId)
+    if (this.#own.has(name)) for (const handler of this.#takenHandlers) handler(name)
+    if (before !== nodeId) this.#notify(name, true, about)
+  }
+
+  #left(nodeId: NodeId, name: string, about: string): void {
+    if (this.#nodes.get(name) !== nodeId) return
+    this.#nodes.delete(name)
+    if (!this.#own.has(name)) this.#notify(name, false, about)
+  }
+
+  #conditionChanged(nodeId: NodeId, condition: PeerCondition): void {
+    if (condition.kind === 'connected') {
+      this.#sendWhole(nodeId)
+      if (!this.#remotes.has(nodeId)) this.#want(nodeId)
+    }
+    if (condition.kind === 'refused') this.lost(nodeId)
+  }
+
+  #want(nodeId: NodeId): void {
+    this.#peers?.call(nodeId, 'locations-wanted', Buffer.alloc(0), callMs).catch((error: unknown) => {
+      this.#log?.debug('locations.not-asked', { nodeId, error })
+    })
+  }
+
+  /** Nothing is heard of a node any more: its sockets are taken for gone, until it speaks again. */
+  lost(nodeId: NodeId): void {
+    const remote = this.#remotes.get(nodeId)
+    this.#remotes.delete(nodeId)
+    for (const [name, about] of remote?.names ?? []) this.#left(nodeId, name, about)
+  }
+}
+
+/** How far a signal has to go: to the node where this socket is, or to every node. */
+export type Reach = { readonly socket: string } | 'everywhere'
+
+export function unreachable(): AppError {
+  return new AppError('host-not-found')
+}

@@ -1,0 +1,115 @@
+/** Several real nodes of one cluster on this machine, over one Postgres. */
+import { randomBytes } from 'node:crypto'
+import { eventually } from './eventually.js'
+import { freePort } from './ports.js'
+import { startPostgres, type TestPostgres } from './postgres.js'
+import { type Seeded, TestServer } from './server.js'
+
+export interface RingStatus {
+  readonly node: string
+  readonly members: readonly string[]
+  readonly notReady: readonly string[]
+  readonly partitions: readonly {
+    readonly partition: number
+    readonly epoch: number
+    readonly owner: string | null
+    readonly replicas: readonly string[]
+    readonly serving: boolean
+    readonly seq: number
+    readonly lag: number
+  }[]
+}
+
+export class TestCluster {
+  readonly postgres: TestPostgres
+  readonly servers: TestServer[] = []
+  readonly #environment: Record<string, string>
+  readonly #channelPorts: number[]
+  readonly #flags: readonly string[]
+
+  private constructor(postgres: TestPostgres, channelPorts: number[], flags: readonly string[]) {
+    this.postgres = postgres
+    this.#channelPorts = channelPorts
+    this.#flags = flags
+    const secret = () => randomBytes(32).toString('base64url')
+    this.#environment = {
+      DATABASE_URL: postgres.url,
+      SECRET: secret(),
+      WSS_API_SECRET: secret(),
+      AUTH_COOKIE_SECRET: secret(),
+    }
+  }
+
+  /** Starts `count` nodes at once; resolves when every partition has all its copies and is where it is placed. */
+  static async start(count: number, flags: readonly string[] = []): Promise<TestCluster> {
+    const postgres = await startPostgres()
+    const ports: number[] = []
+    while (ports.length < count) {
+      const port = await freePort()
+      if (!ports.includes(port)) ports.push(port)
+    }
+    const cluster = new TestCluster(postgres, ports, flags)
+    try {
+      await Promise.all(ports.map((_port, index) => cluster.add(index)))
+      await cluster.settled(count)
+    } catch (error) {
+      await cluster.stop()
+      throw error
+    }
+    return cluster
+  }
+
+  /** Starts the node of this number. */
+  async add(index: number): Promise<TestServer> {
+    const flags = [
+      ...this.#channelPorts.flatMap(port => ['-s', `127.0.0.1:${port}`]),
+      '--channel:host=127.0.0.1',
+      `--channel:port=${this.#channelPorts[index]}`,
+      ...this.#flags,
+    ]
+    const server = await TestServer.start({ flags, environment: this.#environment })
+    this.servers[index] = server
+    return server
+  }
+
+  node(index: number): TestServer {
+    const server = this.servers[index]
+    if (!server) throw new Error(`there is no node ${index}`)
+    return server
+  }
+
+  status(index: number): Promise<RingStatus> {
+    return this.node(index).admin<RingStatus>('ringStatus', {})
+  }
+
+  seed(): Promise<Seeded> {
+    return this.node(0).seed()
+  }
+
+  /** Until `count` nodes serve everything, each partition with `copies` copies, spread evenly. */
+  async settled(count: number, copies = 2, deadlineMs = 60_000): Promise<void> {
+    await eventually(
+      async () => {
+        const running = this.servers.filter(server => server?.isRunning)
+        const statuses = await Promise.all(running.map(server => server.admin<RingStatus>('ringStatus', {})))
+        const served = statuses.flatMap(status => status.partitions.filter(partition => partition.serving))
+        const problems: string[] = []
+        if (served.length !== 256) problems.push(`${served.length} partitions are served`)
+        const thin = served.filter(partition => partition.replicas.length !== Math.min(count, copies) - 1)
+        if (thin.length > 0) problems.push(`${thin.length} partitions have not ${copies} copies`)
+        for (const status of statuses) {
+          const own = status.partitions.filter(partition => partition.serving).length
+          if (own > Math.ceil((256 / count) * 1.15)) problems.push(`one node serves ${own}`)
+        }
+        if (problems.length > 0) throw new Error(problems.join('; '))
+      },
+      deadlineMs,
+      100,
+    )
+  }
+
+  async stop(): Promise<void> {
+    await Promise.all(this.servers.map(server => server?.stop()))
+    await this.postgres.stop()
+  }
+}
