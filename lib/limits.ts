@@ -130,6 +130,11 @@ export const limitTable = {
     reason: 'displays kept for a reload; the oldest go first',
   },
   pagesPerClientMax: { value: 32, unit: 'pages', reason: 'open live pages of one browser window' },
+  transactionsPerClientMax: {
+    value: 1_024,
+    unit: 'transactions',
+    reason: 'runs one window looks at; the dashboard has one at a time, scripts have more',
+  },
   actionsPerHostMax: { value: 5_000, unit: 'actions', reason: 'actions and pages one host may declare' },
   hostsPerDirectoryMax: {
     value: 20_000,
@@ -185,6 +190,11 @@ export const limitTable = {
     value: 50,
     unit: 'in 10 min',
     reason: 'spraying many accounts from one address',
+  },
+  refusalRowsPerMinuteMax: {
+    value: 300,
+    unit: 'rows/min',
+    reason: 'audit rows about refusing one person or address; more are counted and told in one',
   },
   sessionIdleMsMax: { value: 1_209_600_000, unit: 'ms', reason: '14 days without use' },
   sessionAbsoluteMsMax: { value: 7_776_000_000, unit: 'ms', reason: '90 days' },

@@ -3,13 +3,16 @@
  *
  * Invariant: writing never holds up nor fails what is being told. Rows wait in memory while the database is away, and
  * carry their id from the start, so that writing one twice is harmless. What can go wrong: the database stays away for
- * so long that the memory's bound is reached. Then the newest are dropped and counted, and a row tells how many.
+ * so long that the memory's bound is reached. Then the newest are dropped and counted, and a row tells how many. Or
+ * somebody is refused all the time: refusal-limits.ts.
  */
 import { randomUUID } from 'node:crypto'
 import type { Queryable } from '../database/index.js'
+import { limits } from '../limits.js'
 import type { Log } from '../log.js'
 import type { Clock } from './clock.js'
 import type { AuditEvent } from './contract.js'
+import { RefusalLimits } from './refusal-limits.js'
 import { storable } from './storable.js'
 
 const waitingMax = 10_000
@@ -41,6 +44,7 @@ export interface Audit {
 }
 
 export function createAudit(options: { database: Queryable; log: Log; clock: Clock }): Audit {
+  const refused = new RefusalLimits(limits.refusalRowsPerMinuteMax)
   let waiting: AuditRow[] = []
   let lost = 0
   let writing: Promise<void> | undefined
@@ -58,6 +62,17 @@ export function createAudit(options: { database: Queryable; log: Log; clock: Clo
       address: event.address ?? null,
       details: event.details ?? {},
     })
+  }
+
+  /** Writes it soon, unless too much waits already. */
+  const put = (event: AuditEvent): void => {
+    if (waiting.length >= waitingMax) {
+      if (lost === 0) options.log.error('audit.full', { waitingMax })
+      lost += 1
+      return
+    }
+    add(event)
+    writeSoon()
   }
 
   const write = async (): Promise<void> => {
@@ -104,13 +119,8 @@ export function createAudit(options: { database: Queryable; log: Log; clock: Clo
 
   return {
     record(event) {
-      if (waiting.length >= waitingMax) {
-        if (lost === 0) options.log.error('audit.full', { waitingMax })
-        lost += 1
-        return
-      }
-      add(event)
-      writeSoon()
+      for (const summary of refused.summaries(options.clock.nowMs())) put(summary)
+      if (refused.take(event)) put(event)
     },
     async list(filter) {
       const { rows } = await options.database.query<{
@@ -141,6 +151,7 @@ export function createAudit(options: { database: Queryable; log: Log; clock: Clo
     flush,
     async close() {
       closed = true
+      for (const summary of refused.rest()) put(summary)
       await flush().catch(() => options.log.error('audit.lost-at-stop', { waiting: waiting.length }))
     },
   }

@@ -252,8 +252,24 @@ export class ClientRequests {
 
   #attached(window: Window, key: EntityKey, place: Place, attached: Attached): TransactionSnapshot {
     const { instanceId, snapshot } = attached
+    window.attached.delete(key)
     window.attached.set(key, { place, instanceId })
+    this.#letGoOldest(window)
     return { ...snapshot, hostConnected: this.#isHostConnected(key, instanceId) }
+  }
+
+  /** A window leaves a run before it starts the next. One that never leaves lets go of the oldest. */
+  #letGoOldest(window: Window): void {
+    const runs = [...window.attached.keys()].filter(key => key.startsWith('transaction:'))
+    for (const key of runs.slice(0, Math.max(0, runs.length - limits.transactionsPerClientMax))) {
+      window.attached.delete(key)
+      this.#options.runtime
+        .send(key, { type: 'client-gone', clientId: window.clientId })
+        .catch((error: unknown) => {
+          // It finds out by itself, later.
+          this.#options.log.debug('client.gone-not-told', { key, error })
+        })
+    }
   }
 
   /** Tells the entity what is known softly, so that it says when that changes. */
