@@ -4,7 +4,7 @@ WORKDIR /app
 COPY package.json package-lock.json ./
 COPY lib/vendor lib/vendor
 RUN npm ci --no-audit --no-fund
-COPY tsconfig.json biome.json ./
+COPY tsconfig.json ./
 COPY bin bin
 COPY conf conf
 COPY lib lib
