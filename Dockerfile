@@ -20,7 +20,7 @@ ENV NODE_ENV=production \
 WORKDIR /app
 COPY --from=build /app/package.json ./
 COPY --from=build /app/node_modules node_modules
-COPY --from=build /app/bin/interval-server bin/interval-server
+COPY --from=build /app/bin bin
 COPY --from=build /app/conf conf
 COPY --from=build /app/lib lib
 COPY --from=build /app/dist dist
