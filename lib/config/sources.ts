@@ -202,9 +202,13 @@ export function readFile(name: 'file' | 'default', file: string): RawSource {
           throw new ConfigurationError(`Key ${path} stands twice in ${file}.`, path)
         }
         if (raw !== null) values.set(path, { raw, writtenAs: file })
-      } else if (isObject(raw) && depth < 4 && keyPaths.some(known => known.startsWith(`${path}:`))) {
-        visit(raw, `${path}:`, depth + 1)
-      } else {
+        continue
+      }
+      const isFamily = keyPaths.some(known => known.startsWith(`${path}:`))
+      if (isFamily && isObject(raw) && depth < 4) visit(raw, `${path}:`, depth + 1)
+      else if (isFamily)
+        throw new ConfigurationError(`Key ${path} in ${file} must be an object of settings.`, path)
+      else {
         throw new ConfigurationError(`Unknown key ${path} in ${file}.${didYouMean(path, keyPaths)}`, path)
       }
     }

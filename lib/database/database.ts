@@ -67,7 +67,7 @@ export async function openDatabase(options: DatabaseOptions): Promise<Database> 
       await database.query('select 1')
     } catch (error) {
       await database.close()
-      throw error
+      throw unreachable(error)
     }
     return database
   }
@@ -172,6 +172,20 @@ function poolDatabase(
     },
   }
   return database
+}
+
+/** Says at a start which setting is wrong. The address holds a password and is never part of it. */
+function unreachable(error: unknown): unknown {
+  if (!(error instanceof AppError) || error.code !== 'unavailable') return error
+  const { cause } = error
+  const reason =
+    cause instanceof pg.DatabaseError
+      ? cause.message
+      : cause instanceof Error && 'code' in cause && typeof cause.code === 'string'
+        ? cause.code
+        : 'no answer'
+  const message = `The database that database:url (DATABASE_URL) names cannot be reached: ${reason}.`
+  return new AppError('unavailable', message, { cause })
 }
 
 /** Narrows a pool or client to statements, with our errors. */

@@ -170,7 +170,7 @@ t.test('what is refused, and the line that says so', async t => {
     ],
     [{ file: { port: '3000' } }, /port = "3000" .* must be a port/],
     [{ file: { demo: 'true' } }, /demo = "true"/],
-    [{ file: { port: 1, storage: 'x' } }, /Unknown key storage in/],
+    [{ file: { port: 1, storage: 'x' } }, /^Key storage in .*conf\.json must be an object of settings\.$/],
     [{ file: { 'storage:path': 'a', storage: { path: 'b' } } }, /stands twice/],
     [{ file: '{"__proto__":{"a":1}}' }, /Unknown key __proto__/],
     [{ file: '{"secret":"hush-hush"' }, /is not valid JSON\.$/],

@@ -132,6 +132,16 @@ t.test('clients do not disturb each other', async t => {
     )
 })
 
+t.test('an address where no database answers is named by its setting, never with its password', async t => {
+  const url = 'postgres://somebody:hunter2@127.0.0.1:1/interval'
+  const error: Error = await openDatabase({ url, log: silentLog }).then(
+    () => new Error('it opened'),
+    (reason: Error) => reason,
+  )
+  t.match(error, { code: 'unavailable', message: /database:url \(DATABASE_URL\) .+: ECONNREFUSED\.$/ })
+  t.notMatch(error.message, 'hunter2')
+})
+
 t.test('a database without its mark is damaged, and not taken for a new one', async t => {
   const directory = await testDataDirectory(t)
   rmSync(join(directory, 'postgres', 'PG_VERSION'))
