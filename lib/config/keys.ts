@@ -133,8 +133,14 @@ export const keys = {
   'secrets:server': {
     type: 'secret',
     default: null,
-    description: 'protects what is stored hashed or encrypted; made once when unset and there are no seeds',
-    originals: [{ name: 'SECRET', note: 'the same purpose; changing it makes API keys invalid' }],
+    description: 'kept for what is to be encrypted; made once when unset and there are no seeds',
+    effect: 'later',
+    originals: [
+      {
+        name: 'SECRET',
+        note: 'no effect yet: passwords have a salt each, API keys are too long to need one. Required with seeds',
+      },
+    ],
   },
   'secrets:nodes': {
     type: 'secret',
