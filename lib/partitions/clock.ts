@@ -12,6 +12,8 @@ export interface Clock {
   nowMs(): number
   /** Calls `fn` once, not before `ms` ms have passed. A pending timer does not keep the process alive. */
   setTimer(ms: number, fn: () => void): Timer
+  /** Calls `fn` when this turn of the event loop has done everything it still had to do. */
+  soon(fn: () => void): void
 }
 
 /** The longest delay Node's timers can express; a longer one would fire at once. */
@@ -27,6 +29,7 @@ export function systemClock(): Clock {
       handle.unref()
       return { cancel: () => clearTimeout(handle) }
     },
+    soon: fn => void setImmediate(fn),
   }
 }
 
@@ -59,6 +62,10 @@ export class VirtualClock implements Clock {
     }
     this.#timers.add(timer)
     return timer
+  }
+
+  soon(fn: () => void): void {
+    setImmediate(fn)
   }
 
   /** When the next timer is due; undefined when none waits. */

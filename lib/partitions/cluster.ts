@@ -39,6 +39,7 @@ import {
 import { Copies, type CopyPosition, decodePage } from './copies.js'
 import { comparePositions, type PartitionHead } from './position.js'
 import { LeaderReplication } from './replication.js'
+import type { RulesOff } from './rules.js'
 import type { Runtime } from './runtime.js'
 import { sendSnapshot, snapshotIdBytes } from './snapshots.js'
 import type { Store } from './store.js'
@@ -48,6 +49,9 @@ export interface ClusterOptions {
   readonly configurations: Configurations
   /** Copies of each partition, the leader's included. */
   readonly factor: number
+  /** Takes the place of the placement: for tests. */
+  readonly place?: typeof place
+  readonly rulesOff?: RulesOff
   /** Nothing is heard of a node any more. */
   readonly onSilent?: (nodeId: NodeId) => void
   readonly clock: Clock
@@ -119,6 +123,8 @@ export class Cluster implements Ring {
   #timer: Timer | undefined
   #step: Promise<void> | undefined
   #isWanted = false
+  /** Where partitions should live among these members: computed anew only when they change. */
+  #placed: { readonly names: string; readonly placement: readonly (readonly NodeId[])[] } | undefined
   #routeWaiters: (() => void)[] = []
   readonly #stop: (() => void)[] = []
 
@@ -702,7 +708,12 @@ export class Cluster implements Ring {
       .members()
       .map(member => member.nodeId)
       .filter(nodeId => nodeId === this.self || this.#options.peers.condition(nodeId).kind === 'connected')
-    return place(members, { factor: this.#options.factor })
+    const names = members.join()
+    if (this.#placed?.names !== names) {
+      const { factor } = this.#options
+      this.#placed = { names, placement: (this.#options.place ?? place)(members, { factor }) }
+    }
+    return this.#placed.placement
   }
 
   #storeOf(nodeId: NodeId): StoreId | undefined {

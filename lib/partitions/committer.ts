@@ -320,7 +320,7 @@ export class Committer {
     if (this.#isScheduled || this.#isWriting || this.#isRecovering) return
     this.#isScheduled = true
     // Everything that this turn of the event loop still decides goes into the same batch.
-    setImmediate(() => {
+    this.#options.clock.soon(() => {
       this.#isScheduled = false
       if (!this.#isWriting && !this.#isRecovering && this.#queue.length > 0) void this.#writeGroup()
     })

@@ -16,7 +16,7 @@
 import { type NodeId, newId } from '../ids.js'
 import { limits as defaultLimits, type Limits } from '../limits.js'
 import { createLog, type Log } from '../log.js'
-import { type Peers, partitionOf, type Ring, SingleNodeRing } from '../ring/index.js'
+import { type Peers, partitionOf, type place, type Ring, SingleNodeRing } from '../ring/index.js'
 import { type Clock, systemClock } from './clock.js'
 import { Cluster } from './cluster.js'
 import type { Configurations } from './configuration.js'
@@ -26,6 +26,7 @@ import type { Disk } from './disk.js'
 import type { AnyEntityKind } from './entity.js'
 import type { FailurePoints } from './failure-points.js'
 import type { HistoryWriter } from './outbox.js'
+import type { RulesOff } from './rules.js'
 import { type Replication, Runtime } from './runtime.js'
 import { type Damage, openStore, type Store } from './store.js'
 
@@ -39,6 +40,9 @@ export interface PartitionsOptions {
     readonly configurations: Configurations
     /** Copies of each partition, the leader's included. */
     readonly factor: number
+    /** Takes the place of the placement: for tests. */
+    readonly place?: typeof place
+    readonly rulesOff?: RulesOff
   }>
   /** Id of a node alone. */
   readonly nodeId?: NodeId

@@ -162,7 +162,7 @@ export class LeaderReplication implements Replication {
 
   #confirmSoon(): Map<PartitionId, Deferred> {
     const waiting = new Map<PartitionId, Deferred>()
-    setImmediate(() => {
+    this.#options.clock.soon(() => {
       if (this.#confirming === waiting) this.#confirming = undefined
       const untilMs = this.#options.clock.nowMs() + confirmMsMax
       for (const [partition, { resolve, reject }] of waiting) {

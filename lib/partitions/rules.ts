@@ -1,0 +1,28 @@
+/**
+ * The rules of replication that a test can switch off, to see that the simulation notices. See the protocol's sources in
+ * `cluster.ts` and `replication.ts`; each name says what is no longer done.
+ */
+export interface RulesOff {
+  /** A follower takes a commit whatever came before it. */
+  readonly predecessor?: boolean
+  /** Reads do not ask the followers whether a newer leader is known. */
+  readonly confirm?: boolean
+  /** A commit is acknowledged as soon as it is on the leader's disk. */
+  readonly followersFirst?: boolean
+  /** Whoever takes over leads, without asking who has more. */
+  readonly highestLeads?: boolean
+  /** Messages of leaders that were replaced are taken. */
+  readonly epochs?: boolean
+  /** A dead follower is no longer waited for before its removal is known. */
+  readonly removalKnown?: boolean
+  /** A follower joins the row as soon as its snapshot is complete, without what was written meanwhile. */
+  readonly caughtUp?: boolean
+  /** A follower's answer counts whatever history it has. */
+  readonly hashes?: boolean
+  /** A leader takes its followers' equality for granted. */
+  readonly proven?: boolean
+  /** A wiped disk counts as the one that was there before. */
+  readonly storeIdentity?: boolean
+  /** A start goes on under the epoch before. */
+  readonly raisedEpoch?: boolean
+}

@@ -1,0 +1,299 @@
+/**
+ * A cluster in one process: nodes with their disks on a shared network, before shared configurations. Nodes start, crash,
+ * stand still, lose their disks; clients talk to any of them.
+ */
+import type { EntityKey, NodeId } from '../../../lib/ids.js'
+import { type Log, silentLog } from '../../../lib/log.js'
+import type { StoreId } from '../../../lib/partitions/configuration.js'
+import {
+  type FailurePointName,
+  type HistoryItem,
+  openPartitions,
+  type Partitions,
+  partitionOf,
+} from '../../../lib/partitions/index.js'
+import { headRange, metaKey, PartitionKeys } from '../../../lib/partitions/keys.js'
+import { type PartitionHead, parseHead } from '../../../lib/partitions/position.js'
+import { openRecord } from '../../../lib/partitions/record.js'
+import { allPartitions, type Member, type PartitionId, place } from '../../../lib/ring/index.js'
+import { listKind } from './list-kind.js'
+import { SimConfigurations } from './sim-configurations.js'
+import { SimDisk } from './sim-disk.js'
+import { SimNetwork, type SimPeers } from './sim-network.js'
+import { Life, type World } from './world.js'
+
+/** What has ended in one of the simulations before must not be computed again: placement depends on names alone. */
+export type Placements = Map<string, ReturnType<typeof place>>
+
+export interface SimClusterOptions {
+  readonly world: World
+  readonly nodes: number
+  readonly factor: number
+  /** Partitions that exist, all by default. */
+  readonly partitions?: readonly PartitionId[]
+  readonly placements: Placements
+}
+
+export class SimNode {
+  life: Life | undefined
+  partitions: Partitions | undefined
+  peers: SimPeers | undefined
+  disk: SimDisk | undefined
+  content: ReadonlyMap<string, Buffer> = new Map()
+  /** Opened and started, as far as it got. */
+  isReady = false
+  /** Where it dies next: a failure point, and how often it is reached before. */
+  trap: { readonly name: FailurePointName; left: number } | undefined
+  pausedAtMs: number | undefined
+
+  constructor(
+    readonly id: NodeId,
+    readonly offsetMs: number,
+  ) {}
+
+  get isAlive(): boolean {
+    return this.life !== undefined && !this.life.isDead
+  }
+
+  /** What its disk would hold after a crash now. */
+  get durable(): ReadonlyMap<string, Buffer> {
+    return this.disk?.durable ?? this.content
+  }
+
+  get storeId(): StoreId | undefined {
+    const key = metaKey('store-id')
+    const bytes = this.durable.get(key)
+    return bytes && (openRecord(key, bytes)?.text as StoreId | undefined)
+  }
+}
+
+export class SimCluster {
+  readonly world: World
+  readonly network: SimNetwork
+  readonly configurations: SimConfigurations
+  readonly nodes: readonly SimNode[]
+  readonly ids: readonly PartitionId[]
+  /** Hash by partition, epoch and seq. */
+  readonly #numbers = new Map<string, string>()
+  readonly #options: SimClusterOptions
+  /** First deliveries of effects: what the outside has heard, by operation. */
+  readonly heard = new Map<string, number>()
+  readonly history = new Map<EntityKey, { epoch: number; seq: number; ids: readonly string[] }>()
+  crashes = 0
+
+  constructor(options: SimClusterOptions) {
+    const { nodes, world } = options
+    this.#options = options
+    this.world = world
+    this.network = new SimNetwork(world)
+    this.ids = options.partitions ?? allPartitions()
+    this.configurations = new SimConfigurations(world, this.ids)
+    this.nodes = Array.from({ length: nodes }, (_, index) => new SimNode(`node-${index}` as NodeId, 0))
+  }
+
+  /** Starts a node, again and again until it runs. */
+  start(node: SimNode): void {
+    if (node.isAlive) return
+    const { world } = this
+    const life = new Life(world, node.id, node.offsetMs)
+    node.life = life
+    node.isReady = false
+    node.trap = undefined
+    node.pausedAtMs = undefined
+    const disk = new SimDisk(world, life, node.content)
+    node.disk = disk
+    disk.onWritten = operations => {
+      for (const { key, ...rest } of operations) {
+        if (key.startsWith('h/') && 'value' in rest) this.#checkHead(node, key, rest.value)
+      }
+    }
+    this.#open(node, life, disk).catch((error: unknown) => {
+      if (life.isDead) return
+      this.#log(node).debug('start.failed', { error })
+      // The process ends, and is started again.
+      this.crash(node)
+      world.schedule(300 + world.random.next() * 700, () => this.start(node))
+    })
+  }
+
+  async #open(node: SimNode, life: Life, disk: SimDisk): Promise<void> {
+    const { configurations, network, world } = this
+    const { factor, placements } = this.#options
+    const partitions = await openPartitions({
+      storage: { backend: 'leveldown', path: 'unused' },
+      disk,
+      clock: life.clock,
+      random: () => world.random.next(),
+      log: this.#log(node),
+      onFatal: error => world.problem(`${node.id} disk: ${String(error)}`),
+      failurePoints: {
+        reach: name => {
+          const { trap } = node
+          if (trap?.name === name && node.life === life) {
+            trap.left -= 1
+            if (trap.left <= 0) this.crash(node)
+          }
+          return life.isDead ? new Promise<void>(() => undefined) : undefined
+        },
+      },
+      cluster: async ({ boot, storeId }) => {
+        const self: Member = {
+          nodeId: node.id,
+          storeId,
+          boot,
+          channelAddress: `${node.id}:1`,
+          forwardAddress: `${node.id}:2`,
+        }
+        const peers = network.join(life, self)
+        node.peers = peers
+        return {
+          peers,
+          configurations: configurations.connect(life),
+          factor,
+          place: (members, options) => {
+            const name = `${options.factor} ${members.join()}`
+            let placement = placements.get(name)
+            if (!placement) {
+              placement = place(members, options)
+              placements.set(name, placement)
+            }
+            return placement
+          },
+        }
+      },
+    })
+    node.partitions = partitions
+    partitions.register(listKind)
+    partitions.onEffect('sink', {
+      dispatch: async effect => {
+        if (life.isDead) return await new Promise(() => undefined)
+        const { id, index } = effect.payload as { id: string; index: number }
+        const known = this.heard.get(id)
+        if (known !== undefined && known !== index)
+          world.problem(`effect of ${id} was sent with index ${known}, then ${index}`)
+        this.heard.set(id, index)
+        await world.wait(world.random.next() * 5, life)
+        if (world.random.chance(0.1)) throw new Error('away')
+      },
+    })
+    partitions.setHistoryWriter({
+      write: async batch => {
+        await world.wait(world.random.next() * 5, life)
+        if (configurations.faults.isAway) throw new Error('away')
+        for (const item of batch) this.#writeHistory(item)
+      },
+    })
+    await partitions.start()
+    node.isReady = true
+  }
+
+  /** SIGKILL. */
+  crash(node: SimNode): void {
+    const { disk, life, peers } = node
+    if (!life || life.isDead) return
+    this.crashes += 1
+    life.end()
+    if (disk) node.content = new Map(disk.crash())
+    if (peers) this.network.died(peers)
+    node.disk = undefined
+    node.partitions = undefined
+    node.isReady = false
+  }
+
+  /** Loses the disk of a node that is down. */
+  wipe(node: SimNode): void {
+    node.content = new Map()
+  }
+
+  /** True when what every partition acknowledged is also on another disk that is meant to have it. */
+  mayWipe(node: SimNode): boolean {
+    const { storeId } = node
+    if (storeId === undefined || this.configurations.swapsUnderWay > 0) return false
+    const stores = new Set(this.nodes.flatMap(other => (other === node ? [] : (other.storeId ?? []))))
+    return [...this.configurations.truth.rows.values()].every(row => {
+      const members = [row.owner, ...row.replicas]
+      return !members.includes(storeId) || members.some(store => stores.has(store))
+    })
+  }
+
+  pause(node: SimNode): void {
+    const { life } = node
+    if (!life || life.isDead || life.isPaused) return
+    life.isPaused = true
+    node.pausedAtMs = this.world.nowMs
+    this.network.changed()
+  }
+
+  resume(node: SimNode): void {
+    const { life } = node
+    if (!life || life.isDead || !life.isPaused) return
+    node.peers?.forgive(this.world.nowMs - (node.pausedAtMs ?? this.world.nowMs))
+    life.resume()
+    this.network.changed()
+  }
+
+  nodeOf(storeId: StoreId): SimNode | undefined {
+    return this.nodes.find(node => node.storeId === storeId)
+  }
+
+  head(node: SimNode, partition: PartitionId): PartitionHead | undefined {
+    const key = `${headRange.gte}${partition.toString(16).padStart(4, '0')}`
+    const bytes = node.durable.get(key)
+    const text = bytes && openRecord(key, bytes)?.text
+    return text === undefined ? undefined : parseHead(text)
+  }
+
+  /** A list as it is on a node's disk. */
+  stored(node: SimNode, key: EntityKey): readonly string[] {
+    const partition = partitionOf(key)
+    const head = this.head(node, partition)
+    if (!head) return []
+    const name = new PartitionKeys(partition, head.generation).record(key, 'ids')
+    const bytes = node.durable.get(name)
+    const text = bytes && openRecord(name, bytes)?.text
+    return text === undefined ? [] : (JSON.parse(text) as string[])
+  }
+
+  /** Everything of a partition on a node's disk, without what differs by store. */
+  content(node: SimNode, partition: PartitionId): string {
+    const head = this.head(node, partition)
+    if (!head) return ''
+    const { prefix } = new PartitionKeys(partition, head.generation)
+    const lines: string[] = []
+    for (const [key, bytes] of node.durable) {
+      if (key.startsWith(prefix)) lines.push(`${key.slice(prefix.length)} ${bytes.toString('latin1')}`)
+    }
+    const { chain, seq } = head
+    return `${seq} ${chain.high} ${chain.low}\n${lines.sort().join('\n')}`
+  }
+
+  #writeHistory(item: HistoryItem): void {
+    const { epoch, seq } = item.version
+    const known = this.history.get(item.key)
+    if (known && (known.epoch > epoch || (known.epoch === epoch && known.seq > seq))) return
+    const ids = (item.records.get('ids') as readonly string[] | undefined) ?? []
+    this.history.set(item.key, { epoch, seq, ids })
+  }
+
+  /** I1: a number is used for one content. */
+  #checkHead(node: SimNode, key: string, bytes: Buffer): void {
+    const text = openRecord(key, bytes)?.text
+    if (text === undefined) return
+    const { chain, lastEpoch, seq } = parseHead(text)
+    if (seq === 0) return
+    const name = `${key} epoch ${lastEpoch} seq ${seq}`
+    const content = `${chain.high} ${chain.low}`
+    const known = this.#numbers.get(name)
+    if (known !== undefined && known !== content)
+      this.world.problem(`I1: ${name} has two contents, on ${node.id}`)
+    this.#numbers.set(name, content)
+  }
+
+  #log(node: SimNode): Log {
+    if (process.env.SIM_TRACE === undefined) return silentLog
+    const say = (event: string, fields: object = {}) =>
+      console.log(`${this.world.nowMs.toFixed(1)} ${node.id} ${event}`, JSON.stringify(fields))
+    const log: Log = { debug: say, info: say, warn: say, error: say, child: () => log }
+    return log
+  }
+}

@@ -1,0 +1,110 @@
+/**
+ * Postgres, as the nodes of a simulated cluster see it: the rows are one truth, and what lies between it and a node is
+ * slow, away, or loses answers. A statement whose answer was lost may still be carried out a moment later.
+ */
+import { AppError } from '../../../lib/errors.js'
+import type { NodeId } from '../../../lib/ids.js'
+import type { Configuration, Configurations, RegisteredNode } from '../../../lib/partitions/configuration.js'
+import { isMember } from '../../../lib/partitions/configuration.js'
+import { MemoryConfigurations } from '../../../lib/partitions/memory-configurations.js'
+import type { PartitionId } from '../../../lib/ring/index.js'
+import type { Life, World } from './world.js'
+
+export interface ConfigurationFaults {
+  /** Nobody reaches it. */
+  isAway: boolean
+  /** Probability that an answer is lost. */
+  loss: number
+}
+
+export class SimConfigurations {
+  readonly truth = new MemoryConfigurations()
+  readonly faults: ConfigurationFaults = { isAway: false, loss: 0 }
+  /** Changes that were asked for and not carried out yet. */
+  swapsUnderWay = 0
+  readonly #world: World
+  readonly #partitions: ReadonlySet<PartitionId>
+
+  /** Only these partitions get rows, so that a run is short; nothing is ever sent to the others. */
+  constructor(world: World, partitions: readonly PartitionId[]) {
+    this.#world = world
+    this.#partitions = new Set(partitions)
+  }
+
+  connect(life: Life): Configurations {
+    const { truth } = this
+    return {
+      cluster: () => this.#ask(life, () => truth.cluster()),
+      register: (node: RegisteredNode, founding) =>
+        this.#ask(life, () => {
+          const founded = new Map([...founding].filter(([partition]) => this.#partitions.has(partition)))
+          return truth.register(node, founded)
+        }),
+      read: () => this.#ask(life, () => truth.read()),
+      nodes: () => this.#ask(life, () => truth.nodes()),
+      forget: (nodeId: NodeId) => this.#ask(life, () => truth.forget(nodeId)),
+      swap: changes => {
+        if (life.isDead) return new Promise(() => undefined)
+        this.swapsUnderWay += 1
+        return this.#ask(
+          life,
+          () => {
+            this.swapsUnderWay -= 1
+            return this.#swap(changes)
+          },
+          () => {
+            this.swapsUnderWay -= 1
+          },
+        )
+      },
+    }
+  }
+
+  row(partition: PartitionId): Configuration | undefined {
+    return this.truth.rows.get(partition)
+  }
+
+  async #swap(changes: readonly Configuration[]): Promise<readonly Configuration[]> {
+    for (const change of changes) {
+      const row = this.truth.rows.get(change.partition)
+      if (!row || row.epoch !== change.epoch - 1) continue
+      if (!isMember(row, change.owner)) {
+        this.#world.problem(
+          `I3: partition ${change.partition} epoch ${change.epoch} goes to ${change.owner}, no member`,
+        )
+      }
+    }
+    return await this.truth.swap(changes)
+  }
+
+  async #ask<T>(life: Life, execute: () => Promise<T>, lost: () => void = () => undefined): Promise<T> {
+    if (life.isDead) return await new Promise(() => undefined)
+    const { random } = this.#world
+    const delayMs = random.chance(0.03) ? random.next() * 300 : 0.3 + random.next() * 2
+    // The statement is on its way whatever becomes of the node.
+    await this.#world.wait(delayMs)
+    if (this.faults.isAway) {
+      lost()
+      await this.#world.wait(random.next() * 300, life)
+      throw new AppError('unavailable')
+    }
+    if (random.chance(this.faults.loss)) {
+      const isLate = random.chance(0.4)
+      if (!isLate) {
+        if (random.chance(0.5)) await execute()
+        else lost()
+      } else this.#world.schedule(random.next() * 300, () => void execute().catch(() => undefined))
+      await this.#world.wait(random.next() * 200, life)
+      throw new AppError('unavailable')
+    }
+    let result: { readonly value: T } | { readonly error: unknown }
+    try {
+      result = { value: await execute() }
+    } catch (error) {
+      result = { error }
+    }
+    await this.#world.wait(0.2 + random.next(), life)
+    if ('error' in result) throw result.error
+    return result.value
+  }
+}

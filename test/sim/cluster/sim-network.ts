@@ -1,0 +1,367 @@
+/**
+ * The network of a simulated cluster, and each process's `Peers` on it.
+ *
+ * Between two lives there is one connection: messages arrive in order, each at most once. A reset loses what is under
+ * way, requests and replies alike, so that some were executed and some were not. While a direction is cut, its messages
+ * are held; when it heals they arrive late, or the connection is reset. Signs of life are not sent as events: whether one
+ * came is computed when somebody asks.
+ */
+import { AppError } from '../../../lib/errors.js'
+import type { NodeId } from '../../../lib/ids.js'
+import type { CallHandler, Member, PeerCondition, PeerCounters, Peers } from '../../../lib/ring/index.js'
+import type { Life, World } from './world.js'
+
+/** As the real peers: a line on which nothing came for longer is silent. */
+const silentAfterMs = 500
+/** Gossip gives a silent member up after so long. */
+const forgottenAfterMs = 2_000
+const beaconMs = 100
+const refusedAfterMs = 20
+
+interface Direction {
+  lastArrivalMs: number
+  held: (() => void)[]
+}
+
+interface Connection {
+  /** Grows with each reset: what belongs to an earlier one never arrives. */
+  generation: number
+  readonly directions: Map<SimPeers, Direction>
+  readonly calls: Set<Call>
+}
+
+interface Call {
+  readonly caller: SimPeers
+  readonly reject: (error: AppError) => void
+}
+
+interface Hearing {
+  /** Signs of life come since then; undefined: none comes. */
+  sinceMs: number | undefined
+  heardAtMs: number
+}
+
+export class SimNetwork {
+  /** Longest time a message takes when nothing is wrong. */
+  delayMsMax = 2
+  readonly #world: World
+  readonly #nodes = new Map<NodeId, SimPeers>()
+  readonly #diedAtMs = new Map<NodeId, number>()
+  readonly #cut = new Set<string>()
+  readonly #connections = new Map<SimPeers, Map<SimPeers, Connection>>()
+
+  constructor(world: World) {
+    this.#world = world
+  }
+
+  join(life: Life, self: Member): SimPeers {
+    return new SimPeers(this.#world, this, life, self)
+  }
+
+  /** Everything alive, in the order of names. */
+  alive(): SimPeers[] {
+    return [...this.#nodes.values()]
+      .filter(peers => !peers.life.isDead)
+      .sort((a, b) => (a.self.nodeId < b.self.nodeId ? -1 : 1))
+  }
+
+  at(nodeId: NodeId): SimPeers | undefined {
+    const peers = this.#nodes.get(nodeId)
+    return peers?.life.isDead ? undefined : peers
+  }
+
+  started(peers: SimPeers): void {
+    this.#nodes.set(peers.self.nodeId, peers)
+    this.changed()
+    for (const other of this.alive()) {
+      if (other === peers) continue
+      const delayMs = 20 + this.#world.random.next() * 150
+      this.#world.schedule(delayMs, () => other.tell(peers.self.nodeId), other.life)
+    }
+  }
+
+  died(peers: SimPeers): void {
+    if (this.#nodes.get(peers.self.nodeId) !== peers) return
+    this.#diedAtMs.set(peers.self.nodeId, this.#world.nowMs)
+    for (const [other, connection] of this.#connections.get(peers) ?? []) {
+      this.reset(connection)
+      this.#connections.get(other)?.delete(peers)
+    }
+    this.#connections.delete(peers)
+    this.changed()
+    for (const other of this.alive()) {
+      this.#world.schedule(refusedAfterMs + 1, () => other.tell(peers.self.nodeId), other.life)
+    }
+  }
+
+  diedAtMs(nodeId: NodeId): number | undefined {
+    return this.#nodes.get(nodeId)?.life.isDead ? this.#diedAtMs.get(nodeId) : undefined
+  }
+
+  isCut(from: NodeId, to: NodeId): boolean {
+    return this.#cut.has(`${from}>${to}`)
+  }
+
+  cut(from: NodeId, to: NodeId): void {
+    this.#cut.add(`${from}>${to}`)
+    this.changed()
+  }
+
+  /** Ends all cuts: what was held arrives, or its connection is reset. */
+  heal(): void {
+    this.#cut.clear()
+    this.changed()
+    for (const [one, others] of this.#connections) {
+      for (const [other, connection] of others) {
+        if (one.self.nodeId > other.self.nodeId) continue
+        const held = [...connection.directions.values()].some(direction => direction.held.length > 0)
+        if (!held) continue
+        if (this.#world.random.chance(0.5)) this.reset(connection)
+        else {
+          for (const direction of connection.directions.values()) {
+            for (const arrive of direction.held.splice(0)) arrive()
+          }
+        }
+      }
+    }
+  }
+
+  resetAny(): void {
+    const connections = [...this.#connections.values()].flatMap(others => [...others.values()])
+    if (connections.length > 0) this.reset(this.#world.random.pick(connections))
+  }
+
+  reset(connection: Connection): void {
+    connection.generation += 1
+    for (const direction of connection.directions.values()) direction.held = []
+    for (const call of [...connection.calls]) {
+      this.#world.schedule(
+        this.#world.random.next() * 5,
+        () => call.reject(new AppError('unavailable')),
+        call.caller.life,
+      )
+    }
+    connection.calls.clear()
+  }
+
+  connection(one: SimPeers, other: SimPeers): Connection {
+    let connection = this.#connections.get(one)?.get(other)
+    if (!connection) {
+      connection = { generation: 0, directions: new Map(), calls: new Set() }
+      for (const [a, b] of [
+        [one, other],
+        [other, one],
+      ] as const) {
+        connection.directions.set(a, { lastArrivalMs: 0, held: [] })
+        const others = this.#connections.get(a)
+        if (others) others.set(b, connection)
+        else this.#connections.set(a, new Map([[b, connection]]))
+      }
+    }
+    return connection
+  }
+
+  /** Brings something from one process to another, in order; nothing when the connection ends before. */
+  carry(from: SimPeers, to: SimPeers, connection: Connection, arrive: () => void): void {
+    const direction = connection.directions.get(from)
+    if (!direction) return
+    const { generation } = connection
+    const { random } = this.#world
+    const delayMs = random.chance(0.02)
+      ? random.next() * 40 * this.delayMsMax
+      : random.next() * this.delayMsMax
+    const atMs = Math.max(direction.lastArrivalMs, this.#world.nowMs + delayMs)
+    direction.lastArrivalMs = atMs
+    const take = () => {
+      if (connection.generation !== generation) return
+      if (this.isCut(from.self.nodeId, to.self.nodeId) || direction.held.length > 0) {
+        direction.held.push(() => this.#world.schedule(0, take, to.life))
+      } else arrive()
+    }
+    this.#world.schedule(atMs - this.#world.nowMs, take, to.life)
+  }
+
+  /** Somebody came, went, or was cut off: who hears whom is looked at again. */
+  changed(): void {
+    const alive = this.alive()
+    for (const one of alive)
+      for (const other of this.#nodes.values()) one.look(other, this.#hears(one, other))
+  }
+
+  #hears(one: SimPeers, other: SimPeers): boolean {
+    const [a, b] = [one.self.nodeId, other.self.nodeId]
+    return !other.life.isDead && !other.life.isPaused && !this.isCut(a, b) && !this.isCut(b, a)
+  }
+}
+
+export class SimPeers implements Peers {
+  readonly counters: PeerCounters = { sent: 0, received: 0, batches: 0, refusedConnections: 0, resets: 0 }
+  readonly #world: World
+  readonly #network: SimNetwork
+  readonly #handlers = new Map<string, CallHandler>()
+  readonly #hearing = new Map<NodeId, Hearing & { peers: SimPeers }>()
+  readonly #conditionHandlers = new Set<(nodeId: NodeId, condition: PeerCondition) => void>()
+  readonly #memberHandlers = new Set<(members: readonly Member[]) => void>()
+  #isStarted = false
+
+  constructor(
+    world: World,
+    network: SimNetwork,
+    readonly life: Life,
+    readonly self: Member,
+  ) {
+    this.#world = world
+    this.#network = network
+  }
+
+  async start(): Promise<void> {
+    this.#isStarted = true
+    this.#network.started(this)
+  }
+
+  async leave(): Promise<void> {}
+
+  async stop(): Promise<void> {}
+
+  members(): readonly Member[] {
+    const members = [this.self]
+    for (const peers of this.#network.alive()) {
+      const hearing = this.#hearing.get(peers.self.nodeId)
+      if (hearing?.peers !== peers || this.#heardAtMs(hearing) < this.#world.nowMs - forgottenAfterMs)
+        continue
+      members.push(peers.self)
+    }
+    return members.sort((a, b) => (a.nodeId < b.nodeId ? -1 : 1))
+  }
+
+  onMembers(handler: (members: readonly Member[]) => void): () => void {
+    this.#memberHandlers.add(handler)
+    return () => this.#memberHandlers.delete(handler)
+  }
+
+  onCondition(handler: (nodeId: NodeId, condition: PeerCondition) => void): () => void {
+    this.#conditionHandlers.add(handler)
+    return () => this.#conditionHandlers.delete(handler)
+  }
+
+  onCall(kind: string, handler: CallHandler): void {
+    this.#handlers.set(kind, handler)
+  }
+
+  learn(): void {}
+
+  setBeacon(): void {}
+
+  onBeacon(): void {}
+
+  condition(nodeId: NodeId): PeerCondition {
+    const { nowMs } = this.#world
+    const hearing = this.#hearing.get(nodeId)
+    const shift = this.life.clock.nowMs() - nowMs
+    const heardAtMs = hearing ? this.#heardAtMs(hearing) : Number.NEGATIVE_INFINITY
+    if (hearing?.sinceMs !== undefined && nowMs >= hearing.sinceMs) {
+      return { kind: 'connected', heardAtMs: heardAtMs + shift }
+    }
+    const diedAtMs = this.#network.diedAtMs(nodeId)
+    if (diedAtMs !== undefined) {
+      const isCut =
+        this.#network.isCut(this.self.nodeId, nodeId) || this.#network.isCut(nodeId, this.self.nodeId)
+      if (!isCut && nowMs >= diedAtMs + refusedAfterMs) return { kind: 'refused', sinceMs: diedAtMs + shift }
+      return { kind: 'silent', heardAtMs: heardAtMs + shift }
+    }
+    if (hearing && !hearing.peers.life.isDead && nowMs - heardAtMs <= silentAfterMs) {
+      return { kind: 'connected', heardAtMs: heardAtMs + shift }
+    }
+    return { kind: 'silent', heardAtMs: heardAtMs + shift }
+  }
+
+  call(to: NodeId, kind: string, body: Buffer, deadlineMs: number): Promise<Buffer> {
+    if (this.life.isDead) return new Promise(() => undefined)
+    return new Promise<Buffer>((resolve, reject) => {
+      const target = this.#network.at(to)
+      const isCut = this.#network.isCut(this.self.nodeId, to)
+      if (!target || !target.#isStarted) {
+        const delayMs = isCut ? Math.min(deadlineMs, 2_000) : this.#world.random.next() * 10
+        this.#world.schedule(delayMs, () => reject(new AppError('unavailable')), this.life)
+        return
+      }
+      const connection = this.#network.connection(this, target)
+      const call: Call = {
+        caller: this,
+        reject: error => {
+          timer.cancel()
+          connection.calls.delete(call)
+          reject(error)
+        },
+      }
+      const timer = this.#world.schedule(deadlineMs, () => call.reject(new AppError('timeout')), this.life)
+      connection.calls.add(call)
+      const copy = Buffer.from(body)
+      this.#network.carry(this, target, connection, () => {
+        target.#answer(this.self, kind, copy).then(
+          reply => {
+            if (target.life.isDead) return
+            const bytes = Buffer.from(reply)
+            this.#network.carry(target, this, connection, () => {
+              timer.cancel()
+              connection.calls.delete(call)
+              resolve(bytes)
+            })
+          },
+          (error: unknown) => {
+            if (target.life.isDead) return
+            const known = error instanceof AppError ? new AppError(error.code) : new AppError('internal')
+            if (!(error instanceof AppError)) {
+              this.#world.problem(`${kind} failed: ${error instanceof Error ? error.stack : String(error)}`)
+            }
+            this.#network.carry(target, this, connection, () => call.reject(known))
+          },
+        )
+      })
+    })
+  }
+
+  /** Looks whether signs of life come from a process. */
+  look(other: SimPeers, isHeard: boolean): void {
+    if (other === this) return
+    const { nodeId } = other.self
+    let hearing = this.#hearing.get(nodeId)
+    if (!hearing || hearing.peers !== other) {
+      if (other.life.isDead && hearing) return
+      hearing = { peers: other, sinceMs: undefined, heardAtMs: Number.NEGATIVE_INFINITY }
+      this.#hearing.set(nodeId, hearing)
+    }
+    if (isHeard && hearing.sinceMs === undefined) {
+      hearing.sinceMs = this.#world.nowMs + this.#world.random.next() * 150
+    } else if (!isHeard && hearing.sinceMs !== undefined) {
+      hearing.heardAtMs = this.#heardAtMs(hearing)
+      hearing.sinceMs = undefined
+    }
+  }
+
+  /** This process stood still: what it did not hear meanwhile is nobody's silence. */
+  forgive(pausedMs: number): void {
+    for (const hearing of this.#hearing.values()) {
+      hearing.heardAtMs = Math.min(hearing.heardAtMs + pausedMs, this.#world.nowMs)
+    }
+  }
+
+  tell(nodeId: NodeId): void {
+    const condition = this.condition(nodeId)
+    for (const handler of this.#conditionHandlers) handler(nodeId, condition)
+    const members = this.members()
+    for (const handler of this.#memberHandlers) handler(members)
+  }
+
+  #heardAtMs(hearing: Hearing): number {
+    const { nowMs } = this.#world
+    if (hearing.sinceMs === undefined || nowMs < hearing.sinceMs) return hearing.heardAtMs
+    return Math.max(hearing.heardAtMs, hearing.sinceMs, nowMs - (nowMs % beaconMs))
+  }
+
+  async #answer(from: Member, kind: string, body: Buffer): Promise<Buffer> {
+    const handler = this.#handlers.get(kind)
+    if (!handler) throw new AppError('bad-request')
+    return await handler(from, body)
+  }
+}
