@@ -4,7 +4,7 @@
  */
 import type { EntityKey, InstanceId } from '../ids.js'
 import type { EntityRuntime } from '../partitions/contract.js'
-import type { DirectoryState } from './directory.js'
+import { type DirectoryState, directoryFrom, type ReadDirectory } from './directory.js'
 import { DirectoryView } from './directory-view.js'
 
 interface Copy {
@@ -88,8 +88,8 @@ export class Directories {
     return copy
   }
 
-  #read(key: EntityKey): Promise<DirectoryState> {
-    return this.#runtime.send<DirectoryState>(key, { type: 'read' })
+  async #read(key: EntityKey): Promise<DirectoryState> {
+    return directoryFrom(await this.#runtime.send<ReadDirectory>(key, { type: 'read' }))
   }
 
   #forgetOldest(): void {

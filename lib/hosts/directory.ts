@@ -68,11 +68,28 @@ export const directoryKind: EntityKind<DirectoryState, DirectoryMessage> = {
       case 'remove':
         return remove(state, message.instanceId, context.key)
       case 'read':
-        return { state, reply: state }
+        return { state, reply: readable(state) }
       case 'alarm':
         return { state, reply: {} }
     }
   },
+}
+
+/** A directory on its way to the node that asked. */
+export interface ReadDirectory {
+  readonly hosts: readonly DirectoryHost[]
+  readonly definitions: readonly (readonly [digest: string, Definitions])[]
+}
+
+function readable(state: DirectoryState): ReadDirectory {
+  return { hosts: [...state.hosts.values()], definitions: [...state.definitions] }
+}
+
+export function directoryFrom(read: ReadDirectory): DirectoryState {
+  return {
+    hosts: new Map(read.hosts.map(host => [host.instanceId, host])),
+    definitions: new Map(read.definitions),
+  }
 }
 
 const changed = (key: string) => [{ to: 'directory', target: key, payload: {} }]
