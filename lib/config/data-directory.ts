@@ -6,7 +6,7 @@
  * command that mends it: not a folder, not writable, secrets that others can read.
  */
 import { createHash, randomUUID } from 'node:crypto'
-import { accessSync, constants, lstatSync, mkdirSync, readFileSync, statSync } from 'node:fs'
+import { accessSync, constants, lstatSync, mkdirSync, readFileSync, rmSync, statSync } from 'node:fs'
 import { tmpdir, userInfo } from 'node:os'
 import { dirname, join } from 'node:path'
 import { AppError } from '../errors.js'
@@ -90,7 +90,13 @@ export async function openDataDirectory(path: string, options: DataDirectoryOpti
       postgresPath: join(path, 'postgres'),
       adminSocketPath,
       isHeld: () => lock.isHeld(),
-      close: () => lock.release(),
+      close() {
+        // Made for this directory alone; while the lock is held, nobody else uses it.
+        if (dirname(adminSocketPath) !== path && lock.isHeld()) {
+          rmSync(dirname(adminSocketPath), { recursive: true, force: true })
+        }
+        lock.release()
+      },
     }
   } catch (error) {
     lock.release()

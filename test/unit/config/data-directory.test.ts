@@ -2,7 +2,7 @@
 import { type ChildProcess, fork } from 'node:child_process'
 import { once } from 'node:events'
 import { chmodSync, existsSync, linkSync, readFileSync, statSync, utimesSync, writeFileSync } from 'node:fs'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import t from 'tap'
 import { prepareSocketFolder } from '../../../lib/config/data-directory.js'
@@ -234,4 +234,10 @@ t.test('the admin socket moves to a private folder when the path is too long for
   t.equal(statSync(folder).mode & 0o777, 0o700)
   chmodSync(folder, 0o777)
   t.throws(() => prepareSocketFolder(folder), { code: 'conflict' })
+
+  const directory = await openDataDirectory(join(temporary, 'x'.repeat(120)), options)
+  const outside = dirname(directory.adminSocketPath)
+  t.ok(existsSync(outside))
+  directory.close()
+  t.notOk(existsSync(outside), 'and takes it along')
 })
