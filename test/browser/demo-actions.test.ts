@@ -17,7 +17,7 @@ import {
   shown,
 } from './stage.js'
 
-t.setTimeout(180_000)
+t.setTimeout(300_000)
 const stage = await Stage.open(t)
 const seeded = await stage.seed()
 await stage.startDemoHost(seeded.liveKey)

@@ -10,7 +10,7 @@ import { eventually } from '../support/eventually.js'
 import { sdkHost } from '../support/sdk-host.js'
 import { accessibilityProblems, gone, isAt, reads, resultOf, Stage, shown } from './stage.js'
 
-t.setTimeout(120_000)
+t.setTimeout(300_000)
 const stage = await Stage.open(t)
 const account = { email: 'first@example.com', password: 'a long enough password' }
 

@@ -8,7 +8,7 @@ import { eventually } from '../support/eventually.js'
 import { sdkHost, type TestPromise } from '../support/sdk-host.js'
 import { continueButton, gone, isAt, reads, resultOf, Stage, shown } from './stage.js'
 
-t.setTimeout(180_000)
+t.setTimeout(300_000)
 const stage = await Stage.open(t)
 const seeded = await stage.seed()
 const console_ = `/dashboard/${seeded.organization.slug}/develop/actions`

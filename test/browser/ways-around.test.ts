@@ -9,7 +9,7 @@ import { eventually } from '../support/eventually.js'
 import { sdkHost } from '../support/sdk-host.js'
 import { accessibilityProblems, continueButton, gone, isAt, reads, resultOf, Stage, shown } from './stage.js'
 
-t.setTimeout(180_000)
+t.setTimeout(300_000)
 const stage = await Stage.open(t)
 const seeded = await stage.seed()
 const home = `/dashboard/${seeded.organization.slug}`

@@ -10,7 +10,7 @@ import { TestServer } from '../support/server.js'
 import { query } from './measure.js'
 import { RawHost } from './raw-socket.js'
 
-t.setTimeout(120_000)
+t.setTimeout(300_000)
 const server = await TestServer.start()
 const ours = await server.seed('Ada Ours')
 const organizationId = ours.organization.id

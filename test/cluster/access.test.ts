@@ -12,7 +12,7 @@ import { TestServer } from '../support/server.js'
 import { memoryMb, query, watch } from './measure.js'
 import { RawHost, RawSocket, rawBrowser } from './raw-socket.js'
 
-t.setTimeout(120_000)
+t.setTimeout(300_000)
 const server = await TestServer.start()
 const ours = await server.seed('Ada Ours')
 const theirs = await server.seed('Eve Theirs')

@@ -11,7 +11,7 @@ import { TestServer } from '../support/server.js'
 import { memoryMb, watch } from './measure.js'
 import { message, RawHost, RawSocket, rawBrowser } from './raw-socket.js'
 
-t.setTimeout(110_000)
+t.setTimeout(300_000)
 const server = await TestServer.start()
 const seeded = await server.seed()
 const cookie = await server.signIn(seeded.user.email, seeded.password)

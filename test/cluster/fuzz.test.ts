@@ -29,7 +29,7 @@ const browserShare = 0.1
 const perConnection = 1_000
 /** Over the rate of a browser everything is answered alike, so each connection sends few. */
 const perBrowserConnection = 50
-t.setTimeout(process.env.TEST_LONG ? 1_200_000 : 110_000)
+t.setTimeout(process.env.TEST_LONG ? 1_200_000 : 300_000)
 
 const seed = runSeed()
 t.comment(`TEST_SEED=${seed}`)

@@ -10,7 +10,7 @@ import { command, freePort } from '../unit/cli/command-process.js'
 import { query } from './measure.js'
 import { RawHost, rawBrowser } from './raw-socket.js'
 
-t.setTimeout(110_000)
+t.setTimeout(300_000)
 const server = await TestServer.start()
 const seeded = await server.seed()
 const cookie = await server.signIn(seeded.user.email, seeded.password)

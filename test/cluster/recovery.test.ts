@@ -15,7 +15,7 @@ import { HostProcess } from './host-process.js'
 
 type Checks = Pick<typeof t, 'match' | 'equal' | 'same' | 'ok'>
 
-t.setTimeout(280_000)
+t.setTimeout(300_000)
 const server = await TestServer.start()
 const seeded = await server.seed()
 const cookie = await server.signIn(seeded.user.email, seeded.password)

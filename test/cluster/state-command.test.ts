@@ -24,7 +24,7 @@ import { TestServer } from '../support/server.js'
 import { command, type Outcome } from '../unit/cli/command-process.js'
 import { HostProcess } from './host-process.js'
 
-t.setTimeout(110_000)
+t.setTimeout(300_000)
 const server = await TestServer.start()
 const seeded = await server.seed()
 const cookie = await server.signIn(seeded.user.email, seeded.password)
