@@ -78,6 +78,7 @@ export const clusterTimes = {
 const copiesAtOnceMax = 16
 const handOversAtOnceMax = 4
 const forwardMsMax = 10_000
+const failedStepMs = 250
 const retryMsMin = 10
 const retryMsMax = 200
 
@@ -123,6 +124,7 @@ export class Cluster implements Ring {
   #timer: Timer | undefined
   #step: Promise<void> | undefined
   #isWanted = false
+  #isFailing = false
   /** Where partitions should live among these members: computed anew only when they change. */
   #placed: { readonly names: string; readonly placement: readonly (readonly NodeId[])[] } | undefined
   #routeWaiters: (() => void)[] = []
@@ -491,14 +493,21 @@ export class Cluster implements Ring {
       if (this.#step || this.#state !== 'running') return
       this.#isWanted = false
       this.#step = this.#reconcile()
-        .catch((error: unknown) => {
-          this.#options.log.warn('cluster.step-failed', {
-            error: error instanceof Error ? error.message : error,
-          })
-        })
-        .finally(() => {
+        .then(
+          () => {
+            this.#isFailing = false
+            return this.#isWanted ? 0 : clusterTimes.stepMs
+          },
+          (error: unknown) => {
+            // Said once: while the rows cannot be read or written, each further step fails as well.
+            if (!this.#isFailing) this.#options.log.warn('cluster.step-failed', { error })
+            this.#isFailing = true
+            return failedStepMs
+          },
+        )
+        .then(delayMs => {
           this.#step = undefined
-          if (this.#state === 'running') this.#again(this.#isWanted ? 0 : clusterTimes.stepMs)
+          if (this.#state === 'running') this.#again(delayMs)
         })
     })
   }
@@ -689,7 +698,7 @@ export class Cluster implements Ring {
     await this.#read()
     const still = rows.filter(row => this.#rows.get(row.partition)?.epoch === row.epoch)
     // What the old leader sent and what is not on disk yet counts.
-    await this.#committer.idle()
+    await this.#held.settled(still.map(row => row.partition))
     const heard = new Map<StoreId, Map<PartitionId, CopyPosition>>()
     const others = new Set(still.flatMap(row => row.replicas).filter(store => store !== this.#store))
     for (const store of others) {

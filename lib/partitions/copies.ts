@@ -87,6 +87,15 @@ export class Copies {
     return { partition, epoch: head.lastEpoch, seq: head.seq, chain: head.chain }
   }
 
+  /** Resolves when everything that was taken of these partitions is on disk. */
+  async settled(partitions: readonly PartitionId[]): Promise<void> {
+    const isOpen = (partition: PartitionId) => {
+      const { durable, head } = this.#copy(partition)
+      return durable.seq !== head.seq
+    }
+    while (partitions.some(isOpen)) await this.#options.committer.progress()
+  }
+
   /** Takes a message of commits; resolves with the answers when everything taken is on disk. */
   async append(from: string, body: Buffer): Promise<Buffer> {
     const answers = new Map<PartitionId, AppendAnswer | undefined>()
