@@ -15,6 +15,7 @@ import {
 import { headRange, metaKey, PartitionKeys } from '../../../lib/partitions/keys.js'
 import { type PartitionHead, parseHead } from '../../../lib/partitions/position.js'
 import { openRecord } from '../../../lib/partitions/record.js'
+import type { RulesOff } from '../../../lib/partitions/rules.js'
 import { allPartitions, type Member, type PartitionId, place } from '../../../lib/ring/index.js'
 import { listKind } from './list-kind.js'
 import { SimConfigurations } from './sim-configurations.js'
@@ -32,7 +33,10 @@ export interface SimClusterOptions {
   /** Partitions that exist, all by default. */
   readonly partitions?: readonly PartitionId[]
   readonly placements: Placements
+  readonly rulesOff?: RulesOff
 }
+
+const storeIdKey = metaKey('store-id')
 
 export class SimNode {
   life: Life | undefined
@@ -45,6 +49,8 @@ export class SimNode {
   /** Where it dies next: a failure point, and how often it is reached before. */
   trap: { readonly name: FailurePointName; left: number } | undefined
   pausedAtMs: number | undefined
+  #storeId: StoreId | undefined
+  #storeIdBytes: Buffer | undefined
 
   constructor(
     readonly id: NodeId,
@@ -61,9 +67,12 @@ export class SimNode {
   }
 
   get storeId(): StoreId | undefined {
-    const key = metaKey('store-id')
-    const bytes = this.durable.get(key)
-    return bytes && (openRecord(key, bytes)?.text as StoreId | undefined)
+    const bytes = this.durable.get(storeIdKey)
+    if (bytes !== this.#storeIdBytes) {
+      this.#storeIdBytes = bytes
+      this.#storeId = bytes && (openRecord(storeIdKey, bytes)?.text as StoreId | undefined)
+    }
+    return this.#storeId
   }
 }
 
@@ -118,7 +127,7 @@ export class SimCluster {
 
   async #open(node: SimNode, life: Life, disk: SimDisk): Promise<void> {
     const { configurations, network, world } = this
-    const { factor, placements } = this.#options
+    const { factor, placements, rulesOff } = this.#options
     const partitions = await openPartitions({
       storage: { backend: 'leveldown', path: 'unused' },
       disk,
@@ -150,6 +159,7 @@ export class SimCluster {
           peers,
           configurations: configurations.connect(life),
           factor,
+          ...(rulesOff && { rulesOff }),
           place: (members, options) => {
             const name = `${options.factor} ${members.join()}`
             let placement = placements.get(name)

@@ -103,8 +103,8 @@ export class SimDisk implements Disk {
         if (isKnown) this.#keys.splice(at, 1)
         else this.#keys.splice(at, 0, operation.key)
       }
+      apply(this.#current, [operation])
     }
-    apply(this.#current, operations)
   }
 
   async #delay(): Promise<void> {

@@ -202,7 +202,7 @@ export class SimPeers implements Peers {
   readonly #hearing = new Map<NodeId, Hearing & { peers: SimPeers }>()
   readonly #conditionHandlers = new Set<(nodeId: NodeId, condition: PeerCondition) => void>()
   readonly #memberHandlers = new Set<(members: readonly Member[]) => void>()
-  #isStarted = false
+  isStarted = false
 
   constructor(
     world: World,
@@ -215,7 +215,7 @@ export class SimPeers implements Peers {
   }
 
   async start(): Promise<void> {
-    this.#isStarted = true
+    this.isStarted = true
     this.#network.started(this)
   }
 
@@ -280,7 +280,7 @@ export class SimPeers implements Peers {
     return new Promise<Buffer>((resolve, reject) => {
       const target = this.#network.at(to)
       const isCut = this.#network.isCut(this.self.nodeId, to)
-      if (!target || !target.#isStarted) {
+      if (!target?.isStarted) {
         const delayMs = isCut ? Math.min(deadlineMs, 2_000) : this.#world.random.next() * 10
         this.#world.schedule(delayMs, () => reject(new AppError('unavailable')), this.life)
         return

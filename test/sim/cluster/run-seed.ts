@@ -1,0 +1,392 @@
+/**
+ * One run: a cluster of three to seven nodes, clients that talk to any of them, faults of the kinds this seed chose, an
+ * end in peace, and the check. A seed repeats the run exactly.
+ */
+import type { EntityKey } from '../../../lib/ids.js'
+import { failurePointNames, partitionOf } from '../../../lib/partitions/index.js'
+import type { RulesOff } from '../../../lib/partitions/rules.js'
+import { allPartitions, type PartitionId } from '../../../lib/ring/index.js'
+import { History } from './history.js'
+import type { AppendMessage, AppendReply, ListMessage, ListState } from './list-kind.js'
+import { type Placements, SimCluster, type SimNode } from './sim-cluster.js'
+import { World } from './world.js'
+
+export interface SeedOptions {
+  readonly seed: number
+  readonly placements: Placements
+  readonly rulesOff?: RulesOff
+}
+
+export interface SeedResult {
+  readonly problems: readonly string[]
+  readonly acked: number
+  readonly read: number
+  readonly crashes: number
+  readonly faults: ReadonlyMap<string, number>
+  readonly events: number
+  readonly virtualMs: number
+  readonly digest: number
+}
+
+/** Kinds of faults, and how likely each is in a run that has it. */
+const faultKinds = [
+  'crash',
+  'trap',
+  'wipe',
+  'crash-all',
+  'cut',
+  'cut-one-way',
+  'split',
+  'heal',
+  'pause',
+  'reset',
+  'away',
+  'loss',
+  'slow',
+] as const
+
+type FaultKind = (typeof faultKinds)[number]
+
+/** Every so many seeds all partitions have rows. */
+const fullEvery = 25
+
+export async function runSeed(options: SeedOptions): Promise<SeedResult> {
+  const run = new Run(options)
+  await run.all()
+  const { cluster, faults, history, world } = run
+  return {
+    problems: world.problems,
+    acked: history.acked,
+    read: history.read,
+    crashes: cluster.crashes,
+    faults,
+    events: world.events,
+    virtualMs: world.nowMs,
+    digest: history.digest,
+  }
+}
+
+class Run {
+  readonly world: World
+  readonly cluster: SimCluster
+  readonly history: History
+  readonly keys: readonly EntityKey[]
+  readonly faults = new Map<string, number>()
+  readonly #kinds: readonly FaultKind[]
+  #nextId = 0
+  #isFaulty = true
+  #clientsLeft = 0
+  #areClientsWanted = true
+
+  constructor({ placements, rulesOff, seed }: SeedOptions) {
+    this.world = new World(seed)
+    const { random } = this.world
+    const nodes = random.pick([3, 3, 3, 4, 5, 7])
+    const factor = random.pick([2, 2, 3])
+    this.keys = Array.from({ length: 3 + random.below(4) }, (): EntityKey => `list:${random.below(100_000)}`)
+    const partitions: readonly PartitionId[] =
+      seed % fullEvery === 0 ? allPartitions() : [...new Set(this.keys.map(key => partitionOf(key)))]
+    this.cluster = new SimCluster({
+      world: this.world,
+      nodes,
+      factor,
+      partitions,
+      placements,
+      ...(rulesOff && { rulesOff }),
+    })
+    this.history = new History(this.cluster, this.keys)
+    this.#kinds = faultKinds.filter(kind => kind === 'heal' || random.chance(0.4))
+  }
+
+  async all(): Promise<void> {
+    const { cluster, world } = this
+    const [first] = cluster.nodes
+    if (!first) return
+    cluster.start(first)
+    if (!(await world.run(20_000, () => first.isReady))) world.problem('the first node does not start')
+    for (const node of cluster.nodes) cluster.start(node)
+    await world.run(2_000)
+    for (let client = 2 + world.random.below(4); client > 0; client -= 1) {
+      this.#clientsLeft += 1
+      void this.#client().then(() => {
+        this.#clientsLeft -= 1
+      })
+    }
+    const untilMs = world.nowMs + 6_000 + world.random.below(8_000)
+    const pace = 100 + world.random.below(1_500)
+    while (world.nowMs < untilMs && world.problems.length === 0) {
+      await world.run(world.random.next() * pace)
+      this.#fault(world.random.pick(this.#kinds))
+    }
+    this.#peace()
+    await world.run(5_000)
+    this.#areClientsWanted = false
+    await this.#checkWritable()
+    await world.run(10_000, () => this.#clientsLeft === 0)
+    if (world.problems.length > 0) return
+    if (!(await this.#becomesQuiet())) world.problem('effects or history do not come to an end')
+    await this.#checkEnd()
+  }
+
+  // --- faults ---
+
+  #fault(kind: FaultKind): void {
+    const { cluster, world } = this
+    const { random } = world
+    const alive = cluster.nodes.filter(node => node.isAlive)
+    const [one, other] = [random.pick(cluster.nodes), random.pick(cluster.nodes)]
+    this.faults.set(kind, (this.faults.get(kind) ?? 0) + 1)
+    switch (kind) {
+      case 'crash':
+        if (alive.length > 1 || random.chance(0.3)) this.#crash(one)
+        return
+      case 'trap':
+        one.trap = { name: random.pick(failurePointNames), left: 1 + random.below(5) }
+        world.schedule(5_000, () => this.#startAgain(one))
+        return
+      case 'crash-all':
+        if (random.chance(0.7)) return
+        for (const node of alive) this.#crash(node)
+        return
+      case 'wipe':
+        if (!cluster.mayWipe(one)) return
+        cluster.crash(one)
+        cluster.wipe(one)
+        world.schedule(random.next() * 3_000, () => this.#startAgain(one))
+        return
+      case 'cut':
+      case 'cut-one-way':
+        if (one === other) return
+        cluster.network.cut(one.id, other.id)
+        if (kind === 'cut') cluster.network.cut(other.id, one.id)
+        world.schedule(random.next() * 6_000, () => cluster.network.heal())
+        return
+      case 'split': {
+        const side = new Set(cluster.nodes.filter(() => random.chance(0.5)))
+        for (const a of cluster.nodes) {
+          for (const b of cluster.nodes) if (side.has(a) !== side.has(b)) cluster.network.cut(a.id, b.id)
+        }
+        world.schedule(random.next() * 8_000, () => cluster.network.heal())
+        return
+      }
+      case 'heal':
+        cluster.network.heal()
+        return
+      case 'pause':
+        cluster.pause(one)
+        world.schedule(random.next() * random.pick([200, 2_000, 6_000]), () => cluster.resume(one))
+        return
+      case 'reset':
+        cluster.network.resetAny()
+        return
+      case 'away':
+        cluster.configurations.faults.isAway = true
+        world.schedule(random.next() * 4_000, () => {
+          cluster.configurations.faults.isAway = false
+        })
+        return
+      case 'loss':
+        cluster.configurations.faults.loss = random.next() * 0.5
+        return
+      case 'slow':
+        cluster.network.delayMsMax = random.pick([1, 2, 10, 50])
+    }
+  }
+
+  #crash(node: SimNode): void {
+    this.cluster.crash(node)
+    this.world.schedule(this.world.random.next() * 5_000, () => this.#startAgain(node))
+  }
+
+  #startAgain(node: SimNode): void {
+    if (!node.isAlive) this.cluster.start(node)
+  }
+
+  #peace(): void {
+    const { cluster } = this
+    this.#isFaulty = false
+    cluster.configurations.faults.isAway = false
+    cluster.configurations.faults.loss = 0
+    cluster.network.delayMsMax = 2
+    cluster.network.heal()
+    for (const node of cluster.nodes) {
+      node.trap = undefined
+      cluster.resume(node)
+      this.#startAgain(node)
+    }
+  }
+
+  // --- clients ---
+
+  async #client(): Promise<void> {
+    const { keys, world } = this
+    const { random } = world
+    while (this.#areClientsWanted) {
+      await world.wait(random.next() * 150)
+      const key = random.pick(keys)
+      if (random.chance(0.35)) await this.#read(key)
+      else await this.#append(key, random.chance(0.75))
+    }
+  }
+
+  #message(key: EntityKey): AppendMessage {
+    const { random } = this.world
+    const id = `i${this.#nextId++}`
+    const others = this.keys.filter(other => other !== key)
+    const wakeAtMs = 1_700_000_000_000 + Math.floor(this.world.nowMs) + random.below(3_000)
+    const message: AppendMessage = {
+      type: 'append',
+      id,
+      ...(random.chance(0.15) && others.length > 0 && { other: random.pick(others) }),
+      ...(random.chance(0.1) && { wakeAtMs }),
+    }
+    this.history.sent(key, message)
+    return message
+  }
+
+  async #append(key: EntityKey, isRepeated: boolean): Promise<void> {
+    const message = this.#message(key)
+    for (let tries = isRepeated ? 6 : 1; tries > 0 && this.#areClientsWanted; tries -= 1) {
+      const node = this.#anyNode()
+      const reply = node && (await this.#ask<AppendReply>(node, key, message))
+      if (reply) return this.history.appended(key, message.id, reply.index, node.id)
+      await this.world.wait(this.world.random.next() * 300)
+    }
+  }
+
+  async #read(key: EntityKey): Promise<void> {
+    const floor = this.history.floor(key)
+    const node = this.#anyNode()
+    const state = node && (await this.#ask<ListState>(node, key, { type: 'read' }))
+    if (state) this.history.was(key, state, floor, node.id)
+  }
+
+  #anyNode(): SimNode | undefined {
+    const ready = this.cluster.nodes.filter(node => node.isReady)
+    return ready.length > 0 ? this.world.random.pick(ready) : undefined
+  }
+
+  /** The answer; undefined when there is none in time, an error, or the node died. */
+  async #ask<Reply>(
+    node: SimNode,
+    key: EntityKey,
+    message: ListMessage,
+    deadlineMs = 2_000,
+  ): Promise<Reply | undefined> {
+    const { world } = this
+    const { life, partitions } = node
+    return await new Promise<Reply | undefined>(resolve => {
+      const timer = world.schedule(deadlineMs + 500, () => resolve(undefined))
+      partitions?.send<Reply>(key, message, { deadlineMs }).then(
+        reply => {
+          if (life?.isDead) return
+          timer.cancel()
+          resolve(reply)
+        },
+        () => {
+          if (life?.isDead) return
+          timer.cancel()
+          resolve(undefined)
+        },
+      )
+    })
+  }
+
+  // --- the end ---
+
+  /** I9: every partition with a member that lives takes writes, through any node. */
+  async #checkWritable(): Promise<void> {
+    const { cluster, world } = this
+    let open = 0
+    for (const key of this.keys) {
+      const row = cluster.configurations.row(partitionOf(key))
+      const members = row ? [row.owner, ...row.replicas] : []
+      if (!members.some(store => cluster.nodeOf(store)?.isAlive)) continue
+      for (const node of cluster.nodes) {
+        const message = this.#message(key)
+        open += 1
+        void this.#ask<AppendReply>(node, key, message, 1_500).then(reply => {
+          open -= 1
+          if (reply) this.history.appended(key, message.id, reply.index, node.id)
+          else {
+            world.problem(
+              `I9: ${key} (partition ${partitionOf(key)}) takes no write through ${node.id}: ${JSON.stringify(this.#situation(key))}`,
+            )
+          }
+        })
+      }
+    }
+    await world.run(4_000, () => open === 0)
+  }
+
+  #situation(key: EntityKey): object {
+    const { cluster } = this
+    const row = cluster.configurations.row(partitionOf(key))
+    return {
+      epoch: row?.epoch,
+      owner: row && cluster.nodeOf(row.owner)?.id,
+      replicas: row?.replicas.map(store => cluster.nodeOf(store)?.id),
+      alive: cluster.nodes.map(node => `${node.id}${node.isReady ? '' : ' not ready'}`),
+      seen: cluster.nodes.map(node => {
+        const status = node.partitions?.cluster?.status().find(entry => entry.partition === partitionOf(key))
+        return status && `${status.epoch} ${status.owner} ${status.serving} ${status.seq} ${status.lag}`
+      }),
+    }
+  }
+
+  async #becomesQuiet(): Promise<boolean> {
+    const { cluster, world } = this
+    for (let left = 240; left > 0; left -= 1) {
+      await world.run(250)
+      if (left < 236 && cluster.nodes.every(node => this.#isQuiet(node))) return true
+    }
+    return false
+  }
+
+  #isQuiet(node: SimNode): boolean {
+    const stats = node.partitions?.stats()
+    if (!stats || stats.effectsInMemory > 0 || stats.outboxRows > 0 || stats.commitQueueBytes > 0)
+      return false
+    return this.cluster.ids.every(partition => {
+      const row = this.cluster.configurations.row(partition)
+      if (row?.owner !== node.storeId) return true
+      const content = this.cluster.content(node, partition)
+      return !/\n[fo]\//.test(content)
+    })
+  }
+
+  async #checkEnd(): Promise<void> {
+    const { cluster, keys, world } = this
+    const final = new Map<EntityKey, readonly string[]>()
+    for (const key of keys) {
+      const row = cluster.configurations.row(partitionOf(key))
+      const owner = row && cluster.nodeOf(row.owner)
+      if (!row || !owner) continue
+      let state: ListState | undefined
+      let isOver = false
+      void this.#ask<ListState>(owner, key, { type: 'read' }).then(reply => {
+        state = reply
+        isOver = true
+      })
+      await world.run(3_000, () => isOver)
+      if (!state) world.problem(`${key} cannot be read in the end`)
+      else final.set(key, state.ids)
+    }
+    this.history.check(final)
+    for (const partition of cluster.ids) {
+      const row = cluster.configurations.row(partition)
+      const owner = row && cluster.nodeOf(row.owner)
+      if (!row || !owner) continue
+      const content = cluster.content(owner, partition)
+      for (const store of row.replicas) {
+        const node = cluster.nodeOf(store)
+        if (!node || cluster.content(node, partition) === content) continue
+        world.problem(`I2: the copies of partition ${partition} on ${owner.id} and ${node.id} differ at rest`)
+      }
+    }
+    for (const node of cluster.nodes) {
+      const damages = node.partitions?.stats().damages ?? []
+      if (damages.length > 0) world.problem(`${node.id} found damage: ${JSON.stringify(damages.slice(0, 2))}`)
+    }
+  }
+}

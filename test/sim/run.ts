@@ -1,0 +1,59 @@
+/**
+ * The simulation from the command line.
+ *
+ *     npm run sim -- --seeds 5000 [--from 1] [--rule-off confirm] [--twice]
+ *
+ * Ends with 1, the seed and what was wrong when a run fails.
+ */
+import { parseArgs } from 'node:util'
+import { runSeed, type SeedResult } from './cluster/run-seed.js'
+import type { Placements } from './cluster/sim-cluster.js'
+
+const { values } = parseArgs({
+  options: {
+    seeds: { type: 'string', default: '500' },
+    from: { type: 'string', default: '1' },
+    /** Switches a rule off: then a failure is what is wanted. */
+    'rule-off': { type: 'string' },
+    /** Runs each seed twice and compares. */
+    twice: { type: 'boolean', default: false },
+    'keep-going': { type: 'boolean', default: false },
+  },
+})
+const rule = values['rule-off']
+const placements: Placements = new Map()
+const run = (seed: number): Promise<SeedResult> =>
+  runSeed({ seed, placements, ...(rule !== undefined && { rulesOff: { [rule]: true } }) })
+
+const first = Number(values.from)
+const seeds = Number(values.seeds)
+const startedAt = performance.now()
+const totals = { acked: 0, read: 0, crashes: 0, events: 0, virtualMs: 0, faults: 0 }
+let failed = 0
+for (let seed = first; seed < first + seeds; seed += 1) {
+  const result = await run(seed)
+  totals.acked += result.acked
+  totals.read += result.read
+  totals.crashes += result.crashes
+  totals.events += result.events
+  totals.virtualMs += result.virtualMs
+  for (const count of result.faults.values()) totals.faults += count
+  if (values.twice && (await run(seed)).digest !== result.digest) {
+    console.log(`seed ${seed} does not repeat its run`)
+    failed += 1
+  }
+  if (result.problems.length === 0) continue
+  failed += 1
+  console.log(
+    `seed ${seed}; repeat with: npm run sim -- --seeds 1 --from ${seed}${rule ? ` --rule-off ${rule}` : ''}`,
+  )
+  for (const problem of result.problems.slice(0, 5)) console.log(`  ${problem}`)
+  if (!values['keep-going']) break
+}
+const seconds = (performance.now() - startedAt) / 1_000
+console.log(
+  `${failed} of ${seeds} seeds from ${first} failed; ${totals.acked} operations acknowledged, ${totals.read} reads, ` +
+    `${totals.faults} faults, ${totals.crashes} crashes, ${totals.events} events, ` +
+    `${Math.round(totals.virtualMs / 1_000)} s of virtual time in ${seconds.toFixed(1)} s`,
+)
+process.exitCode = failed > 0 ? 1 : 0
