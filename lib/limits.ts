@@ -129,6 +129,11 @@ export const limitTable = {
     unit: 'bytes',
     reason: 'displays kept for a reload; the oldest go first',
   },
+  inputBytesPerTransactionMax: {
+    value: 167_772_160,
+    unit: 'bytes',
+    reason: 'steps that wait for an answer, all of a run together; two of the largest',
+  },
   pagesPerClientMax: { value: 32, unit: 'pages', reason: 'open live pages of one browser window' },
   transactionsPerClientMax: {
     value: 1_024,

@@ -35,6 +35,8 @@ export interface HostCallsOptions {
     slugs: readonly string[],
   ): Promise<string[]>
   notify(identity: HostIdentity, notification: ServerMethodInputs<'NOTIFY'>): Promise<boolean>
+  /** A host spoke of a run or page that is another host's. */
+  denied(connection: HostConnection, id: string): void
   /** A host has declared something new; for the records in the database, which nobody waits for. */
   declared(connection: HostConnection, definitions: HostDeclaration): void
 }
@@ -280,11 +282,25 @@ export class HostCalls {
   #toTransaction(connection: HostConnection, id: string, message: TransactionMessage): Promise<HostReply> {
     if (!isId(id)) return Promise.resolve({ accepted: false, reason: 'There is no such transaction.' })
     const key: EntityKey = `transaction:${id as TransactionId}`
-    return this.#held(connection, () => this.#options.runtime.send<HostReply>(key, message))
+    return this.#told(
+      connection,
+      id,
+      this.#held(connection, () => this.#options.runtime.send<HostReply>(key, message)),
+    )
   }
 
   #toPage(connection: HostConnection, pageKey: string, message: PageMessage): Promise<HostReply> {
-    return this.#held(connection, () => this.#options.runtime.send<HostReply>(`page:${pageKey}`, message))
+    const sent = this.#held(connection, () =>
+      this.#options.runtime.send<HostReply>(`page:${pageKey}`, message),
+    )
+    return this.#told(connection, pageKey, sent)
+  }
+
+  /** Records it when a host spoke of a run or page of another one. */
+  async #told(connection: HostConnection, id: string, sent: Promise<HostReply>): Promise<HostReply> {
+    const reply = await sent
+    if (!reply.accepted && reply.denied) this.#options.denied(connection, id)
+    return reply
   }
 
   #held<Result>(connection: HostConnection, attempt: () => Promise<Result>): Promise<Result> {

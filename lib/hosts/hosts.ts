@@ -31,7 +31,7 @@ import { HostConnection } from './host-connection.js'
 export interface HostsOptions extends HostCallsOptions {
   readonly directories: () => Directories
   /** A host used an instance id of another organization. */
-  denied(instanceId: InstanceId, identity: HostIdentity): void
+  foreignInstance(instanceId: InstanceId, identity: HostIdentity): void
   readonly runtime: EntityRuntime
   readonly clock: Clock
   readonly log: Log
@@ -142,7 +142,7 @@ export class Hosts {
       socket.on('error', () => socket.terminate())
       socket.close(1008, 'This instance id belongs to somebody else.')
       this.#options.clock.setTimer(fenceMsMax, () => socket.terminate())
-      this.#options.denied(instanceId, identity)
+      this.#options.foreignInstance(instanceId, identity)
       return
     }
     const connection = new HostConnection(socket, stream, {
@@ -314,7 +314,7 @@ export class Hosts {
         // A refused initialisation would leave the SDK half dead; a closed socket makes it try again.
         const message = error instanceof AppError ? error.message : 'The host could not be registered.'
         if (error instanceof AppError && error.code === 'forbidden')
-          this.#options.denied(connection.instanceId, connection.identity)
+          this.#options.foreignInstance(connection.instanceId, connection.identity)
         connection.close(1008, message)
         throw error
       })

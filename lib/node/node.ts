@@ -7,7 +7,12 @@
  * that was acknowledged.
  */
 import { createHash } from 'node:crypto'
-import { type AccountsService, createAccounts, runAdminOperation } from '../accounts/index.js'
+import {
+  type AccountsService,
+  createAccounts,
+  type HostIdentity,
+  runAdminOperation,
+} from '../accounts/index.js'
 import { Clients } from '../clients/index.js'
 import type { Config, DataDirectory } from '../config/index.js'
 import { type Database, DatabaseConfigurations, openDatabase } from '../database/index.js'
@@ -63,6 +68,7 @@ class Node {
   readonly #progress: (line: string) => void
   readonly #clock = systemClock()
   readonly #log: Log = createLog('interval:node')
+  readonly #failurePoints = parseFailurePoints(process.env.INTERVAL_FAILPOINT)
   #database: Database | null = null
   #accounts: AccountsService | null = null
   #partitions: Partitions | null = null
@@ -151,7 +157,7 @@ class Node {
       }),
       clock: this.#clock,
       log: createLog('interval:partitions'),
-      failurePoints: parseFailurePoints(process.env.INTERVAL_FAILPOINT),
+      failurePoints: this.#failurePoints,
       // What cannot be written must not be acknowledged: the process ends, and starts again with what is on disk.
       onFatal: error => {
         this.#log.error('disk.failed', { error })
@@ -200,7 +206,8 @@ class Node {
     const accounts = createAccounts({
       database,
       log: createLog('interval:accounts'),
-      clock: this.#clock,
+      // Codes and expiries are shared with people's phones and with other nodes: they follow the wall clock.
+      clock: { ...this.#clock, nowMs: Date.now },
       secret: this.#directory.secrets.cookie.reveal(),
       appUrl: this.#config.app.url ?? this.#configuredAddress(),
       signUp: this.#config.accounts.signup,
@@ -219,13 +226,8 @@ class Node {
         if (!directories.current) throw new Error('directories are not built yet')
         return directories.current
       },
-      denied: (instance, { organization, user }) =>
-        accounts.audit({
-          name: 'access.denied',
-          organizationId: organization.id,
-          userId: user.id,
-          details: { what: 'instance', instance },
-        }),
+      foreignInstance: (instance, identity) => denied(accounts, identity, { what: 'instance', instance }),
+      denied: (connection, run) => denied(accounts, connection.identity, { what: 'run', run }),
       dashboardUrl: connection => this.#dashboardUrl(connection),
       unknownTeams: (organizationId, slugs) => accounts.unknownTeams(organizationId, slugs),
       notify: async (identity, notification) => {
@@ -242,8 +244,7 @@ class Node {
                 .update(JSON.stringify([identity.organization.id, transactionId, idempotencyKey]))
                 .digest('base64url')
         const content = { id, title: title ?? null, message, deliveries }
-        await this.#notify(identity.organization.id, transactionId, content)
-        return true
+        return await this.#notify(identity.organization.id, transactionId, content)
       },
       declared: (connection, definitions) => this.#recordDeclarations(accounts, connection, definitions),
     })
@@ -315,11 +316,13 @@ class Node {
       readonly message: string
       readonly deliveries: readonly { readonly to: string; readonly method: 'EMAIL' | 'SLACK' | null }[]
     },
-  ): Promise<void> {
-    if (transactionId === null) return
+  ): Promise<boolean> {
+    // Without a run there is nobody to show it to; it was heard.
+    if (transactionId === null) return true
     const { id, title, message, deliveries } = notification
     const content = { type: 'notification', organizationId, id, title, message, deliveries }
-    await this.#partitions?.send(`transaction:${transactionId}`, content)
+    const reply = await this.#partitions?.send<{ accepted: boolean }>(`transaction:${transactionId}`, content)
+    return reply?.accepted ?? false
   }
 
   async #listen(
@@ -336,8 +339,9 @@ class Node {
       trustedProxies: proxy.trustedProxies,
       health: { notReady: () => this.#notReady(), commit: app.commit ?? undefined },
       sdk: {
-        onNotification: ({ host: identity, transactionId, ...notification }) =>
-          this.#notify(identity.organization.id, transactionId, notification),
+        onNotification: async ({ host: identity, transactionId, ...notification }) => {
+          await this.#notify(identity.organization.id, transactionId, notification)
+        },
         placeOfTransaction: id => partitions.send<Located>(`transaction:${id}`, { type: 'locate' }),
       },
     })
@@ -416,7 +420,8 @@ class Node {
     if (!demo)
       return `Sign in at ${address}/login (this data directory has accounts already, so no demo was added)`
     this.#progress('connecting the demo host')
-    const endpoint = `${address.replace('http', 'ws')}/websocket`
+    // The socket of this very process, whatever stands before it.
+    const endpoint = `${this.#boundAddress(http).replace('http', 'ws')}/websocket`
     this.#demo = await startDemoHost({ endpoint, key: demo.key, log: createLog('interval:demo') }).catch(
       (error: unknown) => {
         this.#log.warn('demo.failed', { error })
@@ -440,10 +445,19 @@ class Node {
   }
 
   #address(http: HttpServer): string {
+    return this.#config.app.url ?? this.#boundAddress(http)
+  }
+
+  #boundAddress(http: HttpServer): string {
     const bound = http.nodeServer.address()
     const port = typeof bound === 'object' && bound !== null ? bound.port : this.#config.port
-    return this.#config.app.url ?? this.#configuredAddress().replace(/:\d+$/, `:${port}`)
+    return this.#configuredAddress().replace(/:\d+$/, `:${port}`)
   }
+}
+
+function denied(accounts: AccountsService, identity: HostIdentity, details: Record<string, string>): void {
+  const { organization, user } = identity
+  accounts.audit({ name: 'access.denied', organizationId: organization.id, userId: user.id, details })
 }
 
 function isLoopback(host: string): boolean {

@@ -17,6 +17,8 @@ type HostDecision = Decision<TransactionState, HostReply>
 
 const accepted: HostReply = { accepted: true }
 const refused = (reason: string): HostReply => ({ accepted: false, reason })
+/** In the words for what does not exist: whether it does is not the asking host's business. */
+const denied: HostReply = { accepted: false, reason: 'There is no such transaction.', denied: true }
 
 /** Render ids remembered after their answer was taken. SDKs repeat only the last call of a transaction. */
 const answeredRendersMax = 4
@@ -32,7 +34,7 @@ function forHost(
 ): HostDecision {
   if (state.start === null) return { state: null, reply: refused('There is no such transaction.') }
   if (state.start.instanceId !== message.instanceId) {
-    return { state, reply: refused('This transaction runs on another host.') }
+    return { state, reply: denied }
   }
   const change = new Change(state, state.start, context)
   if (!change.now.heard) change.dropHostCall('start')
@@ -83,6 +85,7 @@ export function decideIoCall(
       return refused('Credentials are not supported.')
     }
     if (!known && !makeRoom(change)) return refused('Too many open steps.')
+    if (!hasRoomFor(change, call, message.bytes)) return refused('The open steps are too large.')
 
     const displayOnly = isDisplayOnly(call)
     const group: Group = {
@@ -157,6 +160,16 @@ function makeRoom(change: Change): boolean {
   if (!oldest) return false
   change.dropGroup(oldest)
   return true
+}
+
+/** True when a step of this size fits beside the others that wait for an answer. Displays have a bound of their own. */
+function hasRoomFor(change: Change, call: IoCall, bytes: number): boolean {
+  if (isDisplayOnly(call)) return true
+  let sum = bytes
+  for (const group of change.state.groups) {
+    if (!group.displayOnly && group.inputGroupKey !== call.inputGroupKey) sum += group.bytes
+  }
+  return sum <= limits.inputBytesPerTransactionMax
 }
 
 /** Keeps the displays of a transaction within their bytes; the newest stays in any case. */

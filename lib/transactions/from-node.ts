@@ -72,13 +72,13 @@ export function decideNotification(
   state: TransactionState,
   message: Of<'notification'>,
   context: DecisionContext,
-): NodeDecision {
+): Decision<TransactionState, { accepted: boolean }> {
   if (state.start === null || state.start.organizationId !== message.organizationId) {
-    return { state: state.start ? state : null, reply: {} }
+    return { state: state.start ? state : null, reply: { accepted: false } }
   }
   const change = new Change(state, state.start, context)
   if (change.now.notes >= notesMax || change.state.notes.some(note => note.id === message.id))
-    return change.done({})
+    return change.done({ accepted: true })
   const notification = {
     id: message.id,
     title: message.title,
@@ -93,7 +93,7 @@ export function decideNotification(
     event: 'transaction.notification',
     data: { transactionId: change.start.id, notification },
   })
-  return change.done({})
+  return change.done({ accepted: true })
 }
 
 /**

@@ -143,4 +143,11 @@ export type Located =
 export type TransactionMessage = ClientMessage | HostMessage | NodeMessage
 
 /** Answer to a host's call. `false` is turned by the edge into what the SDK version understands. */
-export type HostReply = { readonly accepted: true } | { readonly accepted: false; readonly reason: string }
+export type HostReply =
+  | { readonly accepted: true }
+  | {
+      readonly accepted: false
+      readonly reason: string
+      /** It is not this host's: the edge records that it asked. */
+      readonly denied?: true
+    }

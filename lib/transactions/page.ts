@@ -95,7 +95,7 @@ function decide(
     return { state: null, reply: { accepted: false, reason: 'There is no such page.' } }
   }
   if ('instanceId' in message && message.instanceId !== page.instanceId) {
-    return { state, reply: { accepted: false, reason: 'This page runs on another host.' } }
+    return { state, reply: { accepted: false, reason: 'There is no such page.', denied: true } }
   }
   switch (message.type) {
     case 'leave':
