@@ -9,3 +9,4 @@ export {
   violatedConstraint,
 } from './database.js'
 export { type Migration, type MigrationResult, migrate, readMigrations } from './migrations.js'
+export { moveDatabase } from './move.js'
