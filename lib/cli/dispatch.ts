@@ -21,6 +21,7 @@ import { databaseInitCommand } from './database-init.js'
 import { describe } from './describe.js'
 import { doctorCommand } from './doctor.js'
 import { commonFlags, helpOf, overview } from './help.js'
+import { ringCommand } from './ring.js'
 import { runCommand } from './run.js'
 import { stateCommand } from './state.js'
 
@@ -28,6 +29,7 @@ export const commands: readonly Command[] = [
   runCommand,
   databaseInitCommand,
   adminCommand,
+  ringCommand,
   stateCommand,
   configCommand,
   doctorCommand,

@@ -1,4 +1,5 @@
 /** The public face of the HTTP server. */
+export type * from './cluster-status.js'
 export { type Context, checked, type Handler, hostOf } from './context.js'
 export { ok, type Reply } from './reply.js'
 export type { HealthOptions } from './routes-health.js'

@@ -27,7 +27,7 @@ import {
   Hosts,
   hostKind,
 } from '../hosts/index.js'
-import { createHttpServer, type HttpServer } from '../http/index.js'
+import { createHttpServer, type HttpServer, type NodeReport } from '../http/index.js'
 import { type EntityKey, newId } from '../ids.js'
 import { limits } from '../limits.js'
 import { createLog, type Log } from '../log.js'
@@ -46,6 +46,7 @@ import { channelHostTowards } from './channel-host.js'
 import { type DemoHost, demoAccount, startDemoHost } from './demo.js'
 import { historyRow } from './history.js'
 import type { RunningNode, StartNodeOptions } from './node-contract.js'
+import { RingStatus } from './ring-status.js'
 import { Sockets } from './sockets.js'
 
 /** Places whose declarations are remembered as recorded. */
@@ -77,6 +78,8 @@ class Node {
   #http: HttpServer | null = null
   #sockets: Sockets | null = null
   #admin: AdminServer | null = null
+  #peers: Peers | null = null
+  #ringStatus: RingStatus | null = null
   #demo: DemoHost | null = null
   #revocations: Timer | null = null
   /** Digest of what was last recorded, by place. */
@@ -98,6 +101,7 @@ class Node {
     const [partitions, database] = await this.#openBoth()
     const accounts = this.#openAccounts(database)
     const { hosts, clients } = this.#build(partitions, accounts)
+    this.#ringStatus = this.#buildRingStatus(partitions, database)
     await partitions.start()
     const http = await this.#listen(partitions, accounts, hosts, clients)
     await this.#openAdmin(accounts)
@@ -173,7 +177,7 @@ class Node {
   async #openPeers(store: { readonly storeId: string; readonly boot: number }): Promise<Peers> {
     const { channel, forward, host, seeds } = this.#config
     const channelHost = channel.host ?? (await channelHostTowards(seeds))
-    return await createClusterPeers({
+    const peers = await createClusterPeers({
       identity: { nodeId: this.#directory.nodeId, ...store },
       secret: this.#directory.secrets.nodes,
       seeds,
@@ -187,6 +191,8 @@ class Node {
       onDuplicate: (known, other) =>
         this.#log.error('node.duplicate', { known: known.channelAddress, other: other.channelAddress }),
     })
+    this.#peers = peers
+    return peers
   }
 
   async #openDatabase(): Promise<Database> {
@@ -375,12 +381,40 @@ class Node {
   }
 
   #administrate(accounts: AccountsService, operation: string, argument: unknown): Promise<unknown> {
-    if (operation === 'ringStatus') return Promise.resolve(this.#ringStatus())
+    if (operation === 'ringStatus') return Promise.resolve(this.#ownStatus())
+    if (operation === 'clusterStatus') {
+      return this.#ringStatus?.status() ?? Promise.reject(new AppError('unavailable'))
+    }
     return runAdminOperation(operation, argument, { accounts })
   }
 
-  /** What `interval-server ring status` shows. */
-  #ringStatus(): unknown {
+  #buildRingStatus(partitions: Partitions, database: Database): RingStatus {
+    return new RingStatus({
+      partitions,
+      peers: this.#peers ?? undefined,
+      configurations: this.#peers ? new DatabaseConfigurations(database) : undefined,
+      factor: this.#config.replication.factor,
+      clock: this.#clock,
+      report: () => this.#report(partitions),
+    })
+  }
+
+  /** What this node says of itself to the others and to people. */
+  #report(partitions: Partitions): NodeReport {
+    const { boot, damages, outboxRows } = partitions.stats()
+    return {
+      version: packageVersion,
+      boot,
+      notReady: this.#notReady(),
+      hosts: this.#hosts?.count ?? 0,
+      clients: this.#clients?.count ?? 0,
+      outboxRows,
+      damages: damages.length,
+    }
+  }
+
+  /** What this node knows by itself; `clusterStatus` asks the others too. */
+  #ownStatus(): unknown {
     const cluster = this.#partitions?.cluster
     return {
       node: this.#directory.nodeId,
