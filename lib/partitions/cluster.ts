@@ -19,6 +19,7 @@ import { type NodeId, newId } from '../ids.js'
 import type { Log } from '../log.js'
 import {
   allPartitions,
+  type CallHandler,
   type ForwardRequest,
   type InboundHandler,
   type Member,
@@ -38,7 +39,7 @@ import {
 } from './configuration.js'
 import { Copies, type CopyPosition, decodePage } from './copies.js'
 import { comparePositions, type PartitionHead } from './position.js'
-import { LeaderReplication } from './replication.js'
+import { type ConfirmAnswer, type ConfirmQuestion, LeaderReplication } from './replication.js'
 import type { RulesOff } from './rules.js'
 import type { Runtime } from './runtime.js'
 import { sendSnapshot, snapshotIdBytes } from './snapshots.js'
@@ -71,6 +72,9 @@ export const clusterTimes = {
   pollMs: 1_000,
   stepMs: 50,
   callMs: 5_000,
+  positionsMs: 500,
+  /** A hand-over that cannot drain within so long is given up. */
+  drainMs: 1_000,
   /** A partition does not go back to where it came from within so long. */
   restMs: 30_000,
 } as const
@@ -81,6 +85,9 @@ const forwardMsMax = 10_000
 const failedStepMs = 250
 const retryMsMin = 10
 const retryMsMax = 200
+
+/** What a request waits out: its partition has no leader for a moment. */
+const passing: ReadonlySet<string> = new Set(['unavailable', 'timeout', 'draining'])
 
 type State = 'starting' | 'running' | 'stopping'
 
@@ -120,7 +127,14 @@ export class Cluster implements Ring {
   /** Who led a partition before, and until when. */
   readonly #before = new Map<PartitionId, { readonly owner: StoreId; readonly untilMs: number }>()
   readonly #leading = new Set<PartitionId>()
-  /** When a call to a silent store was tried last. */
+  /**
+   * Changes asked for whose outcome is not known: under way, or unanswered. A later row shows that they are over, and
+   * only that: an unanswered statement may be carried out after the rows were read.
+   */
+  readonly #swapping = new Map<
+    PartitionId,
+    { readonly isUnderWay: boolean; readonly replicas: ReadonlySet<StoreId> }
+  >()
   #timer: Timer | undefined
   #step: Promise<void> | undefined
   #isWanted = false
@@ -136,6 +150,7 @@ export class Cluster implements Ring {
     this.#store = options.peers.self.storeId as StoreId
     this.replication = new LeaderReplication({
       clock: options.clock,
+      rulesOff: options.rulesOff,
       log: options.log.child('replication'),
       committer: () => this.#committer,
       call: (to, kind, body) => this.#call(to, kind, body),
@@ -149,27 +164,31 @@ export class Cluster implements Ring {
       },
     })
     const { peers } = options
-    peers.onCall('append', (from, body) => this.#held.append(from.storeId, body))
-    peers.onCall('confirm', (from, body) => this.#confirm(from, body))
-    peers.onCall('positions', (_from, body) => this.#positions(body))
-    peers.onCall('snapshot-begin', async (_from, body) => {
-      const { partition, id } = JSON.parse(body.toString()) as { partition: PartitionId; id: string }
-      await this.#held.beginSnapshot(partition, id)
+    this.#onCall('append', (from, body) => this.#held.append(from.storeId, body))
+    this.#onCall('confirm', (from, body) => this.#confirm(from, body))
+    this.#onCall('positions', (_from, body) => this.#positions(body))
+    this.#onCall('snapshot-begin', async (from, body) => {
+      const { partition, id, epoch } = JSON.parse(body.toString()) as {
+        partition: PartitionId
+        id: string
+        epoch: number
+      }
+      await this.#held.beginSnapshot(partition, id, from.storeId, epoch)
       return empty
     })
-    peers.onCall('snapshot-page', async (_from, body) => {
+    this.#onCall('snapshot-page', async (_from, body) => {
       const id = body.toString('utf8', 2, 2 + snapshotIdBytes)
       const entries = decodePage(body.subarray(2 + snapshotIdBytes))
       await this.#held.takePage(body.readUInt16BE(0) as PartitionId, id, entries)
       return empty
     })
-    peers.onCall('snapshot-end', async (_from, body) => {
+    this.#onCall('snapshot-end', async (from, body) => {
       const { partition, id, position } = JSON.parse(body.toString()) as {
         partition: PartitionId
         id: string
         position: Omit<PartitionHead, 'generation'>
       }
-      await this.#held.endSnapshot(partition, id, position)
+      await this.#held.endSnapshot(partition, id, from.storeId, position)
       return empty
     })
     peers.onCall('rows', (_from, body) => {
@@ -180,6 +199,16 @@ export class Cluster implements Ring {
       const request = JSON.parse(body.toString()) as ForwardRequest
       if (!this.#inbound || !this.#runtime?.serves(request.partition)) throw new AppError('unavailable')
       return Buffer.from(JSON.stringify((await this.#inbound(request)) ?? null))
+    })
+  }
+
+  /** Handles what is meant for this store: a message for the one that was here before is not for this one. */
+  #onCall(kind: string, handler: CallHandler): void {
+    this.#options.peers.onCall(kind, async (from, body) => {
+      const start = 1 + body.readUInt8(0)
+      const isMine = body.toString('utf8', 1, start) === this.#store
+      if (!isMine && !this.#options.rulesOff?.storeIdentity) throw new AppError('conflict')
+      return await handler(from, body.subarray(start))
     })
   }
 
@@ -202,6 +231,7 @@ export class Cluster implements Ring {
       store,
       committer: runtime.committer,
       log: log.child('copies'),
+      rulesOff: this.#options.rulesOff,
       accepts: (partition, from, epoch) => this.#accepts(partition, from, epoch),
     })
     const heads = await runtime.committer.readHeads(allPartitions())
@@ -267,7 +297,7 @@ export class Cluster implements Ring {
           return JSON.parse(reply.toString()) as unknown
         }
       } catch (error) {
-        const passes = error instanceof AppError && (error.code === 'unavailable' || error.code === 'timeout')
+        const passes = error instanceof AppError && passing.has(error.code)
         if (!passes) throw error
       }
       await this.#routeChange(Math.min(delayMs, leftMs))
@@ -330,37 +360,59 @@ export class Cluster implements Ring {
 
   #accepts(partition: PartitionId, from: string, epoch: number): { ok: boolean; epoch: number } {
     const row = this.#rows.get(partition)
+    const promised = this.#held.head(partition).epoch
+    const known = Math.max(row?.epoch ?? 0, promised)
+    if (this.#leading.has(partition)) return { ok: false, epoch: known }
+    if (this.#options.rulesOff?.epochs) return { ok: true, epoch: known }
     const isLeader = row === undefined || row.owner === from
-    const ok = isLeader || epoch > row.epoch
+    // What this store has promised an epoch, it remembers across its restarts, also before it has read any row.
+    const ok = isLeader ? epoch >= promised : epoch > known
     if (ok && !isLeader) {
       // It has succeeded somebody, perhaps this node, by a row that is not known here yet.
       this.#mustRead = true
       this.#wake()
     }
-    return { ok, epoch: row?.epoch ?? 0 }
+    return { ok, epoch: known }
   }
 
-  /** Partitions of which a newer leader than the asking one is known. */
-  #confirm(from: Member, body: Buffer): Buffer {
-    const asked = JSON.parse(body.toString()) as [PartitionId, number][]
-    const newer = asked.filter(([partition, epoch]) => !this.#accepts(partition, from.storeId, epoch).ok)
-    return Buffer.from(JSON.stringify(newer.map(([partition]) => partition)))
+  /** Whether a newer leader than the asking one is known, and where this copy stands when that is asked. */
+  async #confirm(from: Member, body: Buffer): Promise<Buffer> {
+    const questions = JSON.parse(body.toString()) as ConfirmQuestion[]
+    const answers: ConfirmAnswer[] = []
+    for (const [partition, epoch, isPositionWanted] of questions) {
+      if (isPositionWanted) await this.#held.settled([partition])
+      if (!this.#accepts(partition, from.storeId, epoch).ok) answers.push({ partition, newer: true })
+      else if (isPositionWanted) {
+        const { chain, seq } = this.#held.position(partition)
+        answers.push({ partition, seq, chain })
+      } else answers.push({ partition })
+    }
+    return Buffer.from(JSON.stringify(answers))
   }
 
   async #positions(body: Buffer): Promise<Buffer> {
     const partitions = JSON.parse(body.toString()) as PartitionId[]
+    await this.#held.settled(partitions)
     return Buffer.from(JSON.stringify(partitions.map(partition => this.#held.position(partition))))
   }
 
   async #askPositions(store: StoreId, partitions: readonly PartitionId[]): Promise<CopyPosition[]> {
-    const answer = await this.#call(store, 'positions', Buffer.from(JSON.stringify(partitions)))
+    const body = Buffer.from(JSON.stringify(partitions))
+    const answer = await this.#call(store, 'positions', body, clusterTimes.positionsMs)
     return JSON.parse(answer.toString()) as CopyPosition[]
   }
 
-  async #call(to: StoreId, kind: string, body: Buffer): Promise<Buffer> {
+  async #call(
+    to: StoreId,
+    kind: string,
+    body: Buffer,
+    deadlineMs: number = clusterTimes.callMs,
+  ): Promise<Buffer> {
     const node = this.#nodes.get(to)
-    if (!node) throw new AppError('unavailable')
-    return await this.#options.peers.call(node.nodeId, kind, body, clusterTimes.callMs)
+    if (!node || this.#isReplaced(to)) throw new AppError('unavailable')
+    const target = Buffer.from(to)
+    const message = Buffer.concat([Buffer.of(target.length), target, body])
+    return await this.#options.peers.call(node.nodeId, kind, message, deadlineMs)
   }
 
   // --- rows ---
@@ -384,6 +436,8 @@ export class Cluster implements Ring {
       if (known && known.epoch >= row.epoch) continue
       this.#rows.set(row.partition, row)
       changed = true
+      this.#swapping.delete(row.partition)
+      if (![row.owner, ...row.replicas].every(store => this.#nodes.has(store))) this.#mustRead = true
       if (known && known.owner !== row.owner) {
         this.#before.set(row.partition, { owner: known.owner, untilMs: this.#options.clock.nowMs() })
       }
@@ -402,20 +456,43 @@ export class Cluster implements Ring {
     for (const partition of partitions) {
       // What is not on every follower is not part of the history that goes on: this copy is compared before it counts.
       this.#held.set(partition, this.#committer.writtenHead(partition))
+      const onItsWay = this.#committer.writingHead(partition)
+      if (onItsWay) {
+        this.#held.expect(
+          partition,
+          onItsWay,
+          this.#committer.between(() => undefined),
+        )
+      }
       this.replication.resign(partition)
     }
     this.#runtime?.resign(partitions)
   }
 
-  /** Swaps rows, learns what they are now and tells the others. Rejects when that is unknown. */
-  async #swap(changes: readonly Omit<Configuration, 'nonce'>[]): Promise<Configuration[]> {
+  /**
+   * Swaps rows, learns what they are now and tells the others. Rejects when that is unknown. Rows that are being swapped
+   * already are left as they are: one change at a time.
+   */
+  async #swap(wanted: readonly Omit<Configuration, 'nonce'>[]): Promise<Configuration[]> {
+    const changes = wanted.filter(({ epoch, partition }) => {
+      const change = this.#swapping.get(partition)
+      return !change?.isUnderWay && this.#rows.get(partition)?.epoch === epoch - 1
+    })
     if (changes.length === 0) return []
     const nonce = newId<string>()
+    for (const { partition, replicas } of changes) {
+      const members = new Set([...replicas, ...(this.#swapping.get(partition)?.replicas ?? [])])
+      this.#swapping.set(partition, { isUnderWay: true, replicas: members })
+    }
     let rows: readonly Configuration[]
     try {
       rows = await this.#options.configurations.swap(changes.map(change => ({ ...change, nonce })))
     } catch (error) {
-      // It may have come through.
+      // It may have come through, or may still do so.
+      for (const { partition } of changes) {
+        const change = this.#swapping.get(partition)
+        if (change) this.#swapping.set(partition, { ...change, isUnderWay: false })
+      }
       this.#mustRead = true
       this.#options.log.warn('configuration.not-changed', {
         error: error instanceof Error ? error.message : error,
@@ -426,6 +503,14 @@ export class Cluster implements Ring {
     const mine = rows.filter(row => row.nonce === nonce)
     if (mine.length > 0) this.#tell(mine)
     return mine
+  }
+
+  /** True when the row names a store, or may do so by a change of which nothing was heard: such a one is waited for. */
+  #mayName(partition: PartitionId, store: StoreId): boolean {
+    const row = this.#rows.get(partition)
+    return (
+      row === undefined || isMember(row, store) || this.#swapping.get(partition)?.replicas.has(store) === true
+    )
   }
 
   #tell(rows: readonly Configuration[]): void {
@@ -448,8 +533,17 @@ export class Cluster implements Ring {
 
   // --- evidence ---
 
+  /** Its node has another store now: wiped, or restored from a copy. This one will never be heard of again. */
+  #isReplaced(store: StoreId): boolean {
+    if (this.#options.rulesOff?.storeIdentity) return false
+    const node = this.#nodes.get(store)
+    const current = this.#registered.find(({ nodeId }) => nodeId === node?.nodeId)
+    return node !== undefined && current !== undefined && current.storeId !== store
+  }
+
   #isConnected(store: StoreId): boolean {
     const node = this.#nodes.get(store)
+    if (this.#isReplaced(store)) return false
     return node !== undefined && this.#options.peers.condition(node.nodeId).kind === 'connected'
   }
 
@@ -458,6 +552,7 @@ export class Cluster implements Ring {
     const { clock, peers } = this.#options
     const node = this.#nodes.get(store)
     if (!node) return clock.nowMs() - this.#startedAtMs > silentMs
+    if (this.#isReplaced(store)) return true
     const condition = peers.condition(node.nodeId)
     if (condition.kind === 'connected') return false
     if (condition.kind === 'refused') return true
@@ -551,19 +646,23 @@ export class Cluster implements Ring {
     await this.#lead(rows)
   }
 
-  /** Leads partitions under rows that name this node; their followers have what this store has. */
+  /** Leads partitions under rows that name this node; what their followers have is found out afterwards. */
   async #lead(rows: readonly Configuration[]): Promise<void> {
     if (rows.length === 0) return
     for (const row of rows) this.#leading.add(row.partition)
     try {
+      // Nothing is taken from an earlier leader from here on; what was taken before is part of the history.
+      await this.#held.settled(rows.map(row => row.partition))
       const heads = new Map<PartitionId, PartitionHead>()
       for (const { epoch, partition, replicas } of rows) {
+        if (this.#rows.get(partition)?.epoch !== epoch || this.#committer.leads(partition)) continue
         const head = this.#held.head(partition)
         heads.set(partition, { ...head, epoch: Math.max(epoch, head.epoch) })
-        this.replication.lead(partition, replicas, head.seq)
+        this.replication.lead(partition, replicas, head)
       }
+      if (heads.size === 0) return
       await this.#runtime?.lead(heads)
-      this.#options.log.info('partitions.led', { count: rows.length })
+      this.#options.log.info('partitions.led', { count: heads.size })
     } finally {
       for (const row of rows) this.#leading.delete(row.partition)
     }
@@ -577,7 +676,8 @@ export class Cluster implements Ring {
     const { clock } = this.#options
     const own = [...this.#rows.values()].filter(row => row.owner === this.#store)
     if (own.length === 0) return
-    const others = new Set(own.flatMap(row => row.replicas))
+    if (this.#options.rulesOff?.raisedEpoch) return await this.#lead(own)
+    const others = new Set(own.flatMap(row => row.replicas).filter(store => !this.#isReplaced(store)))
     const heard = new Map<StoreId, Map<PartitionId, CopyPosition>>()
     const untilMs = clock.nowMs() + clusterTimes.startMs
     while (heard.size < others.size && clock.nowMs() < untilMs) {
@@ -609,6 +709,10 @@ export class Cluster implements Ring {
     heard: ReadonlyMap<StoreId, ReadonlyMap<PartitionId, CopyPosition>>,
   ): Omit<Configuration, 'nonce'> {
     const { partition } = row
+    if (this.#options.rulesOff?.positions) {
+      const reached = [...heard.keys()].filter(store => isMember(row, store))
+      return { partition, epoch: row.epoch + 1, owner: this.#store, replicas: reached }
+    }
     let owner = this.#store
     let best = this.#held.position(partition)
     for (const [store, positions] of heard) {
@@ -643,32 +747,31 @@ export class Cluster implements Ring {
     }
   }
 
-  /** Followers that died: removed from all rows at once. */
+  /** Followers that died: removed from all rows at once, and waited for until that is known. */
   async #removeDead(): Promise<void> {
+    const isDead = (store: StoreId) => this.#isDead(store, clusterTimes.removeAfterMs)
     const changes: Omit<Configuration, 'nonce'>[] = []
-    const dead = new Set<StoreId>()
     for (const partition of this.#led()) {
       const row = this.#rows.get(partition)
       if (!row || row.owner !== this.#store) continue
-      const replicas = row.replicas.filter(store => !this.#isDead(store, clusterTimes.removeAfterMs))
-      for (const store of this.replication.following(partition)) {
-        if (this.#isDead(store, clusterTimes.removeAfterMs)) dead.add(store)
-      }
-      if (replicas.length < row.replicas.length) {
+      const replicas = row.replicas.filter(store => !isDead(store))
+      const dead = this.replication.following(partition).filter(isDead)
+      // Also one that joined by a change that was not answered: a row without it must be known before it is forgotten.
+      const isNamed = dead.some(store => this.#mayName(partition, store))
+      if (replicas.length < row.replicas.length || isNamed) {
         changes.push({ partition, epoch: row.epoch + 1, owner: this.#store, replicas })
+        if (!this.#options.rulesOff?.removalKnown) continue
       }
+      for (const store of dead) this.replication.drop(partition, store)
     }
-    const changed = await this.#swap(changes)
-    for (const row of changed) {
-      for (const store of this.replication.following(row.partition)) {
-        if (!row.replicas.includes(store)) this.replication.drop(row.partition, store)
-      }
-    }
-    // Those that were about to join.
-    for (const partition of this.#led()) {
-      const row = this.#rows.get(partition)
-      for (const store of this.replication.following(partition)) {
-        if (dead.has(store) && row && !row.replicas.includes(store)) this.replication.drop(partition, store)
+    for (const row of await this.#swap(changes)) this.#dropUnnamed(row.partition)
+  }
+
+  /** Followers that a row which is known leaves out. */
+  #dropUnnamed(partition: PartitionId): void {
+    for (const store of this.replication.following(partition)) {
+      if (!this.#mayName(partition, store) && !this.#copying.has(`${partition} ${store}`)) {
+        this.replication.drop(partition, store)
       }
     }
   }
@@ -676,13 +779,13 @@ export class Cluster implements Ring {
   async #remove(partitions: readonly PartitionId[], store: StoreId): Promise<void> {
     const changes = partitions.flatMap(partition => {
       const row = this.#rows.get(partition)
-      if (!row || row.owner !== this.#store || !row.replicas.includes(store)) return []
+      if (!row || row.owner !== this.#store || !this.#mayName(partition, store)) return []
       const replicas = row.replicas.filter(other => other !== store)
       return [{ partition, epoch: row.epoch + 1, owner: this.#store, replicas }]
     })
     await this.#swap(changes)
     for (const partition of partitions) {
-      if (!this.#rows.get(partition)?.replicas.includes(store)) this.replication.drop(partition, store)
+      if (!this.#mayName(partition, store)) this.replication.drop(partition, store)
     }
   }
 
@@ -696,7 +799,12 @@ export class Cluster implements Ring {
     )
     if (rows.length === 0) return
     await this.#read()
-    const still = rows.filter(row => this.#rows.get(row.partition)?.epoch === row.epoch)
+    const still = rows.filter(
+      row =>
+        this.#rows.get(row.partition)?.epoch === row.epoch &&
+        this.#isDead(row.owner, clusterTimes.takeOverAfterMs),
+    )
+    if (still.length === 0) return
     // What the old leader sent and what is not on disk yet counts.
     await this.#held.settled(still.map(row => row.partition))
     const heard = new Map<StoreId, Map<PartitionId, CopyPosition>>()
@@ -725,34 +833,40 @@ export class Cluster implements Ring {
     return this.#placed.placement
   }
 
-  #storeOf(nodeId: NodeId): StoreId | undefined {
-    for (const member of this.#options.peers.members()) {
-      if (member.nodeId === nodeId) return member.storeId as StoreId
+  /** The store of every member that is registered. */
+  #storesByNode(): Map<NodeId, StoreId> {
+    const stores = new Map<NodeId, StoreId>()
+    for (const { nodeId, storeId } of this.#options.peers.members()) {
+      const store = storeId as StoreId
+      if (this.#nodes.has(store) && !this.#isReplaced(store)) stores.set(nodeId, store)
     }
-    return undefined
+    return stores
   }
 
   /** Stores that should hold a partition, the leader-to-be first. */
-  #wanted(placement: readonly (readonly NodeId[])[], partition: PartitionId): StoreId[] {
-    return (placement[partition] ?? [])
-      .map(nodeId => this.#storeOf(nodeId))
-      .filter(store => store !== undefined && this.#nodes.has(store)) as StoreId[]
+  #wanted(
+    placement: readonly (readonly NodeId[])[],
+    stores: ReadonlyMap<NodeId, StoreId>,
+    partition: PartitionId,
+  ): StoreId[] {
+    return (placement[partition] ?? []).flatMap(nodeId => stores.get(nodeId) ?? [])
   }
 
   #copyWhereMissing(): void {
     const placement = this.#placement()
+    const stores = this.#storesByNode()
     for (const partition of this.#led()) {
       if (this.#copying.size >= copiesAtOnceMax) return
       const row = this.#rows.get(partition)
       if (!row || row.owner !== this.#store || this.#handing.has(partition)) continue
-      const missing = this.#wanted(placement, partition).find(
+      const missing = this.#wanted(placement, stores, partition).find(
         store =>
           store !== this.#store &&
           !row.replicas.includes(store) &&
           !this.#copying.has(`${partition} ${store}`) &&
           this.#isConnected(store),
       )
-      if (missing) this.#copyTo(partition, missing)
+      if (missing && !this.#swapping.get(partition)?.isUnderWay) this.#copyTo(partition, missing)
     }
   }
 
@@ -761,16 +875,22 @@ export class Cluster implements Ring {
     const disk = this.#disk
     if (!disk) return
     const { replication } = this
-    const done = sendSnapshot(
-      {
-        store: disk,
-        committer: this.#committer,
-        replication,
-        call: (store, kind, body) => this.#call(store, kind, body),
-      },
-      partition,
-      to,
-    )
+    // One that has everything, and may even be named by a change of which nothing was heard, is only named again.
+    const isFollowing = replication.following(partition).includes(to)
+    const copied = isFollowing
+      ? replication.caughtUp(partition, to)
+      : sendSnapshot(
+          {
+            store: disk,
+            committer: this.#committer,
+            replication,
+            rulesOff: this.#options.rulesOff,
+            call: (store, kind, body) => this.#call(store, kind, body),
+          },
+          partition,
+          to,
+        )
+    const done = copied
       .then(() => this.#join(partition, to))
       .catch((error: unknown) => {
         this.#options.log.warn('copy.failed', {
@@ -791,21 +911,22 @@ export class Cluster implements Ring {
   /** It has everything, and every commit waits for it: now the row says so. */
   async #join(partition: PartitionId, store: StoreId): Promise<void> {
     const row = this.#rows.get(partition)
-    if (!row || row.owner !== this.#store) return
+    if (!row || row.owner !== this.#store || row.replicas.includes(store)) return
+    if (!this.replication.following(partition).includes(store)) throw new AppError('unavailable')
     const replicas = [...row.replicas, store]
-    const changed = await this.#swap([{ partition, epoch: row.epoch + 1, owner: this.#store, replicas }])
-    // Another change came first: the copy is begun anew, in whatever the row is then.
-    if (changed.length === 0) this.replication.drop(partition, store)
+    await this.#swap([{ partition, epoch: row.epoch + 1, owner: this.#store, replicas }])
+    // When another change came first it goes on to follow, and is named by the next.
   }
 
   /** Hands partitions over to where they are placed, and lets surplus copies go. */
   #moveToPlace(): void {
     const { clock } = this.#options
     const placement = this.#placement()
+    const stores = this.#storesByNode()
     for (const partition of this.#led()) {
       const row = this.#rows.get(partition)
       if (!row || row.owner !== this.#store || this.#handing.has(partition)) continue
-      const wanted = this.#wanted(placement, partition)
+      const wanted = this.#wanted(placement, stores, partition)
       const [first] = wanted
       if (!first) continue
       const following = this.replication.following(partition)
@@ -816,9 +937,7 @@ export class Cluster implements Ring {
         this.#handing.add(partition)
         const replicas = row.replicas.filter(store => wanted.includes(store))
         this.#swap([{ partition, epoch: row.epoch + 1, owner: this.#store, replicas }])
-          .then(changed => {
-            if (changed.length > 0) for (const store of surplus) this.replication.drop(partition, store)
-          })
+          .then(() => this.#dropUnnamed(partition))
           .catch(() => undefined)
           .finally(() => this.#handing.delete(partition))
         continue
@@ -835,6 +954,17 @@ export class Cluster implements Ring {
     }
   }
 
+  /** Rejects when that takes too long. */
+  async #drained(runtime: Runtime, partition: PartitionId): Promise<void> {
+    await new Promise<void>((resolve, reject) => {
+      const timer = this.#options.clock.setTimer(clusterTimes.drainMs, () => reject(new AppError('timeout')))
+      runtime
+        .hold(partition)
+        .then(resolve, reject)
+        .finally(() => timer.cancel())
+    })
+  }
+
   /** Makes a follower the leader, without losing or refusing anything: messages wait meanwhile. */
   async #handOver(partition: PartitionId, to: StoreId): Promise<void> {
     const runtime = this.#runtime
@@ -842,7 +972,7 @@ export class Cluster implements Ring {
     if (!runtime || !row || row.owner !== this.#store || !row.replicas.includes(to)) return
     this.#handing.add(partition)
     try {
-      await runtime.hold(partition)
+      await this.#drained(runtime, partition)
       const replicas = [this.#store, ...row.replicas.filter(store => store !== to)]
       const changed = await this.#swap([{ partition, epoch: row.epoch + 1, owner: to, replicas }])
       if (changed.length === 0) runtime.release(partition)

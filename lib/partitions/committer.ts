@@ -204,6 +204,11 @@ export class Committer {
     return this.#state(partition).writtenHead
   }
 
+  /** The head that the batch being written brings; undefined when the partition is not in it. */
+  writingHead(partition: PartitionId): PartitionHead | undefined {
+    return this.#writing.findLast(commit => commit.partition === partition)?.head
+  }
+
   /** Writes a commit that the partition's leader numbered, under this store's own generation. */
   copy(
     partition: PartitionId,

@@ -27,12 +27,14 @@ import {
 } from './position.js'
 import { openRecord, sealRecord } from './record.js'
 import type { AppendAnswer } from './replication.js'
+import type { RulesOff } from './rules.js'
 import type { Store } from './store.js'
 
 export interface CopiesOptions {
   readonly store: Store
   readonly committer: Committer
   readonly log: Log
+  readonly rulesOff?: RulesOff | undefined
   /** The highest epoch known of a partition, and whether the sender leads it then. */
   accepts(
     partition: PartitionId,
@@ -52,8 +54,12 @@ interface Copy {
   head: PartitionHead
   /** After everything on disk. */
   durable: PartitionHead
+  /** The last write of it that is under way; settled when `durable` has caught up with `head`. */
+  writing: Promise<void> | undefined
   /** A snapshot that is being received. */
   incoming: { readonly id: string; readonly generation: number } | undefined
+  /** Steps of snapshots, one after the other. */
+  steps: Promise<unknown>
 }
 
 const removePageMax = 1_000
@@ -73,7 +79,23 @@ export class Copies {
 
   /** Where a partition stands that this node led until now, or leads. */
   set(partition: PartitionId, head: PartitionHead): void {
-    this.#copies.set(partition, { head, durable: head, incoming: undefined })
+    const copy = this.#copy(partition)
+    copy.head = head
+    copy.durable = head
+    copy.writing = undefined
+    copy.incoming = undefined
+  }
+
+  /** The disk will hold this head when `written` resolves. */
+  expect(partition: PartitionId, head: PartitionHead, written: Promise<void>): void {
+    const copy = this.#copy(partition)
+    copy.head = head
+    this.#track(copy, head, written)
+  }
+
+  /** Resolves when everything these copies took is on disk. */
+  async settled(partitions: readonly PartitionId[]): Promise<void> {
+    for (const partition of partitions) await this.#copies.get(partition)?.writing
   }
 
   head(partition: PartitionId): PartitionHead {
@@ -87,20 +109,12 @@ export class Copies {
     return { partition, epoch: head.lastEpoch, seq: head.seq, chain: head.chain }
   }
 
-  /** Resolves when everything that was taken of these partitions is on disk. */
-  async settled(partitions: readonly PartitionId[]): Promise<void> {
-    const isOpen = (partition: PartitionId) => {
-      const { durable, head } = this.#copy(partition)
-      return durable.seq !== head.seq
-    }
-    while (partitions.some(isOpen)) await this.#options.committer.progress()
-  }
-
   /** Takes a message of commits; resolves with the answers when everything taken is on disk. */
   async append(from: string, body: Buffer): Promise<Buffer> {
     const answers = new Map<PartitionId, AppendAnswer | undefined>()
     const gaps = new Set<PartitionId>()
     const written: Promise<void>[] = []
+    const known = new Set<PartitionId>()
     for (const commit of decodeCommits(body)) {
       const { partition } = commit
       const accepted = this.#options.accepts(partition, from, commit.position.epoch)
@@ -112,8 +126,11 @@ export class Copies {
       const done = this.#take(commit)
       if (done === 'gap') gaps.add(partition)
       else if (done !== 'known') written.push(done)
+      else known.add(partition)
     }
     await Promise.all(written)
+    // What came before may still be on its way to the disk.
+    await this.settled([...known])
     const list = [...answers].map(([partition, answer]): AppendAnswer => {
       const { chain, seq } = this.#copy(partition).durable
       return answer ?? { partition, seq, chain, ...(gaps.has(partition) && { gap: true }) }
@@ -128,9 +145,8 @@ export class Copies {
     const follows =
       sent.previous.seq === head.seq &&
       sent.previousChain.high === head.chain.high &&
-      sent.previousChain.low === head.chain.low &&
-      !copy.incoming
-    if (!follows) return 'gap'
+      sent.previousChain.low === head.chain.low
+    if (copy.incoming || !(follows || this.#options.rulesOff?.predecessor)) return 'gap'
     const chain = chainAfter(sent.previousChain, sent.position, sent.operations)
     if (chain.high !== sent.chain.high || chain.low !== sent.chain.low) return 'gap'
     const keys = new PartitionKeys(sent.partition, head.generation)
@@ -142,26 +158,55 @@ export class Copies {
     const { epoch, seq } = sent.position
     const next = { ...head, epoch, seq, lastEpoch: epoch, chain, digest: sent.digest }
     copy.head = next
-    return new Promise<void>((resolve, reject) => {
+    const written = new Promise<void>((resolve, reject) => {
       this.#options.committer.copy(sent.partition, operations, next, error => {
-        if (error === undefined) {
-          if (next.seq > copy.durable.seq) copy.durable = next
-          resolve()
-        } else reject(new AppError('unavailable', undefined, { cause: error }))
+        if (error === undefined) resolve()
+        else reject(new AppError('unavailable', undefined, { cause: error }))
       })
+    })
+    return this.#track(copy, next, written)
+  }
+
+  #track(copy: Copy, head: PartitionHead, written: Promise<void>): Promise<void> {
+    const done = written.then(() => {
+      if (copy.writing === done) copy.writing = undefined
+      if (head.generation === copy.durable.generation && head.seq > copy.durable.seq) copy.durable = head
+    })
+    copy.writing = done
+    // Whoever waits for it hears of a failure; nobody has to.
+    done.catch(() => undefined)
+    return done
+  }
+
+  /**
+   * Begins to receive a snapshot, in place of one that was being received. `epoch` is the one its sender leads under:
+   * a leader that was replaced must not overwrite what came after it.
+   */
+  async beginSnapshot(partition: PartitionId, id: string, from: string, epoch: number): Promise<void> {
+    await this.#step(partition, async copy => {
+      const { committer } = this.#options
+      if (!this.#options.accepts(partition, from, epoch).ok || committer.leads(partition)) {
+        throw new AppError('conflict')
+      }
+      const generation = (copy.durable.generation + 1) % 0x10000
+      copy.incoming = { id, generation }
+      // Nothing that belongs to the old copy may reach the disk after the new one.
+      await this.settled([partition])
+      await committer.between(() => undefined)
+      await this.#remove(partition, generation)
     })
   }
 
-  /** Begins to receive a snapshot, in place of one that was being received. */
-  async beginSnapshot(partition: PartitionId, id: string): Promise<void> {
-    const copy = this.#copy(partition)
-    const generation = (copy.durable.generation + 1) % 0x10000
-    copy.incoming = { id, generation }
-    await this.#remove(partition, generation)
+  async takePage(partition: PartitionId, id: string, entries: readonly DiskEntry[]): Promise<void> {
+    await this.#step(partition, copy => this.#takePage(copy, partition, id, entries))
   }
 
-  async takePage(partition: PartitionId, id: string, entries: readonly DiskEntry[]): Promise<void> {
-    const { incoming } = this.#copy(partition)
+  async #takePage(
+    { incoming }: Copy,
+    partition: PartitionId,
+    id: string,
+    entries: readonly DiskEntry[],
+  ): Promise<void> {
     if (incoming?.id !== id) throw new AppError('conflict')
     const { prefix } = new PartitionKeys(partition, incoming.generation)
     const operations: DiskOperation[] = []
@@ -177,10 +222,22 @@ export class Copies {
   async endSnapshot(
     partition: PartitionId,
     id: string,
+    from: string,
     position: Omit<PartitionHead, 'generation'>,
   ): Promise<void> {
-    const copy = this.#copy(partition)
-    if (copy.incoming?.id !== id) throw new AppError('conflict')
+    await this.#step(partition, copy => this.#endSnapshot(copy, partition, id, from, position))
+  }
+
+  async #endSnapshot(
+    copy: Copy,
+    partition: PartitionId,
+    id: string,
+    from: string,
+    position: Omit<PartitionHead, 'generation'>,
+  ): Promise<void> {
+    const { accepts, committer } = this.#options
+    const isAccepted = accepts(partition, from, position.epoch).ok && !committer.leads(partition)
+    if (copy.incoming?.id !== id || !isAccepted) throw new AppError('conflict')
     const before = copy.durable
     const head = { ...position, generation: copy.incoming.generation }
     const key = headKey(partition)
@@ -188,7 +245,6 @@ export class Copies {
       [{ type: 'put', key, value: sealRecord(key, formatHead(head)).bytes }],
       true,
     )
-    if (copy.incoming?.id !== id) throw new AppError('conflict')
     this.set(partition, head)
     this.#remove(partition, before.generation).catch((error: unknown) =>
       this.#options.log.warn('copy.not-removed', { partition, error }),
@@ -198,10 +254,23 @@ export class Copies {
   #copy(partition: PartitionId): Copy {
     let copy = this.#copies.get(partition)
     if (!copy) {
-      copy = { head: firstHead, durable: firstHead, incoming: undefined }
+      copy = {
+        head: firstHead,
+        durable: firstHead,
+        writing: undefined,
+        incoming: undefined,
+        steps: Promise.resolve(),
+      }
       this.#copies.set(partition, copy)
     }
     return copy
+  }
+
+  async #step(partition: PartitionId, step: (copy: Copy) => Promise<void>): Promise<void> {
+    const copy = this.#copy(partition)
+    const done = copy.steps.then(() => step(copy))
+    copy.steps = done.catch(() => undefined)
+    await done
   }
 
   async #remove(partition: PartitionId, generation: number): Promise<void> {

@@ -39,6 +39,8 @@ export interface OutboxOptions {
   readonly log: Log
   readonly drops: LazyDrops
   readonly keys: (partition: PartitionId) => PartitionKeys
+  /** False once another node leads a partition: its marks are no concern of this one any more. */
+  readonly leads: (partition: PartitionId) => boolean
   /** Marks beyond which `isFull` is true. */
   readonly rowsMax: number
   readonly failurePoints?: FailurePoints | undefined
@@ -152,8 +154,10 @@ export class Outbox {
   }
 
   async #readMarks(partition: PartitionId): Promise<void> {
-    const { keys, store } = this.#options
+    const { keys, leads, store } = this.#options
+    if (!leads(partition)) return
     const { records } = await store.range(keys(partition).classRange('o'))
+    if (!leads(partition)) return
     for (const record of records) {
       const parsed = parsePartitionKey(record.key)
       if (parsed && !this.#marks.has(parsed.key)) {
@@ -202,6 +206,10 @@ export class Outbox {
       for (let next = waiting.shift(); next && bytesLeft > 0; next = waiting.shift()) {
         const [key, mark] = next
         if (this.#marks.get(key) !== mark) continue
+        if (!this.#options.leads(mark.partition)) {
+          this.#marks.delete(key)
+          continue
+        }
         // Asked before the read: an entity that comes to be meanwhile is not gone.
         const wasDurable = mark.isDurable
         const { item, bytes } = await this.#readEntity(key, mark)

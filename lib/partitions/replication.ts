@@ -9,8 +9,11 @@
  * of its copy on, and every commit waits for it, before the configuration names it; a follower that is to go counts
  * until the configuration without it is known.
  *
+ * A new leader knows nothing of its followers but what they say: until one has confirmed the position that this leader
+ * began with, under its hash, neither commits nor reads pass.
+ *
  * Invariant: `ackedSeq` never passes what a follower has confirmed with an equal hash. What can go wrong: a follower has
- * something else under the same number. Then it is `diverged`, and gets a fresh copy.
+ * something else under the same number, or more than this leader. Then it is `diverged`, and gets a fresh copy.
  */
 import { AppError } from '../errors.js'
 import type { Log } from '../log.js'
@@ -19,7 +22,8 @@ import type { Clock } from './clock.js'
 import { encodeCommits, encodedBytes } from './commit-codec.js'
 import type { Commit, Committer } from './committer.js'
 import type { StoreId } from './configuration.js'
-import type { ChainHash } from './position.js'
+import type { ChainHash, PartitionHead } from './position.js'
+import type { RulesOff } from './rules.js'
 import type { Replication } from './runtime.js'
 
 /** Everything up to this position is on the follower's disk. */
@@ -31,6 +35,14 @@ export interface Held {
   readonly gap?: true
 }
 
+/** A leader's question to a follower: whether a newer leader is known, and where it stands when `position` is wanted. */
+export type ConfirmQuestion = readonly [partition: PartitionId, epoch: number, position: boolean]
+
+export type ConfirmAnswer =
+  | { readonly partition: PartitionId; readonly newer: true }
+  | { readonly partition: PartitionId }
+  | Held
+
 /** A follower's answer for one partition. */
 export type AppendAnswer =
   | Held
@@ -40,6 +52,7 @@ export type AppendAnswer =
 export interface LeaderReplicationOptions {
   readonly clock: Clock
   readonly log: Log
+  readonly rulesOff?: RulesOff | undefined
   readonly committer: () => Committer
   /** One message to a store's node. Rejects with an `AppError` when it may not have arrived. */
   call(to: StoreId, kind: 'append' | 'confirm', body: Buffer): Promise<Buffer>
@@ -51,7 +64,10 @@ export interface LeaderReplicationOptions {
 
 interface Follower {
   readonly store: StoreId
+  /** -1 until it has confirmed `base`. */
   ackedSeq: number
+  /** Where its leader stood when it began to follow. */
+  readonly base: { readonly seq: number; readonly chain: ChainHash }
   /** What is gathered while it is being copied to; undefined once it follows. */
   gathered: { commits: Commit[]; bytes: number } | undefined
 }
@@ -65,10 +81,18 @@ class Deferred {
   })
 }
 
+/** A partition whose followers are being asked. */
+interface Asked {
+  readonly deferred: Deferred
+  readonly epoch: number
+  readonly answered: Set<StoreId>
+}
+
 /** Commits gathered for one copy; beyond it the copy begins anew. */
 const gatheredBytesMax = 64 * 1024 * 1024
 const messageBytesMax = 1024 * 1024
 const retryMs = 50
+const caughtUpMs = 5
 const confirmMsMax = 10_000
 
 export class LeaderReplication implements Replication {
@@ -77,16 +101,17 @@ export class LeaderReplication implements Replication {
   /** Stores a message to which got lost: they are sent everything they lack as soon as they answer again. */
   readonly #lost = new Set<StoreId>()
   /** Partitions to be confirmed at the end of this turn. */
-  #confirming: Map<PartitionId, Deferred> | undefined
+  #confirming: Map<PartitionId, Asked> | undefined
 
   constructor(options: LeaderReplicationOptions) {
     this.#options = options
   }
 
-  /** Begins to lead a partition whose followers are known to have everything up to `seq`. */
-  lead(partition: PartitionId, stores: readonly StoreId[], seq: number): void {
+  /** Begins to lead a partition at this position; what its followers have is for them to say. */
+  lead(partition: PartitionId, stores: readonly StoreId[], base: PartitionHead): void {
     const followers = new Map<StoreId, Follower>()
-    for (const store of stores) followers.set(store, { store, ackedSeq: seq, gathered: undefined })
+    const ackedSeq = this.#options.rulesOff?.positions ? base.seq : -1
+    for (const store of stores) followers.set(store, { store, ackedSeq, base, gathered: undefined })
     this.#followers.set(partition, followers)
   }
 
@@ -102,18 +127,35 @@ export class LeaderReplication implements Replication {
 
   /** Gathers commits for a store from now on; the snapshot it will be sent holds everything before. */
   beginCopy(partition: PartitionId, store: StoreId): void {
-    this.#followers.get(partition)?.set(store, { store, ackedSeq: 0, gathered: { commits: [], bytes: 0 } })
+    const base = { seq: 0, chain: { high: 0, low: 0 } }
+    const gathered = { commits: [], bytes: 0 }
+    this.#followers.get(partition)?.set(store, { store, ackedSeq: -1, base, gathered })
   }
 
-  /** The snapshot, up to `seq`, is on the store's disk: every commit waits for it from now on. False: begin anew. */
-  endCopy(partition: PartitionId, store: StoreId, seq: number): boolean {
-    const follower = this.#followers.get(partition)?.get(store)
-    if (!follower?.gathered) return false
+  /** The snapshot, up to `head`, is on the store's disk: every commit waits for it from now on. False: begin anew. */
+  endCopy(partition: PartitionId, store: StoreId, head: PartitionHead): boolean {
+    const followers = this.#followers.get(partition)
+    const follower = followers?.get(store)
+    if (!followers || !follower?.gathered) return false
     const { commits } = follower.gathered
-    follower.gathered = undefined
-    follower.ackedSeq = seq
+    followers.set(store, { store, ackedSeq: head.seq, base: head, gathered: undefined })
     this.#send(store, commits)
     return true
+  }
+
+  /**
+   * Resolves when a store that has just begun to follow has everything that may have been acknowledged without it.
+   * Rejects with `unavailable` when it follows no more.
+   */
+  async caughtUp(partition: PartitionId, store: StoreId): Promise<void> {
+    const { clock, committer } = this.#options
+    const { seq } = committer().head(partition)
+    for (;;) {
+      const follower = this.#followers.get(partition)?.get(store)
+      if (!follower || follower.gathered) throw new AppError('unavailable')
+      if (follower.ackedSeq >= seq) return
+      await new Promise<void>(resolve => clock.setTimer(caughtUpMs, resolve))
+    }
   }
 
   drop(partition: PartitionId, store: StoreId): void {
@@ -121,6 +163,7 @@ export class LeaderReplication implements Replication {
   }
 
   ackedSeq(partition: PartitionId): number {
+    if (this.#options.rulesOff?.followersFirst) return Number.POSITIVE_INFINITY
     let seq = Number.POSITIVE_INFINITY
     for (const follower of this.#followers.get(partition)?.values() ?? []) {
       if (!follower.gathered && follower.ackedSeq < seq) seq = follower.ackedSeq
@@ -150,55 +193,111 @@ export class LeaderReplication implements Replication {
   }
 
   confirm(partition: PartitionId): Promise<void> | undefined {
+    if (this.#options.rulesOff?.confirm) return undefined
     if (this.following(partition).length === 0) return undefined
     this.#confirming ??= this.#confirmSoon()
-    let waiting = this.#confirming.get(partition)
-    if (!waiting) {
-      waiting = new Deferred()
-      this.#confirming.set(partition, waiting)
+    let asked = this.#confirming.get(partition)
+    if (!asked) {
+      const { epoch } = this.#options.committer().head(partition)
+      asked = { deferred: new Deferred(), epoch, answered: new Set() }
+      this.#confirming.set(partition, asked)
     }
-    return waiting.promise
+    return asked.deferred.promise
   }
 
-  #confirmSoon(): Map<PartitionId, Deferred> {
-    const waiting = new Map<PartitionId, Deferred>()
+  #confirmSoon(): Map<PartitionId, Asked> {
+    const asked = new Map<PartitionId, Asked>()
     this.#options.clock.soon(() => {
-      if (this.#confirming === waiting) this.#confirming = undefined
-      const untilMs = this.#options.clock.nowMs() + confirmMsMax
-      for (const [partition, { resolve, reject }] of waiting) {
-        this.#confirmed(partition, untilMs).then(resolve, reject)
-      }
+      if (this.#confirming === asked) this.#confirming = undefined
+      void this.#confirmAll(asked)
     })
-    return waiting
+    return asked
   }
 
-  /** Asks every follower, until each has answered or is none any more. */
-  async #confirmed(partition: PartitionId, untilMs: number): Promise<void> {
-    const { clock, committer } = this.#options
-    const answered = new Set<StoreId>()
+  /** Asks every follower, until each has answered or is none any more: one message for all partitions of a follower. */
+  async #confirmAll(asked: Map<PartitionId, Asked>): Promise<void> {
+    const { clock } = this.#options
+    const untilMs = clock.nowMs() + confirmMsMax
+    const busy = new Set<StoreId>()
     for (;;) {
-      if (!committer().leads(partition)) throw new AppError('unavailable')
-      const { epoch } = committer().head(partition)
-      const open = this.following(partition).filter(store => !answered.has(store))
-      if (open.length === 0) return
-      await Promise.all(
-        open.map(async store => {
-          try {
-            const body = Buffer.from(JSON.stringify([[partition, epoch]]))
-            const newer = JSON.parse(
-              (await this.#options.call(store, 'confirm', body)).toString(),
-            ) as PartitionId[]
-            if (newer.length > 0) this.#options.outdated(newer)
-            else answered.add(store)
-          } catch {
-            // It may be gone; whether it still counts is seen in the next round.
-          }
-        }),
-      )
-      if (open.every(store => answered.has(store))) continue
-      if (clock.nowMs() >= untilMs) throw new AppError('unavailable')
-      await new Promise<void>(resolve => clock.setTimer(retryMs, resolve))
+      const open = this.#openQuestions(asked)
+      if (asked.size === 0) return
+      if (clock.nowMs() >= untilMs) {
+        for (const { deferred } of asked.values()) deferred.reject(new AppError('unavailable'))
+        return
+      }
+      let wake: () => void = () => undefined
+      const woken = new Promise<void>(resolve => {
+        wake = resolve
+      })
+      for (const [store, questions] of open) {
+        if (busy.has(store)) continue
+        busy.add(store)
+        this.#ask(store, questions, asked).then(hasAnswered => {
+          busy.delete(store)
+          if (hasAnswered) wake()
+        })
+      }
+      const timer = clock.setTimer(retryMs, wake)
+      await woken
+      timer.cancel()
     }
+  }
+
+  /** What is still to be asked, by follower; partitions that are settled meanwhile leave `asked`. */
+  #openQuestions(asked: Map<PartitionId, Asked>): Map<StoreId, ConfirmQuestion[]> {
+    const committer = this.#options.committer()
+    const open = new Map<StoreId, ConfirmQuestion[]>()
+    for (const [partition, { answered, deferred, epoch }] of asked) {
+      // Led anew under a later epoch, it is another life: what was decided before is not true any more.
+      if (!committer.leads(partition) || committer.head(partition).epoch !== epoch) {
+        deferred.reject(new AppError('unavailable'))
+        asked.delete(partition)
+        continue
+      }
+      let isDone = true
+      for (const follower of this.#followers.get(partition)?.values() ?? []) {
+        const isProven = follower.ackedSeq >= follower.base.seq
+        if (follower.gathered || (answered.has(follower.store) && isProven)) continue
+        isDone = false
+        const question: ConfirmQuestion = [partition, epoch, !isProven]
+        const questions = open.get(follower.store)
+        if (questions) questions.push(question)
+        else open.set(follower.store, [question])
+      }
+      if (!isDone) continue
+      deferred.resolve()
+      asked.delete(partition)
+    }
+    return open
+  }
+
+  async #ask(
+    store: StoreId,
+    questions: readonly ConfirmQuestion[],
+    asked: ReadonlyMap<PartitionId, Asked>,
+  ): Promise<boolean> {
+    let answers: ConfirmAnswer[]
+    try {
+      const reply = await this.#options.call(store, 'confirm', Buffer.from(JSON.stringify(questions)))
+      answers = JSON.parse(reply.toString()) as ConfirmAnswer[]
+    } catch {
+      // It may be gone; whether it still counts is seen in the next round.
+      return false
+    }
+    const newer: PartitionId[] = []
+    for (const answer of answers) {
+      if ('newer' in answer) newer.push(answer.partition)
+      else {
+        asked.get(answer.partition)?.answered.add(store)
+        if ('seq' in answer) this.#confirmedUpTo(store, answer)
+      }
+    }
+    if (newer.length > 0) this.#options.outdated(newer)
+    return questions.every(([partition]) => {
+      const follower = this.#followers.get(partition)?.get(store)
+      return !newer.includes(partition) && (!follower || follower.ackedSeq >= follower.base.seq)
+    })
   }
 
   #gather(commit: Commit, follower: Follower, gathered: { commits: Commit[]; bytes: number }): void {
@@ -241,10 +340,17 @@ export class LeaderReplication implements Replication {
     const committer = this.#options.committer()
     const follower = this.#followers.get(partition)?.get(store)
     if (!follower || follower.gathered || !committer.leads(partition)) return
-    const { head } = committer.unacked(partition).find(commit => commit.head.seq === seq) ?? {
-      head: committer.head(partition),
+    if (!this.#options.rulesOff?.hashes) {
+      const own = this.#chainAt(partition, follower, seq)
+      const isAhead = seq > committer.head(partition).seq
+      if (isAhead || (own && (own.high !== chain.high || own.low !== chain.low))) {
+        this.#options.diverged(partition, store)
+        return
+      }
+      // What this leader has forgotten was acknowledged without it: it is behind, or a late answer.
+      if (!own && !answer.gap && follower.ackedSeq >= 0) return
     }
-    if (head.seq === seq && (head.chain.high !== chain.high || head.chain.low !== chain.low)) {
+    if (follower.ackedSeq < 0 && seq < follower.base.seq) {
       this.#options.diverged(partition, store)
       return
     }
@@ -257,6 +363,15 @@ export class LeaderReplication implements Replication {
     const first = committer.unacked(partition)[0]?.head.seq ?? committer.head(partition).seq + 1
     if (seq + 1 < first) this.#options.diverged(partition, store)
     else this.#lose(store)
+  }
+
+  /** The hash after a commit, as far as it is remembered: at the begin, and from the first that a follower may lack. */
+  #chainAt(partition: PartitionId, { base }: Follower, seq: number): ChainHash | undefined {
+    if (seq === base.seq) return base.chain
+    const committer = this.#options.committer()
+    const head = committer.head(partition)
+    if (seq === head.seq) return head.chain
+    return committer.unacked(partition).find(commit => commit.head.seq === seq)?.head.chain
   }
 
   #failed(store: StoreId, error: unknown): void {

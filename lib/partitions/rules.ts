@@ -9,8 +9,8 @@ export interface RulesOff {
   readonly confirm?: boolean
   /** A commit is acknowledged as soon as it is on the leader's disk. */
   readonly followersFirst?: boolean
-  /** Whoever takes over leads, without asking who has more. */
-  readonly highestLeads?: boolean
+  /** Whoever takes over leads all that can be reached, without comparing who has what. */
+  readonly positions?: boolean
   /** Messages of leaders that were replaced are taken. */
   readonly epochs?: boolean
   /** A dead follower is no longer waited for before its removal is known. */
@@ -19,8 +19,6 @@ export interface RulesOff {
   readonly caughtUp?: boolean
   /** A follower's answer counts whatever history it has. */
   readonly hashes?: boolean
-  /** A leader takes its followers' equality for granted. */
-  readonly proven?: boolean
   /** A wiped disk counts as the one that was there before. */
   readonly storeIdentity?: boolean
   /** A start goes on under the epoch before. */

@@ -58,6 +58,7 @@ export interface Replication extends CommitReplication {
 /** How long a deletion is put off while the entity's history is not written. */
 const postponedDeletionMs = 60_000
 const sweepMs = 1_000
+const confirmAgainMs = 50
 /** Least recently used entities looked at to find one that may leave. */
 const evictionScanMax = 64
 const noSignals: readonly Signal[] = []
@@ -116,7 +117,12 @@ export class Runtime {
       alarmsMax: options.alarmsInMemoryMax,
       deliver: (partition, key, dueAtMs) => this.#deliverAlarm(partition, key, dueAtMs),
     })
-    this.outbox = new Outbox({ ...shared, log: log.child('outbox'), rowsMax: limits.outboxRowsMax })
+    this.outbox = new Outbox({
+      ...shared,
+      leads: partition => this.committer.leads(partition),
+      log: log.child('outbox'),
+      rowsMax: limits.outboxRowsMax,
+    })
     this.effects.register('entity', {
       dispatch: (effect, _key) => this.#dispatchToEntity(effect.target as EntityKey, effect.payload),
     })
@@ -195,11 +201,34 @@ export class Runtime {
     return this.committer.head(partition).seq === 0
   }
 
-  async #begin(partitions: readonly PartitionId[]): Promise<void> {
+  async #begin(led: readonly PartitionId[]): Promise<void> {
+    const { replication } = this.#options
+    const partitions = replication ? await this.#confirmed(led, replication) : led
     const isEmpty = (partition: PartitionId) => this.#isEmpty(partition)
     const effects = this.effects.start(partitions, isEmpty)
     await this.alarms.start(partitions, isEmpty)
     await effects
+  }
+
+  /** Nothing stored leaves before the replicas have it too: those that are still led when they have. */
+  async #confirmed(led: readonly PartitionId[], replication: Replication): Promise<PartitionId[]> {
+    const isConfirmed = async (partition: PartitionId): Promise<boolean> => {
+      const { epoch } = this.committer.head(partition)
+      while (this.committer.leads(partition) && this.committer.head(partition).epoch === epoch) {
+        try {
+          await replication.confirm(partition)
+          return this.committer.leads(partition) && this.committer.head(partition).epoch === epoch
+        } catch {
+          // It is asked again for as long as this node leads.
+          await new Promise<void>(resolve => this.#options.clock.setTimer(confirmAgainMs, resolve))
+        }
+      }
+      return false
+    }
+    const answers = await Promise.all(
+      led.map(async partition => this.committer.leads(partition) && (await isConfirmed(partition))),
+    )
+    return led.filter((_, index) => answers[index])
   }
 
   register(kind: AnyEntityKind): void {

@@ -2,6 +2,7 @@
  * Copies a whole partition to another store: a consistent snapshot, page by page, then the commits that were made
  * meanwhile. Nobody waits for it: the partition goes on working.
  */
+import { AppError } from '../errors.js'
 import { newId } from '../ids.js'
 import type { PartitionId } from '../ring/index.js'
 import type { Committer } from './committer.js'
@@ -9,12 +10,14 @@ import type { StoreId } from './configuration.js'
 import { encodePage } from './copies.js'
 import { PartitionKeys } from './keys.js'
 import type { LeaderReplication } from './replication.js'
+import type { RulesOff } from './rules.js'
 import type { Store } from './store.js'
 
 export interface SnapshotsOptions {
   readonly store: Store
   readonly committer: Committer
   readonly replication: LeaderReplication
+  readonly rulesOff?: RulesOff | undefined
   /** One message to a store's node. Rejects with an `AppError`. */
   call(to: StoreId, kind: 'snapshot-begin' | 'snapshot-page' | 'snapshot-end', body: Buffer): Promise<Buffer>
 }
@@ -33,9 +36,12 @@ export async function sendSnapshot(
 ): Promise<void> {
   const { call, committer, replication, store } = options
   const id = newId()
-  await call(to, 'snapshot-begin', Buffer.from(JSON.stringify({ partition, id })))
+  const { epoch } = committer.head(partition)
+  await call(to, 'snapshot-begin', Buffer.from(JSON.stringify({ partition, id, epoch })))
   const { head, pages } = await committer.between(() => {
     const at = committer.writtenHead(partition)
+    // Led anew meanwhile: the receiver knows this leader by another epoch.
+    if (at.epoch !== epoch) throw new AppError('conflict')
     replication.beginCopy(partition, to)
     return { head: at, pages: store.pages(new PartitionKeys(partition, at.generation).all()) }
   })
@@ -50,7 +56,8 @@ export async function sendSnapshot(
     }
     const { generation: _own, ...position } = head
     await call(to, 'snapshot-end', Buffer.from(JSON.stringify({ partition, id, position })))
-    if (!replication.endCopy(partition, to, head.seq)) throw new Error('too much was written meanwhile')
+    if (!replication.endCopy(partition, to, head)) throw new Error('too much was written meanwhile')
+    if (!options.rulesOff?.caughtUp) await replication.caughtUp(partition, to)
   } catch (error) {
     replication.drop(partition, to)
     throw error

@@ -74,7 +74,6 @@ class Run {
   readonly faults = new Map<string, number>()
   readonly #kinds: readonly FaultKind[]
   #nextId = 0
-  #isFaulty = true
   #clientsLeft = 0
   #areClientsWanted = true
 
@@ -204,7 +203,6 @@ class Run {
 
   #peace(): void {
     const { cluster } = this
-    this.#isFaulty = false
     cluster.configurations.faults.isAway = false
     cluster.configurations.faults.loss = 0
     cluster.network.delayMsMax = 2
