@@ -15,19 +15,31 @@ const tell = (note: HostNote): void => {
 process.on('unhandledRejection', error => tell({ run: '', what: 'unhandled', value: String(error) }))
 process.on('disconnect', () => process.exit())
 
+/** How often to look whether the host is connected again, in ms. */
+const lookMs = 2
+
 /**
  * SDKs throw when an action calls in the very moment in which its connection closes, before they have noticed. An
  * action that is to outlive its server does this; what it must not have to do is wait for ever.
+ *
+ * The new call must come before the SDK repeats the one that failed, which it does once it is initialised again: then
+ * both would be open, and only the newer is listened to. So it looks often.
  */
 async function persist<Result>(call: () => Promise<Result>): Promise<Result> {
   for (;;) {
     try {
       return await call()
     } catch (error) {
-      if (!String(error).includes('NotConnected')) throw error
-      await new Promise(resolve => setTimeout(resolve, 50))
+      if (!isNotConnected(error)) throw error
+      do await new Promise(resolve => setTimeout(resolve, lookMs))
+      while (!host.isConnected)
     }
   }
+}
+
+/** The class is not exported, and its instances have neither a name of their own nor a message. */
+function isNotConnected(error: unknown): boolean {
+  return error instanceof Error && error.constructor.name === 'NotConnectedError'
 }
 
 const host = sdkHost(version as SdkVersionName, {
