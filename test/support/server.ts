@@ -69,10 +69,17 @@ export class TestServer {
     return this.#child !== null && this.#child.exitCode === null && this.#child.signalCode === null
   }
 
-  /** Starts the process on the same port and data. */
-  async run(environment: Readonly<Record<string, string>> = {}): Promise<void> {
+  /** Starts the process on the same port and data, with further variables and flags. */
+  async run(environment: Readonly<Record<string, string>> = {}, more: readonly string[] = []): Promise<void> {
     this.#output = ''
-    const flags = ['--port', String(this.port), '--storage:path', this.folder, ...(this.#options.flags ?? [])]
+    const flags = [
+      '--port',
+      String(this.port),
+      '--storage:path',
+      this.folder,
+      ...(this.#options.flags ?? []),
+      ...more,
+    ]
     const child = spawn(process.execPath, [join(packageRoot, 'bin/interval-server'), 'run', ...flags], {
       cwd: this.folder,
       env: { PATH: process.env.PATH ?? '', HOME: this.folder, ...this.#options.environment, ...environment },
