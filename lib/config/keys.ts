@@ -170,7 +170,6 @@ export const keys = {
     default: null,
     lengthMin: 16,
     description: 'bearer token for /metrics from elsewhere; without it only loopback may read them',
-    effect: 'later',
   },
   'log:level': {
     type: 'choice',

@@ -24,6 +24,7 @@ import { createPeer } from './peer.js'
 import { type ErrorShape, errorReply, type Reply, write } from './reply.js'
 import { addAuthRoutes } from './routes-auth.js'
 import { addHealthRoutes, type HealthOptions } from './routes-health.js'
+import { addMetricsRoute, type MetricsOptions } from './routes-metrics.js'
 import { addOrganizationRoutes } from './routes-organizations.js'
 import { addSdkRoutes, type SdkHooks } from './routes-sdk.js'
 import { addSessionRoutes } from './routes-session.js'
@@ -64,6 +65,8 @@ export interface HttpServerOptions {
   readonly log: Log
   readonly health: HealthOptions
   readonly sdk?: SdkHooks
+  /** Without it there is no `/metrics`. */
+  readonly metrics?: MetricsOptions
   readonly limits?: Limits
   /** The public address of the installation; https makes cookies secure. */
   readonly appUrl?: string | undefined
@@ -236,6 +239,7 @@ export function createHttpServer(options: HttpServerOptions): HttpServer {
     },
   }
   addHealthRoutes(http, options.health)
+  if (options.metrics) addMetricsRoute(http, options.metrics)
   addSessionRoutes(http)
   addSignUpRoutes(http)
   addOrganizationRoutes(http)

@@ -45,6 +45,7 @@ import { type AdminServer, listenAdmin } from './admin-socket.js'
 import { channelHostTowards } from './channel-host.js'
 import { type DemoHost, demoAccount, startDemoHost } from './demo.js'
 import { historyRow } from './history.js'
+import { Metrics } from './metrics.js'
 import type { RunningNode, StartNodeOptions } from './node-contract.js'
 import { RingStatus } from './ring-status.js'
 import { Sockets } from './sockets.js'
@@ -338,11 +339,21 @@ class Node {
     clients: Clients,
   ): Promise<HttpServer> {
     const { port, host, app, http: proxy } = this.#config
+    const metrics = new Metrics({
+      partitions,
+      peers: this.#peers ?? undefined,
+      factor: this.#config.replication.factor,
+      report: () => this.#report(partitions),
+    })
     const http = createHttpServer({
       accounts,
       log: createLog('interval:http'),
       appUrl: app.url ?? undefined,
       trustedProxies: proxy.trustedProxies,
+      metrics: {
+        token: this.#config.metrics.token,
+        text: () => metrics.text(),
+      },
       health: { notReady: () => this.#notReady(), commit: app.commit ?? undefined },
       sdk: {
         onNotification: async ({ host: identity, transactionId, ...notification }) => {
