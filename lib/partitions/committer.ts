@@ -199,6 +199,11 @@ export class Committer {
     return look()
   }
 
+  /** True when a commit that is on disk is on every replica too. */
+  isAcked(partition: PartitionId, seq: number): boolean {
+    return this.#partitions.has(partition) && this.#ackedSeq(partition) >= seq
+  }
+
   /** The head that is on disk; another may be on its way. */
   writtenHead(partition: PartitionId): PartitionHead {
     return this.#state(partition).writtenHead

@@ -41,6 +41,8 @@ export interface OutboxOptions {
   readonly keys: (partition: PartitionId) => PartitionKeys
   /** False once another node leads a partition: its marks are no concern of this one any more. */
   readonly leads: (partition: PartitionId) => boolean
+  /** False while the replicas may lack a commit that is on disk: another leader may not have it. */
+  readonly isAcked: (partition: PartitionId, seq: number) => boolean
   /** Marks beyond which `isFull` is true. */
   readonly rowsMax: number
   readonly failurePoints?: FailurePoints | undefined
@@ -214,6 +216,7 @@ export class Outbox {
         const wasDurable = mark.isDurable
         const { item, bytes } = await this.#readEntity(key, mark)
         bytesLeft -= bytes
+        if (item && !this.#options.isAcked(mark.partition, item.version.seq)) continue
         if (item) items.push({ item, mark })
         else if (this.#marks.get(key) === mark && wasDurable) this.#drop(key, mark)
       }

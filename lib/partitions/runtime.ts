@@ -120,6 +120,7 @@ export class Runtime {
     this.outbox = new Outbox({
       ...shared,
       leads: partition => this.committer.leads(partition),
+      isAcked: (partition, seq) => this.committer.isAcked(partition, seq),
       log: log.child('outbox'),
       rowsMax: limits.outboxRowsMax,
     })
@@ -201,34 +202,46 @@ export class Runtime {
     return this.committer.head(partition).seq === 0
   }
 
-  async #begin(led: readonly PartitionId[]): Promise<void> {
-    const { replication } = this.#options
-    const partitions = replication ? await this.#confirmed(led, replication) : led
+  /** Nothing stored leaves before the replicas are known to have it too: each partition begins when they do. */
+  async #begin(partitions: readonly PartitionId[]): Promise<void> {
+    const { clock, replication } = this.#options
+    if (!replication) return await this.#beginNow(partitions)
+    let ready: PartitionId[] = []
+    const begin = async (partition: PartitionId): Promise<void> => {
+      if (!(await this.#isConfirmed(partition, replication))) return
+      ready.push(partition)
+      if (ready.length > 1) return
+      clock.soon(() => {
+        const together = ready.filter(candidate => this.committer.leads(candidate))
+        ready = []
+        void this.#beginNow(together)
+      })
+    }
+    await Promise.all(partitions.map(begin))
+  }
+
+  async #beginNow(partitions: readonly PartitionId[]): Promise<void> {
     const isEmpty = (partition: PartitionId) => this.#isEmpty(partition)
     const effects = this.effects.start(partitions, isEmpty)
     await this.alarms.start(partitions, isEmpty)
     await effects
   }
 
-  /** Nothing stored leaves before the replicas have it too: those that are still led when they have. */
-  async #confirmed(led: readonly PartitionId[], replication: Replication): Promise<PartitionId[]> {
-    const isConfirmed = async (partition: PartitionId): Promise<boolean> => {
-      const { epoch } = this.committer.head(partition)
-      while (this.committer.leads(partition) && this.committer.head(partition).epoch === epoch) {
-        try {
-          await replication.confirm(partition)
-          return this.committer.leads(partition) && this.committer.head(partition).epoch === epoch
-        } catch {
-          // It is asked again for as long as this node leads.
-          await new Promise<void>(resolve => this.#options.clock.setTimer(confirmAgainMs, resolve))
-        }
+  /** Resolves with false when the partition is not led any more, or anew. */
+  async #isConfirmed(partition: PartitionId, replication: Replication): Promise<boolean> {
+    if (!this.committer.leads(partition)) return false
+    const { epoch } = this.committer.head(partition)
+    const isLed = () => this.committer.leads(partition) && this.committer.head(partition).epoch === epoch
+    while (isLed()) {
+      try {
+        await replication.confirm(partition)
+        break
+      } catch {
+        // It is asked again for as long as this node leads.
+        await new Promise<void>(resolve => this.#options.clock.setTimer(confirmAgainMs, resolve))
       }
-      return false
     }
-    const answers = await Promise.all(
-      led.map(async partition => this.committer.leads(partition) && (await isConfirmed(partition))),
-    )
-    return led.filter((_, index) => answers[index])
+    return isLed()
   }
 
   register(kind: AnyEntityKind): void {
@@ -253,7 +266,9 @@ export class Runtime {
     this.#isStarted = true
     const served = [...this.#served]
     await this.outbox.start(served, partition => this.#isEmpty(partition))
-    await this.#begin(served.filter(partition => this.#served.has(partition)))
+    const begun = this.#begin(served.filter(partition => this.#served.has(partition)))
+    // Replicas may be away for long.
+    if (!this.#options.replication) await begun
     this.#sweepLater()
   }
 
