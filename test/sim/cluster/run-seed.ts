@@ -349,7 +349,7 @@ class Run {
       const row = this.cluster.configurations.row(partition)
       if (row?.owner !== node.storeId) return true
       const content = this.cluster.content(node, partition)
-      return !/\n[fo]\//.test(content)
+      return !/\n[afo]\//.test(content)
     })
   }
 
