@@ -129,6 +129,12 @@ function attach(
   const unsettledByTrue = before?.unsettledByTrue ?? []
   const recentFirstRpcIds = before?.recentFirstRpcIds ?? []
   const { type: _type, rpcId, firstRpcId, ...identity } = message
+  // The first declaration of a connection may be said twice, when the edge never heard the reply: it is answered alike.
+  const earlierFirstRpcIds = isNewConnection
+    ? recentFirstRpcIds
+    : firstRpcId === null
+      ? []
+      : recentFirstRpcIds.slice(0, -1)
   const host: HostRecord = {
     ...identity,
     declaredAtMs: applied ? message.declaredAtMs : (before?.declaredAtMs ?? 0),
@@ -148,7 +154,7 @@ function attach(
     reply: {
       applied,
       isNewConnection,
-      previousFirstRpcId: isNewConnection ? (recentFirstRpcIds[0] ?? null) : null,
+      previousFirstRpcId: earlierFirstRpcIds[0] ?? null,
       unsettledByTrue,
     },
   }

@@ -59,6 +59,10 @@ t.test('a newer connection speaks for the host, and knows what the older one lef
     previousFirstRpcId: 1,
     unsettledByTrue: [1, 3],
   })
+  const repeated = host.tell(
+    attach({ connectionId: 'connection-2', declaredAtMs: 1, rpcId: 9, firstRpcId: 9 }),
+  )
+  t.match(repeated.reply, { previousFirstRpcId: 1 }, 'said twice it is answered alike')
   host.tell({ type: 'detach', connectionId: 'connection-1' })
   t.match(host.state, { host: { goneAtMs: null } }, 'the end of an older socket changes nothing')
   for (const other of ['organizationId', 'environmentId', 'developerId']) {
