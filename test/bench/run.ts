@@ -1,11 +1,12 @@
 /** Runs the benchmarks named on the command line, or all: one JSON line a figure. */
 import { idleHostSocket } from './idle-host-socket.js'
-import { ioRoundtrip } from './io-roundtrip.js'
+import { forwardedRoundtrip, ioRoundtrip } from './io-roundtrip.js'
 import { pendingTransactions } from './pending.js'
 import { starts } from './starts.js'
 
 const groups: readonly { names: readonly string[]; run: (names: ReadonlySet<string>) => Promise<void> }[] = [
   { names: ['io-roundtrip'], run: ioRoundtrip },
+  { names: ['forwarded-roundtrip'], run: forwardedRoundtrip },
   { names: ['idle-host-socket'], run: idleHostSocket },
   { names: ['idle-transaction', 'restart-100k'], run: pendingTransactions },
   { names: ['start-cold', 'start-warm'], run: starts },

@@ -1,0 +1,158 @@
+/**
+ * A load of round trips of an IO call: the host asks, the browser is shown the form, answers at once, the host has the
+ * answer and asks again. 64 at a time.
+ */
+import { randomUUID } from 'node:crypto'
+import type { Events } from '../../lib/clients/wire.js'
+import type { Seeded, TestServer } from '../support/server.js'
+import { pause, percentile, processorMs } from './figures.js'
+import { RawBrowser } from './raw-browser.js'
+import { RawHost } from './raw-host.js'
+
+const atOnce = 64
+/** Each with a window of its own. They take turns, since a window may not press a button more than 50 times a second. */
+export const transactionCount = 256
+/** Steps of one transaction that follow each other. */
+const stepsInARow = 16
+const hostCount = 16
+const turns = 5
+const warmUpMs = 1_000
+const measuredMs = 2_500
+
+/** Keeps `atOnce` round trips going while it is its turn, those that waited longest first, and measures them. */
+export class Load {
+  readonly samplesMs: number[] = []
+  #seconds = 0
+  #processorMs = 0
+  #isRunning = false
+  #isMeasuring = false
+  readonly #waiting: (() => void)[] = []
+  #open = 0
+
+  /** Begins the first round trip of a transaction as soon as there is room for it. */
+  first(begin: () => void): void {
+    this.#waiting.push(begin)
+    this.#fill()
+  }
+
+  /** The `count`th round trip of a transaction is over; `begin` begins its next. */
+  next(count: number, sampleMs: number, begin: () => void): void {
+    if (this.#isMeasuring) this.samplesMs.push(sampleMs)
+    if (this.#isRunning && count % stepsInARow > 0) {
+      begin()
+      return
+    }
+    this.#open -= 1
+    this.first(begin)
+  }
+
+  #fill(): void {
+    while (this.#isRunning && this.#open < atOnce) {
+      const begin = this.#waiting.shift()
+      if (!begin) return
+      this.#open += 1
+      begin()
+    }
+  }
+
+  /** One turn; `pids` are the processes that do the work. */
+  async turn(pids: readonly number[]): Promise<void> {
+    this.#isRunning = true
+    this.#fill()
+    await pause(warmUpMs)
+    const used = () => pids.reduce((sum, pid) => sum + processorMs(pid), 0)
+    const usedMs = used()
+    const startedAtMs = performance.now()
+    this.#isMeasuring = true
+    await pause(measuredMs)
+    this.#isMeasuring = false
+    this.#seconds += (performance.now() - startedAtMs) / 1_000
+    this.#processorMs += used() - usedMs
+    this.#isRunning = false
+    await pause(200)
+  }
+
+  get perSecond(): number {
+    return this.samplesMs.length / this.#seconds
+  }
+
+  get p99Ms(): number {
+    return percentile(this.samplesMs, 0.99)
+  }
+
+  /** Processor time of all threads for each round trip. */
+  get processorUs(): number {
+    return (this.#processorMs * 1_000) / this.samplesMs.length
+  }
+}
+
+/** One of two things that take turns. */
+export interface Side {
+  readonly load: Load
+  /** Processes that do the work. */
+  readonly pids: readonly number[]
+  stop(): Promise<void>
+}
+
+/** Lets two sides take turns, so that whatever else the machine does slows both alike. Ends both. */
+export async function takeTurns(one: Side, other: Side): Promise<void> {
+  for (let turn = 0; turn < turns; turn += 1) {
+    await one.load.turn(one.pids)
+    await other.load.turn(other.pids)
+  }
+  await one.stop()
+  await other.stop()
+}
+
+/** Round trips through interval-server: hosts and browsers may be connected to different nodes. */
+export async function roundTrips(
+  hostsAt: TestServer,
+  browsersAt: TestServer,
+  seeded: Seeded,
+  rest: Omit<Side, 'load'>,
+): Promise<Side> {
+  const { organization, user, password, liveKey } = seeded
+  const cookie = await browsersAt.signIn(user.email, password)
+  const load = new Load()
+  const trips = new Map<string, { count: number; askedAtMs: number }>()
+  const ask = (host: RawHost, transactionId: string): void => {
+    const count = (trips.get(transactionId)?.count ?? 0) + 1
+    trips.set(transactionId, { count, askedAtMs: performance.now() })
+    void host.ask(transactionId, 'Your name')
+  }
+  const hosts = await Promise.all(
+    Array.from({ length: hostCount }, () =>
+      RawHost.connect(hostsAt.endpoint, liveKey, ['ask'], {
+        started: (host, transactionId) => load.first(() => ask(host, transactionId)),
+        answered(host, transactionId) {
+          const { count = 0, askedAtMs = 0 } = trips.get(transactionId) ?? {}
+          load.next(count, performance.now() - askedAtMs, () => ask(host, transactionId))
+        },
+      }),
+    ),
+  )
+  const place = { organization: organization.slug, environment: 'production' }
+  const browsers = await Promise.all(
+    Array.from({ length: transactionCount }, async () => {
+      const browser = await RawBrowser.connect(browsersAt.address, cookie)
+      browser.onEvent = (event, data) => {
+        if (event !== 'transaction.render') return
+        const { transactionId, step } = data as Events['transaction.render']
+        const { inputGroupKey, id: renderId } = step.call
+        const answer = { transactionId, requestId: randomUUID(), inputGroupKey, renderId, kind: 'RETURN' }
+        void browser.ask('transaction.answer', { ...answer, values: ['Ada Quill'], choice: 'continue' })
+      }
+      await browser.ask('transaction.start', { ...place, transactionId: randomUUID(), slug: 'ask' })
+      return browser
+    }),
+  )
+  return {
+    load,
+    pids: rest.pids,
+    async stop() {
+      for (const browser of browsers) browser.close()
+      for (const host of hosts) host.close()
+      await rest.stop()
+    },
+  }
+}
