@@ -24,6 +24,8 @@ export interface Release {
   /** Given in place of the reply when the message was refused. */
   readonly refusal?: unknown
   readonly signals: readonly Signal[] | undefined
+  /** Must be waited for as well: that this node still leads. */
+  readonly confirmed?: Promise<void>
 }
 
 export type Phase = 'loading' | 'live' | 'gone'

@@ -505,7 +505,15 @@ export class Runtime {
       if (history) this.outbox.committed(entity.key, position)
       if (dropEffects?.length) this.effects.cancel(entity.partition, entity.key, dropEffects)
       if (commit.effects.length > 0) this.effects.add(entity.partition, entity.key, commit.effects)
-      for (const release of releases) this.#release(entity, release)
+      for (const release of releases) {
+        if (!release.confirmed) this.#release(entity, release)
+        else {
+          release.confirmed.then(
+            () => this.#release(entity, release),
+            (failure: unknown) => release.envelope.reject(failure),
+          )
+        }
+      }
       if (!entity.isBusy) this.#settled(entity)
     })
     const { failurePoints } = this.#options
@@ -521,12 +529,14 @@ export class Runtime {
 
   /** Lets something out as soon as everything decided before it is on disk. */
   #afterEarlier(entity: LiveEntity, release: Release): void {
+    // Replicas may have confirmed the commits before it long ago, and follow another leader since: it asks for itself.
+    const confirmed = this.#options.replication?.confirm(entity.partition)
     if (entity.lastReleases) {
-      entity.lastReleases.push(release)
+      confirmed?.catch(() => undefined)
+      entity.lastReleases.push(confirmed ? { ...release, confirmed } : release)
       entity.waitingReleases += 1
       return
     }
-    const confirmed = this.#options.replication?.confirm(entity.partition)
     if (!confirmed) {
       this.#release(entity, release)
       return

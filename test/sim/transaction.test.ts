@@ -51,6 +51,8 @@ function simulate(seed: number): string | null {
       owner.send(message, reply => {
         if (generation !== owner.generation || host.connection !== connection) return
         wires.hostDown.push(() => replied(reply as never))
+        const { deliveries } = reply as { deliveries?: readonly HostDelivery[] }
+        for (const delivery of deliveries ?? []) deliver(delivery)
       })
     })
   })
@@ -91,6 +93,26 @@ function simulate(seed: number): string | null {
     if (step?.renderId === renderId) step.answered = true
   }
 
+  /** The host's edge writes an answer, once per connection. */
+  const deliver = (delivery: HostDelivery) => {
+    const { connection } = host
+    if (!connection || written.has(delivery.deliveryId)) return
+    if (confirmed.has(delivery.deliveryId)) writtenAgain.push(delivery.deliveryId)
+    written.add(delivery.deliveryId)
+    const generation = owner.generation
+    wires.hostDown.push(() => {
+      host.respond(delivery.value)
+      // The ISocket ACK.
+      wires.hostUp.unshift(() => {
+        if (generation !== owner.generation || host.connection !== connection) return
+        const { deliveryId } = delivery
+        owner.send({ type: 'answer-delivered', instanceId: startOf().instanceId, deliveryId }, () =>
+          confirmed.add(deliveryId),
+        )
+      })
+    })
+  }
+
   owner.onSignal = signal => {
     if (signal.to === 'client' && browserOnline) {
       const payload = signal.payload as ClientSignal
@@ -102,25 +124,7 @@ function simulate(seed: number): string | null {
         } else if (payload.event === 'transaction.completed') completed = true
       })
     }
-    if (signal.to === 'host' && host.connection) {
-      const delivery = signal.payload as HostDelivery
-      if (written.has(delivery.deliveryId)) return
-      if (confirmed.has(delivery.deliveryId)) writtenAgain.push(delivery.deliveryId)
-      written.add(delivery.deliveryId)
-      const connection = host.connection
-      const generation = owner.generation
-      wires.hostDown.push(() => {
-        host.respond(delivery.value)
-        // The ISocket ACK.
-        wires.hostUp.unshift(() => {
-          if (generation !== owner.generation || host.connection !== connection) return
-          const { deliveryId } = delivery
-          owner.send({ type: 'answer-delivered', instanceId: startOf().instanceId, deliveryId }, () =>
-            confirmed.add(deliveryId),
-          )
-        })
-      })
-    }
+    if (signal.to === 'host') deliver(signal.payload as HostDelivery)
   }
   const dispatched = new Set<string>()
   owner.onEffects = () => {

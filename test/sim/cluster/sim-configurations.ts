@@ -13,13 +13,15 @@ import type { Life, World } from './world.js'
 export interface ConfigurationFaults {
   /** Nobody reaches it. */
   isAway: boolean
+  /** Processes that do not reach it. */
+  readonly awayFrom: Set<string>
   /** Probability that an answer is lost. */
   loss: number
 }
 
 export class SimConfigurations {
   readonly truth = new MemoryConfigurations()
-  readonly faults: ConfigurationFaults = { isAway: false, loss: 0 }
+  readonly faults: ConfigurationFaults = { isAway: false, awayFrom: new Set(), loss: 0 }
   /** Changes that were asked for and not carried out yet. */
   swapsUnderWay = 0
   readonly #world: World
@@ -83,7 +85,7 @@ export class SimConfigurations {
     const delayMs = random.chance(0.03) ? random.next() * 300 : 0.3 + random.next() * 2
     // The statement is on its way whatever becomes of the node.
     await this.#world.wait(delayMs)
-    if (this.faults.isAway) {
+    if (this.faults.isAway || this.faults.awayFrom.has(life.name)) {
       lost()
       await this.#world.wait(random.next() * 300, life)
       throw new AppError('unavailable')

@@ -175,10 +175,10 @@ export class SimNetwork {
     const take = () => {
       if (connection.generation !== generation) return
       if (this.isCut(from.self.nodeId, to.self.nodeId) || direction.held.length > 0) {
-        direction.held.push(() => this.#world.schedule(0, take, to.life))
+        direction.held.push(() => this.#world.schedule(0, take, to.life, true))
       } else arrive()
     }
-    this.#world.schedule(atMs - this.#world.nowMs, take, to.life)
+    this.#world.schedule(atMs - this.#world.nowMs, take, to.life, true)
   }
 
   /** Somebody came, went, or was cut off: who hears whom is looked at again. */

@@ -12,6 +12,8 @@ interface Event {
   readonly atMs: number
   readonly order: number
   readonly life: Life | undefined
+  /** It comes from another process. */
+  readonly isMessage: boolean
   readonly fn: () => void
   isCancelled: boolean
 }
@@ -37,11 +39,12 @@ export class World {
     if (this.problems.length < 20) this.problems.push(`${this.nowMs.toFixed(1)} ms: ${text}`)
   }
 
-  schedule(delayMs: number, fn: () => void, life?: Life): Timer {
+  schedule(delayMs: number, fn: () => void, life?: Life, isMessage = false): Timer {
     const event = {
       atMs: this.nowMs + Math.max(0, delayMs),
       order: this.#order++,
       life,
+      isMessage,
       fn,
       isCancelled: false,
     }
@@ -82,7 +85,7 @@ export class World {
           this.nowMs = next.atMs
           if (next.isCancelled || next.life?.isDead) return
           this.events += 1
-          if (next.life?.isPaused) next.life.deferred.push(next.fn)
+          if (next.life?.isPaused) next.life.defer(next)
           else next.fn()
         } catch (error) {
           isOver = true
@@ -142,7 +145,8 @@ function isBefore(a: Event, b: Event): boolean {
 export class Life {
   isDead = false
   isPaused = false
-  readonly deferred: (() => void)[] = []
+  #messages: Event[] = []
+  #others: Event[] = []
   readonly clock: Clock
 
   constructor(
@@ -160,11 +164,24 @@ export class Life {
 
   end(): void {
     this.isDead = true
-    this.deferred.length = 0
+    this.#messages = []
+    this.#others = []
+  }
+
+  defer(event: Event): void {
+    if (event.isMessage) this.#messages.push(event)
+    else this.#others.push(event)
   }
 
   resume(): void {
     this.isPaused = false
-    for (const fn of this.deferred.splice(0)) this.world.schedule(0, fn, this)
+    const waiting = [this.#messages, this.#others]
+    this.#messages = []
+    this.#others = []
+    // A process that goes on finds messages at its sockets and timers that are due, and takes either first.
+    if (this.world.random.chance(0.5)) waiting.reverse()
+    for (const event of waiting.flat()) {
+      this.world.schedule(0, () => event.isCancelled || event.fn(), this, event.isMessage)
+    }
   }
 }
