@@ -83,6 +83,10 @@ export class ClientConnection {
     this.#socket.ping()
   }
 
+  get isClosed(): boolean {
+    return this.#socket.isClosed
+  }
+
   close(code: number, reason: string): void {
     this.#socket.close(code, reason)
   }

@@ -29,6 +29,11 @@ type Of<M extends Request['method']> = Extract<Request, { method: M }>['data']
 const directoryEventMs = 50
 /** What a person waits for. */
 const inTime = { deadlineMs: limits.clientCallMsMax }
+/** How often, and how long after another, what may have been missed is asked for. */
+const refreshTriesMax = 60
+const refreshAgainMs = 500
+/** A run that tells its window more without a pause is read as it is. */
+const undisturbedTriesMax = 5
 /** Directories one window may watch. */
 const watchesMax = 16
 
@@ -229,7 +234,8 @@ export class ClientRequests {
   async #attach(window: Window, transactionId: string): Promise<TransactionSnapshot> {
     const key = transactionKey(transactionId)
     const { asker, place } = await this.#askerFor(window, key)
-    return this.#attached(window, key, place, await this.#sendAttach(key, asker))
+    const attached = await this.#readUndisturbed(window, key, () => this.#sendAttach(key, asker))
+    return this.#attached(window, key, place, attached)
   }
 
   async #tryAttach(
@@ -243,6 +249,69 @@ export class ClientRequests {
     } catch (error) {
       if (error instanceof AppError && error.code === 'not-found') return null
       throw error
+    }
+  }
+
+  /** Sends the window what it may have missed of something it looks at. Tried again for as long as it looks at it. */
+  async refresh(window: Window, key: EntityKey): Promise<void> {
+    for (let tries = 0; tries < refreshTriesMax; tries++) {
+      const watched = window.attached.get(key)
+      if (!watched || window.connection.isClosed) return
+      try {
+        if (key.startsWith('page:')) await this.#refreshPage(window, key, watched.place)
+        else await this.#refreshTransaction(window, key, watched.place)
+        return
+      } catch (error) {
+        if (!(error instanceof AppError) || !error.kind.retryable) {
+          this.#options.log.debug('client.not-refreshed', { key, error })
+          return
+        }
+        await new Promise<void>(resolve => this.#options.clock.setTimer(refreshAgainMs, resolve))
+      }
+    }
+  }
+
+  async #refreshTransaction(window: Window, key: EntityKey, place: Place): Promise<void> {
+    const asker = runnerOf(window, await this.#actor(window, place))
+    const attached = await this.#readUndisturbed(window, key, () =>
+      this.#options.runtime.send<Attached | null>(key, { type: 'refresh', asker }, inTime),
+    )
+    if (attached === null) {
+      window.attached.delete(key)
+      return
+    }
+    const hostConnected = this.#options.hosts.isConnected(attached.instanceId)
+    window.connection.send('transaction.snapshot', { ...attached.snapshot, hostConnected })
+  }
+
+  async #refreshPage(window: Window, key: EntityKey, place: Place): Promise<void> {
+    const asker = runnerOf(window, await this.#actor(window, place))
+    const opened = await this.#readUndisturbed(window, key, () =>
+      this.#options.runtime.send<PageOpened | null>(key, { type: 'refresh', asker }, inTime),
+    )
+    if (opened === null) return
+    const hostConnected = this.#options.hosts.isConnected(opened.instanceId)
+    window.connection.send('page.snapshot', { ...opened.snapshot, hostConnected })
+  }
+
+  /**
+   * What is read of an entity may be older than an event of it that has come meanwhile: then it is read again, so that
+   * what replaces everything a window has seen is never older than what it has seen.
+   */
+  async #readUndisturbed<Result>(
+    window: Window,
+    key: EntityKey,
+    read: () => Promise<Result>,
+  ): Promise<Result> {
+    for (let tries = 1; ; tries++) {
+      const reading = { events: 0 }
+      window.reading.set(key, reading)
+      try {
+        const result = await read()
+        if (reading.events === 0 || tries >= undisturbedTriesMax) return result
+      } finally {
+        if (window.reading.get(key) === reading) window.reading.delete(key)
+      }
     }
   }
 

@@ -39,6 +39,8 @@ export interface Window {
   readonly clientId: ClientId
   /** Attached transactions and open pages, by entity key. */
   readonly attached: Map<EntityKey, { readonly place: Place; readonly instanceId: InstanceId }>
+  /** Entities whose state is being read for this window, and how many events of each came meanwhile. */
+  readonly reading: Map<EntityKey, { events: number }>
   /** Watched directories: ends the watch. */
   readonly watches: Map<string, () => void>
 }
@@ -68,6 +70,12 @@ export class Clients {
       (signal, key) => this.#tell(signal, key),
       signal => ({ socket: socketOf(signal.target) }),
     )
+    runtime.onMissed('client', concerns => {
+      for (const window of this.#windows.values()) {
+        for (const key of window.attached.keys())
+          if (concerns(key, window.clientId)) void this.#requests.refresh(window, key)
+      }
+    })
     runtime.locations.onTaken(name => {
       const window = this.#windows.get(name.slice(socketPrefix.length) as ClientId)
       if (name.startsWith(socketPrefix) && window) window.connection.close(1008, connectedAgain)
@@ -145,7 +153,13 @@ export class Clients {
     const older = this.#windows.get(clientId)
     connection.clientId = clientId
     if (older?.connection !== connection) {
-      this.#windows.set(clientId, { connection, clientId, attached: new Map(), watches: new Map() })
+      this.#windows.set(clientId, {
+        connection,
+        clientId,
+        attached: new Map(),
+        reading: new Map(),
+        watches: new Map(),
+      })
       if (older) {
         for (const stop of older.watches.values()) stop()
         older.connection.close(1008, connectedAgain)
@@ -163,6 +177,8 @@ export class Clients {
       return
     }
     if (!window) return
+    const reading = window.reading.get(key)
+    if (reading) reading.events += 1
     if (payload.event === 'transaction.usurped') window.attached.delete(key)
     window.connection.send(payload.event, payload.data)
   }

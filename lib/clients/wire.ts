@@ -95,12 +95,16 @@ export interface Events {
   'transaction.notification': { transactionId: string; notification: Notification }
   'transaction.redirect': { transactionId: string; redirect: Redirect }
   'transaction.completed': { transactionId: string; result: TransactionResult }
+  /** Something may have been missed: this takes the place of everything seen before, as after `attach`. */
+  'transaction.snapshot': TransactionSnapshot
   /** Another window took this transaction over; this one gets nothing more. */
   'transaction.usurped': { transactionId: string }
   'transaction.host': { transactionId: string; hostConnected: boolean }
   'page.render': { pageKey: string; layout: PageLayout | null }
   'page.loading': { pageKey: string; loading: LoadingState | null }
   'page.redirect': { pageKey: string; redirect: Redirect }
+  /** As `transaction.snapshot`. */
+  'page.snapshot': PageSnapshot
   'page.host': { pageKey: string; hostConnected: boolean }
 }
 

@@ -73,6 +73,9 @@ export class PageRunner {
       connection.on('page.render', ({ pageKey, layout }) =>
         this.#for(pageKey, { layout, hasRendered: true }),
       ),
+      connection.on('page.snapshot', snapshot => {
+        if (snapshot.pageKey === this.pageKey) this.#opened(snapshot)
+      }),
       connection.on('page.loading', ({ pageKey, loading }) => this.#for(pageKey, { loading })),
       connection.on('page.redirect', ({ pageKey, redirect }) => this.#for(pageKey, { redirect })),
       connection.on('page.host', ({ pageKey, hostConnected }) => this.#for(pageKey, { hostConnected })),

@@ -27,6 +27,7 @@ export const transactionEvents = [
   'transaction.notification',
   'transaction.redirect',
   'transaction.completed',
+  'transaction.snapshot',
   'transaction.usurped',
   'transaction.host',
 ] as const satisfies readonly EventOfTransaction[]
@@ -76,6 +77,8 @@ export function viewAfter(view: TransactionView, { event, data }: TransactionEve
       return { ...view, redirect: data.redirect }
     case 'transaction.completed':
       return { ...view, status: 'completed', result: data.result, loading: null }
+    case 'transaction.snapshot':
+      return view.isUsurped ? view : viewOfSnapshot(view, data)
     case 'transaction.usurped':
       return { ...view, isUsurped: true }
     case 'transaction.host':

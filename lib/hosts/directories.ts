@@ -33,6 +33,9 @@ export class Directories {
       signal => this.refresh(signal.target as EntityKey),
       () => 'everywhere',
     )
+    runtime.onMissed('directory', concerns => {
+      for (const key of [...this.#copies.keys()]) if (concerns(key, key)) this.refresh(key)
+    })
   }
 
   /** The directory now. Rejects with `unavailable` when its owner cannot be asked. */

@@ -17,7 +17,7 @@ import {
   SdkVersion,
   type ServerMethodInputs,
 } from '../sdk/index.js'
-import type { HostReply, PageMessage, TransactionMessage } from '../transactions/index.js'
+import type { HostDelivery, HostReply, PageMessage, TransactionMessage } from '../transactions/index.js'
 import type { Confirmations } from './confirmations.js'
 import { digestOf } from './definitions.js'
 import { held } from './held.js'
@@ -53,9 +53,16 @@ type Inputs<Method extends IncomingCall['method']> = ServerMethodInputs<Method>
 export class HostCalls {
   readonly #options: HostCallsOptions
   readonly #confirmations: Confirmations
+  readonly #deliver: (connection: HostConnection, deliveries: readonly HostDelivery[]) => void
 
-  constructor(options: HostCallsOptions, confirmations: Confirmations) {
+  /** `deliver` writes answers that came with the reply to a call. */
+  constructor(
+    options: HostCallsOptions,
+    confirmations: Confirmations,
+    deliver: (connection: HostConnection, deliveries: readonly HostDelivery[]) => void,
+  ) {
     this.#options = options
+    this.#deliver = deliver
     this.#confirmations = confirmations
   }
 
@@ -204,6 +211,7 @@ export class HostCalls {
       this.#options.log.info('io-call.invalid', { transaction: data.transactionId, error: String(error) })
       return sdk.sendIoCallFailure(invalidCallMessage)
     }
+    connection.speaksOf(data.transactionId)
     const delivered = this.#confirmations.take(data.transactionId, connection.instanceId)
     const reply = await this.#toTransaction(connection, data.transactionId, {
       type: 'io-call',
@@ -213,7 +221,9 @@ export class HostCalls {
       bytes: data.ioCall.length,
       ...(delivered && { delivered }),
     })
-    return reply.accepted || sdk.sendIoCallFailure(reply.reason)
+    if (!reply.accepted) return sdk.sendIoCallFailure(reply.reason)
+    if (reply.deliveries) this.#deliver(connection, reply.deliveries)
+    return true
   }
 
   async #complete(connection: HostConnection, data: Inputs<'MARK_TRANSACTION_COMPLETE'>): Promise<boolean> {
@@ -226,6 +236,7 @@ export class HostCalls {
         data: { error: 'InvalidResult', message: 'The host sent a result that cannot be read.' },
       }
     }
+    connection.forgets(data.transactionId)
     const reply = await this.#toTransaction(connection, data.transactionId, {
       type: 'complete',
       instanceId: connection.instanceId,

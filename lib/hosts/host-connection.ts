@@ -34,6 +34,8 @@ export interface HostConnectionEvents {
 const runningSoftMax = 256
 /** Ids of answers written to this connection, remembered so that none is written twice. */
 const writtenMax = 4_096
+/** Runs of one host that wait for answers, remembered to ask for what may have been missed. */
+const runsMax = 65_536
 /** How long a peer may take to answer a close, in ms. */
 const goodbyeMsMax = 2_000
 
@@ -56,6 +58,7 @@ export class HostConnection {
   readonly #events: HostConnectionEvents
   readonly #clock: Clock
   readonly #written = new Set<string>()
+  readonly #runs = new Set<string>()
   #resume: Timer | null = null
   #windowStartMs = 0
   #windowCalls = 0
@@ -105,6 +108,26 @@ export class HostConnection {
   /** Last sign of life, in ms of node time. */
   get lastHeardMs(): number {
     return this.#socket.lastHeardMs
+  }
+
+  /** Runs that the host has spoken of on this connection and that it has not completed. */
+  get runs(): ReadonlySet<string> {
+    return this.#runs
+  }
+
+  /** Remembers a run; the one that was spoken of longest ago is forgotten when there are too many. */
+  speaksOf(run: string): void {
+    this.#runs.delete(run)
+    this.#runs.add(run)
+    if (this.#runs.size <= runsMax) return
+    for (const oldest of this.#runs) {
+      this.#runs.delete(oldest)
+      break
+    }
+  }
+
+  forgets(run: string): void {
+    this.#runs.delete(run)
   }
 
   /** True the first time this answer is to be written to this connection. */

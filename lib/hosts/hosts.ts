@@ -24,6 +24,7 @@ import {
 import type { HostCall, HostDelivery, HostReply } from '../transactions/index.js'
 import { Confirmations, type Confirmed } from './confirmations.js'
 import type { Directories } from './directories.js'
+import { held } from './held.js'
 import { type HostAttached, hostKey } from './host.js'
 import { HostCalls, type HostCallsOptions, numeric } from './host-calls.js'
 import { HostConnection } from './host-connection.js'
@@ -90,7 +91,9 @@ export class Hosts {
   constructor(options: HostsOptions) {
     this.#options = options
     this.#confirmations = new Confirmations(options.clock, confirmed => this.#tellConfirmed(confirmed))
-    this.#calls = new HostCalls(options, this.#confirmations)
+    this.#calls = new HostCalls(options, this.#confirmations, (connection, deliveries) => {
+      for (const delivery of deliveries) this.#write(connection, delivery)
+    })
     const { runtime } = options
     const reach = (signal: Signal) => ({ socket: socketOf(signal.target) })
     const dispatch = (effect: Effect, key: EntityKey) => this.#dispatch(effect, key)
@@ -100,6 +103,12 @@ export class Hosts {
     runtime.onAsk('host-call', (name, body) =>
       this.#calledFromElsewhere(instanceOf(name), body as unknown as Call),
     )
+    runtime.onMissed('host', concerns => {
+      for (const connection of this.#connections.values()) {
+        for (const id of connection.runs)
+          if (concerns(`transaction:${id}`, connection.instanceId)) void this.#askForMissed(connection, id)
+      }
+    })
     runtime.locations.onChange((name, connected, directory) => {
       if (name.startsWith(socketPrefix)) this.#presenceChanged(instanceOf(name), connected, directory)
     })
@@ -446,13 +455,37 @@ export class Hosts {
     return reply.lost === true
   }
 
-  #deliver(signal: Signal, key: string): void {
+  #deliver(signal: Signal, key: EntityKey): void {
     const connection = this.#connections.get(signal.target as InstanceId)
     if (!connection || !this.#ready.has(connection)) return
-    const { transactionId, deliveryId, value } = signal.payload as HostDelivery
+    this.#write(connection, signal.payload as HostDelivery, key.startsWith('transaction:'))
+  }
+
+  /** Asks for the answers that this node may have missed, until it is told or the host is gone. */
+  async #askForMissed(connection: HostConnection, transactionId: string): Promise<void> {
+    const { instanceId } = connection
+    const message = { type: 'host-missed', instanceId }
+    const isOver = () => connection.isClosed || this.#connections.get(instanceId) !== connection
+    try {
+      const reply = await held(this.#options.clock, isOver, () =>
+        this.#options.runtime.send<HostReply>(`transaction:${transactionId}`, message),
+      )
+      if (!reply.accepted || isOver()) return
+      for (const delivery of reply.deliveries ?? []) this.#write(connection, delivery)
+    } catch (error) {
+      this.#options.log.debug('deliveries.not-asked', { transaction: transactionId, error })
+    }
+  }
+
+  /** Writes an answer to the host, once per connection; that it was confirmed is told to transactions. */
+  #write(
+    connection: HostConnection,
+    { deliveryId, transactionId, value }: HostDelivery,
+    confirms = true,
+  ): void {
     if (!connection.claimDelivery(deliveryId)) return
     const { acked } = connection.rpc.call('IO_RESPONSE', { transactionId, value })
-    if (!key.startsWith('transaction:')) return
+    if (!confirms) return
     const { instanceId } = connection
     acked.then(
       () => this.#confirmations.add(transactionId, instanceId, deliveryId),

@@ -55,6 +55,8 @@ export interface ClusterOptions {
   readonly rulesOff?: RulesOff
   /** Nothing is heard of a node any more. */
   readonly onSilent?: (nodeId: NodeId) => void
+  /** Partitions are led by another node, or by another life of the same. */
+  readonly onNewLeaders?: (partitions: ReadonlySet<PartitionId>) => void
   readonly clock: Clock
   readonly log: Log
 }
@@ -127,6 +129,8 @@ export class Cluster implements Ring {
   /** Who led a partition before, and until when. */
   readonly #before = new Map<PartitionId, { readonly owner: StoreId; readonly untilMs: number }>()
   readonly #leading = new Set<PartitionId>()
+  /** The life of the store that leads each partition, as far as known. */
+  readonly #lives = new Map<PartitionId, string>()
   /**
    * Changes asked for whose outcome is not known: under way, or unanswered. A later row shows that they are over, and
    * only that: an unanswered statement may be carried out after the rows were read.
@@ -426,6 +430,20 @@ export class Cluster implements Ring {
     this.#readAtMs = clock.nowMs()
     this.#mustRead = false
     this.#learn(rows)
+    // Who leads is known already, but perhaps not that it is in another life.
+    this.#noticeLeaders([...this.#rows.values()])
+  }
+
+  #noticeLeaders(rows: readonly Configuration[]): void {
+    const changed = new Set<PartitionId>()
+    for (const { owner, partition } of rows) {
+      const life = `${owner} ${this.#nodes.get(owner)?.boot}`
+      const known = this.#lives.get(partition)
+      if (known === life) continue
+      this.#lives.set(partition, life)
+      if (known !== undefined) changed.add(partition)
+    }
+    if (changed.size > 0) this.#options.onNewLeaders?.(changed)
   }
 
   #learn(rows: readonly Configuration[]): void {
@@ -445,6 +463,7 @@ export class Cluster implements Ring {
     }
     if (lost.size > 0) this.#resign(lost)
     if (!changed) return
+    this.#noticeLeaders(rows.map(row => this.#rows.get(row.partition) ?? row))
     const waiters = this.#routeWaiters
     this.#routeWaiters = []
     for (const wake of waiters) wake()
@@ -626,6 +645,7 @@ export class Cluster implements Ring {
       if (!this.#isDead(node.storeId, clusterTimes.takeOverAfterMs)) this.#silent.delete(node.nodeId)
       else if (!this.#silent.has(node.nodeId)) {
         this.#silent.add(node.nodeId)
+        this.#options.log.info('node.silent', { node: node.nodeId })
         this.#options.onSilent?.(node.nodeId)
       }
     }

@@ -14,6 +14,8 @@ export type EntityMessage =
   | { readonly type: string }
   | { readonly type: string; readonly [field: string]: unknown }
 
+export type MissedHandler = (concerns: (key: EntityKey, target: string) => boolean) => void
+
 export interface EntityRuntime {
   /**
    * Delivers a message to the entity's owner and resolves with its reply once everything the reply depends on is
@@ -32,6 +34,11 @@ export interface EntityRuntime {
     handler: (signal: Signal, key: EntityKey) => void,
     reach?: (signal: Signal) => Reach,
   ): void
+  /**
+   * Hears when signals for `to` may have been lost on the way: their entity has a new leader, or its leader could not
+   * reach this node for a moment. `concerns` tells of which entities, for a target: who holds its socket asks anew.
+   */
+  onMissed(to: string, handler: MissedHandler): void
   /** `socketOf` names the socket an effect is for: it is dispatched on the node that holds it. */
   onEffect(to: string, dispatcher: EffectDispatcher, socketOf?: (effect: Effect) => string): void
   /** Which sockets there are, and on which nodes. */

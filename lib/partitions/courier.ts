@@ -4,18 +4,24 @@
  *
  * Invariant: what is carried names partition and epoch of the leader that said it, and a node that knows of a newer
  * leader drops it.
+ *
+ * What can go wrong: a signal is lost with its leader, or with a connection. Signals are not stored, so whoever holds
+ * the socket is told that it may have missed something, and asks the entity anew: for all entities of a partition when
+ * it has a new leader, for one when a signal of it could not be carried.
  */
 import { AppError } from '../errors.js'
 import type { EntityKey, NodeId } from '../ids.js'
 import type { Log } from '../log.js'
 import { type PartitionId, type Peers, partitionOf } from '../ring/index.js'
-import type { EffectDispatcher } from './contract.js'
+import type { Clock } from './clock.js'
+import type { EffectDispatcher, MissedHandler } from './contract.js'
 import type { Effect, Json, Signal } from './entity.js'
 import { Locations, type Reach, unreachable } from './locations.js'
 import type { Runtime } from './runtime.js'
 
 export interface CourierOptions {
   readonly runtime: Runtime
+  readonly clock: Clock
   readonly log: Log
   readonly peers?: Peers | undefined
   /** False when a newer leader of the partition is known than `from` under `epoch`. */
@@ -30,7 +36,17 @@ interface Said {
   readonly epoch: number
 }
 
+/** What a socket's edge is told when a signal for it could not be carried. */
+interface Missed {
+  readonly to: string
+  readonly target: string
+}
+
 const callMs = 5_000
+const missedAgainMs = 250
+/** For so long an edge is tried to be told; a node that cannot be reached for longer has lost its sockets. */
+const missedTriesMax = 40
+const missedMax = 10_000
 /** An effect may wait for a host as long as any call to one. */
 const effectMs = 60_000
 const empty = Buffer.alloc(0)
@@ -41,6 +57,9 @@ export class Courier {
   readonly #signals = new Map<string, SignalHandler>()
   readonly #effects = new Map<string, EffectDispatcher>()
   readonly #answerers = new Map<string, Answerer>()
+  readonly #missedHandlers = new Map<string, MissedHandler>()
+  /** What edges are being told that they missed. */
+  readonly #missed = new Set<string>()
   readonly #abort = new AbortController()
 
   constructor(options: CourierOptions) {
@@ -51,6 +70,11 @@ export class Courier {
     peers.onCall('signal', (from, body) => {
       const { signal, ...said } = JSON.parse(body.toString()) as Said & { signal: Signal }
       if (this.#isCurrent(said, from.storeId)) this.#signals.get(signal.to)?.(signal, said.key)
+      return empty
+    })
+    peers.onCall('missed', (from, body) => {
+      const { missed, ...said } = JSON.parse(body.toString()) as Said & { missed: Missed }
+      if (this.#isCurrent(said, from.storeId)) this.#haveMissed(missed, said.key)
       return empty
     })
     peers.onCall('effect', async (from, body) => {
@@ -88,14 +112,63 @@ export class Courier {
       const where = reach(signal)
       if (where === 'everywhere') {
         handler(signal, key)
-        for (const { nodeId } of this.#others()) this.#send(nodeId, 'signal', { signal, ...this.#said(key) })
+        for (const { nodeId } of this.#others()) this.#carry(nodeId, signal, key, () => nodeId)
         return
       }
       const node = this.locations.locate(where.socket)
       // Nobody holds it: the handler knows what that means.
       if (node === undefined || node === 'here') handler(signal, key)
-      else this.#send(node, 'signal', { signal, ...this.#said(key) })
+      else this.#carry(node, signal, key, () => this.locations.locate(where.socket))
     })
+  }
+
+  onMissed(to: string, handler: MissedHandler): void {
+    this.#missedHandlers.set(to, handler)
+  }
+
+  /** These partitions have new leaders: what the old ones said last may not have arrived. */
+  newLeaders(partitions: ReadonlySet<PartitionId>): void {
+    for (const handler of this.#missedHandlers.values()) handler(key => partitions.has(partitionOf(key)))
+  }
+
+  /** Brings a signal to its edge. When that fails, says that it was missed to the node that `edge` names then. */
+  #carry(to: NodeId, signal: Signal, key: EntityKey, edge: () => NodeId | 'here' | undefined): void {
+    const body = Buffer.from(JSON.stringify({ signal, ...this.#said(key) }))
+    this.#peers.call(to, 'signal', body, callMs).catch((error: unknown) => {
+      const words = error instanceof Error ? error.message : error
+      this.#options.log.debug('signal.not-carried', { to, signal: signal.to, key, error: words })
+      const id = `${to} ${signal.to} ${signal.target} ${key}`
+      if (!this.#missedHandlers.has(signal.to) || this.#missed.has(id) || this.#missed.size >= missedMax)
+        return
+      this.#missed.add(id)
+      void this.#tellMissed({ to: signal.to, target: signal.target }, key, edge).finally(() =>
+        this.#missed.delete(id),
+      )
+    })
+  }
+
+  async #tellMissed(missed: Missed, key: EntityKey, edge: () => NodeId | 'here' | undefined): Promise<void> {
+    for (let tries = 0; tries < missedTriesMax && !this.#abort.signal.aborted; tries++) {
+      await new Promise<void>(resolve => this.#options.clock.setTimer(missedAgainMs, resolve))
+      const said = this.#said(key)
+      const node = edge()
+      // A socket that comes back asks by itself; so do the sockets of a partition that has a new leader.
+      if (node === undefined || said.epoch === 0) return
+      if (node === 'here') {
+        this.#haveMissed(missed, key)
+        return
+      }
+      try {
+        await this.#peers.call(node, 'missed', Buffer.from(JSON.stringify({ missed, ...said })), callMs)
+        return
+      } catch {
+        // It is tried again.
+      }
+    }
+  }
+
+  #haveMissed({ to, target }: Missed, key: EntityKey): void {
+    this.#missedHandlers.get(to)?.((other, socket) => other === key && (socket === target || target === key))
   }
 
   onEffect(to: string, dispatcher: EffectDispatcher, socketOf?: (effect: Effect) => string): void {

@@ -125,6 +125,7 @@ export async function openPartitions(options: PartitionsOptions): Promise<Partit
       clock,
       log: log.child('cluster'),
       onSilent: nodeId => courier.locations.lost(nodeId),
+      onNewLeaders: partitions => courier.newLeaders(partitions),
     })
   const ring = cluster ?? new SingleNodeRing(options.nodeId ?? newId())
   const runtime = new Runtime({
@@ -148,6 +149,7 @@ export async function openPartitions(options: PartitionsOptions): Promise<Partit
   }
   const courier = new Courier({
     runtime,
+    clock,
     log: log.child('courier'),
     peers: joined?.peers,
     accepts: (partition, from, epoch) => cluster?.accepts(partition, from, epoch) ?? true,
@@ -161,6 +163,7 @@ export async function openPartitions(options: PartitionsOptions): Promise<Partit
     send: (key, message, sendOptions) => runtime.send(key, message, sendOptions),
     redispatch: (to, target) => courier.redispatch(to, target),
     onSignal: (to, handler, reach) => courier.onSignal(to, handler, reach),
+    onMissed: (to, handler) => courier.onMissed(to, handler),
     onEffect: (to, dispatcher, socketOf) => courier.onEffect(to, dispatcher, socketOf),
     locations: courier.locations,
     ask: (kind, name, body, deadlineMs) => courier.ask(kind, name, body, deadlineMs),

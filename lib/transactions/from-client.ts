@@ -88,6 +88,17 @@ export function decideAttach(
   return change.done(attached(change))
 }
 
+/** A window that may have missed something asks anew, without taking the transaction over from another one. */
+export function decideRefresh(
+  state: TransactionState,
+  message: Of<'refresh'>,
+  context: DecisionContext,
+): Decision<TransactionState, Attached | null> {
+  const change = open(state, message.asker, context)
+  if (change.now.clientId !== message.asker.clientId) return { state, reply: null }
+  return decideAttach(state, { type: 'attach', asker: message.asker }, context)
+}
+
 /**
  * Takes an answer once: valid for the newest render of its group, from the window that is attached. It may name an
  * older render of the group (the host renders anew whenever a promised value arrives), but not one that was answered

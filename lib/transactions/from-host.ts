@@ -3,10 +3,11 @@
  * once, and the last call of each transaction comes again after every reconnect, answered or not. So everything here
  * is decided by ids that survive a repeat: the render id, the group key, the log index.
  */
+import type { TransactionId } from '../ids.js'
 import { limits } from '../limits.js'
 import type { Decision, DecisionContext } from '../partitions/entity.js'
 import type { IoCall } from '../sdk/io-call.js'
-import { Change } from './change.js'
+import { Change, type HostDelivery } from './change.js'
 import { closeWhenUnwatched, complete, sendCanceled } from './ending.js'
 import type { HostMessage, HostReply } from './messages.js'
 import { stepOf } from './snapshot.js'
@@ -70,11 +71,14 @@ export function decideIoCall(
       return accepted
     }
     const known = change.state.groups.find(group => group.inputGroupKey === call.inputGroupKey)
-    deliverAgain(change, call)
-    if (change.now.answeredRenders.includes(call.id)) return accepted
+    const deliveries = unconfirmed(change.state, change.start.id, call)
+    forgetConfirmed(change, call)
+    // With the reply they find the connection that asks, also before everybody knows where the host is now.
+    const heard: HostReply = deliveries.length > 0 ? { accepted: true, deliveries } : accepted
+    if (change.now.answeredRenders.includes(call.id)) return heard
     if (known?.renderId === call.id) {
       if (!known.answer) change.tellClient(renderSignal(change, known))
-      return accepted
+      return heard
     }
     if (change.now.completedAtMs !== null && !known) {
       // It waits for an answer that nobody can give any more.
@@ -110,7 +114,7 @@ export function decideIoCall(
       })
     }
     change.tellClient(renderSignal(change, group))
-    return accepted
+    return heard
   })
 }
 
@@ -127,24 +131,26 @@ function renderSignal(change: Change, group: Group) {
 }
 
 /**
- * The host's newest call shows where it stands. An answer it has not confirmed is written again (the edge writes it at
- * most once per connection), unless the host has rendered that group anew since: then it did get the answer and
- * refused it. Groups that were answered and confirmed are over once the host goes on.
+ * Answers that the host has not confirmed; with its newest call, which shows where it stands, also not those of a group
+ * that it has rendered anew since: then it did get the answer and refused it. They are written again: the edge writes
+ * each at most once per connection.
  */
-function deliverAgain(change: Change, call: IoCall): void {
-  for (const group of change.state.groups) {
-    const isThisGroup = group.inputGroupKey === call.inputGroupKey
-    if (isThisGroup && group.renderId !== call.id) continue
-    if (group.answer) {
-      const { id, value, delivered } = group.answer
-      if (!delivered) change.deliver({ inputGroupKey: group.inputGroupKey, deliveryId: id, value })
-      else if (!isThisGroup) forgetAnswered(change, group)
-    }
-    if (group.setState && !group.setState.delivered) {
-      const { id, value } = group.setState
-      change.deliver({ inputGroupKey: group.inputGroupKey, deliveryId: id, value })
+function unconfirmed(state: TransactionState, transactionId: TransactionId, call?: IoCall): HostDelivery[] {
+  const deliveries: HostDelivery[] = []
+  for (const { answer, inputGroupKey, renderId, setState } of state.groups) {
+    if (inputGroupKey === call?.inputGroupKey && renderId !== call.id) continue
+    for (const given of [answer, setState]) {
+      if (!given || given.delivered) continue
+      deliveries.push({ transactionId, inputGroupKey, deliveryId: given.id, value: given.value })
     }
   }
+  return deliveries
+}
+
+/** Groups that were answered and confirmed are over once the host goes on. */
+function forgetConfirmed(change: Change, call: IoCall): void {
+  for (const group of change.state.groups)
+    if (group.answer?.delivered && group.inputGroupKey !== call.inputGroupKey) forgetAnswered(change, group)
 }
 
 function forgetAnswered(change: Change, group: Group): void {
@@ -278,6 +284,13 @@ export function decideStartWritten(
   const change = new Change(state, state.start, context)
   change.dropHostCall('start')
   return change.done(accepted)
+}
+
+/** Answers may have been lost with the node that led this before, or on the way to the host's edge. */
+export function decideHostMissed(state: TransactionState, message: Of<'host-missed'>): HostDecision {
+  if (state.start === null) return { state: null, reply: accepted }
+  if (state.start.instanceId !== message.instanceId) return { state, reply: accepted }
+  return { state, reply: { accepted: true, deliveries: unconfirmed(state, state.start.id) } }
 }
 
 /** The host has the answer: it will not be written again. */

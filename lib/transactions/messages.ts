@@ -11,6 +11,7 @@ import type {
 } from '../ids.js'
 import type { Json } from '../partitions/entity.js'
 import type { IoCall, LoadingState } from '../sdk/io-call.js'
+import type { HostDelivery } from './change.js'
 
 /** Everything about a run that never changes after it was started. */
 export interface TransactionStart {
@@ -69,6 +70,8 @@ export type ClientMessage =
   | { readonly type: 'cancel'; readonly asker: Asker }
   | { readonly type: 'leave'; readonly asker: Asker }
   | { readonly type: 'redirected'; readonly asker: Asker }
+  /** This window may have missed something; replied to with null when another one is attached meanwhile. */
+  | { readonly type: 'refresh'; readonly asker: Asker }
   /** The socket of this browser window is gone. */
   | { readonly type: 'client-gone'; readonly clientId: ClientId }
 
@@ -101,6 +104,8 @@ export type HostMessage =
     }
   /** The start is about to be written to a host that would run the action twice if it were written twice. */
   | { readonly type: 'start-written'; readonly instanceId: InstanceId }
+  /** This host's edge may have missed answers: it is told those the host has not confirmed. */
+  | { readonly type: 'host-missed'; readonly instanceId: InstanceId }
   /** The host has confirmed (ISocket ACK) that an answer reached it. */
   | {
       readonly type: 'answer-delivered'
@@ -144,7 +149,11 @@ export type TransactionMessage = ClientMessage | HostMessage | NodeMessage
 
 /** Answer to a host's call. `false` is turned by the edge into what the SDK version understands. */
 export type HostReply =
-  | { readonly accepted: true }
+  | {
+      readonly accepted: true
+      /** Answers that the host has not confirmed, to be written unless they were on the same connection. */
+      readonly deliveries?: readonly HostDelivery[]
+    }
   | {
       readonly accepted: false
       readonly reason: string

@@ -45,6 +45,8 @@ export interface PageState {
 export type PageMessage =
   | { readonly type: 'open'; readonly page: PageStart; readonly asker: Asker }
   | { readonly type: 'leave'; readonly asker: Asker }
+  /** This window may have missed something; replied to with null when the page is in another one. */
+  | { readonly type: 'refresh'; readonly asker: Asker }
   /** The host has opened it. */
   | { readonly type: 'opened' }
   /** The host could not open it. */
@@ -101,6 +103,9 @@ function decide(
     case 'leave':
       checkOwner(page, message.asker)
       return close(page)
+    case 'refresh':
+      checkOwner(page, message.asker)
+      return { state, reply: page.clientId === message.asker.clientId ? openedOf(state, page) : null }
     case 'opened':
       return { ...stored(state, { ...page, opened: true }), reply: {} }
     case 'failed':
@@ -180,6 +185,10 @@ function snapshotOf(state: PageState, page: PageRecord): PageSnapshot {
   }
 }
 
+function openedOf(state: PageState, page: PageRecord): PageOpened {
+  return { isNew: !page.opened, snapshot: snapshotOf(state, page), instanceId: page.instanceId }
+}
+
 /** A page is looked at by the one person who opened it. */
 function checkOwner(page: PageStart, asker: Asker): void {
   if (page.organizationId !== asker.organizationId || page.userId !== asker.userId) {
@@ -204,11 +213,7 @@ function open(state: PageState, start: PageStart, asker: Asker, context: Decisio
   return {
     ...after,
     alarmAtMs: context.nowMs + limits.clientGraceMs,
-    reply: {
-      isNew: !page.opened,
-      snapshot: snapshotOf(after.state, page),
-      instanceId: page.instanceId,
-    } satisfies PageOpened,
+    reply: openedOf(after.state, page),
   }
 }
 

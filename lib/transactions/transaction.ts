@@ -11,11 +11,13 @@ import {
   decideClientGone,
   decideLeave,
   decideRedirected,
+  decideRefresh,
   decideStart,
 } from './from-client.js'
 import {
   decideComplete,
   decideDelivered,
+  decideHostMissed,
   decideIoCall,
   decideLoading,
   decideLog,
@@ -70,6 +72,10 @@ function decide(
       return decideRedirect(state, message, context)
     case 'complete':
       return decideComplete(state, message, context)
+    case 'refresh':
+      return decideRefresh(state, message, context)
+    case 'host-missed':
+      return decideHostMissed(state, message)
     case 'answer-delivered':
       return decideDelivered(state, message, context)
     case 'host-gone':

@@ -31,6 +31,7 @@ t.test('a window that never leaves its runs lets go of the oldest', async t => {
     clientId: 'client-1',
     connection: { identity: { user: { id: 'user-1' } } },
     attached: new Map(),
+    reading: new Map(),
     watches: new Map(),
   } as unknown as Window
   const requests = new ClientRequests(options)
