@@ -12,7 +12,7 @@ export interface HostNote {
   readonly value: unknown
 }
 
-const entry = fileURLToPath(new URL('sample-host.js', import.meta.url))
+const entryOf = (name: string): string => fileURLToPath(new URL(`${name}.js`, import.meta.url))
 
 export class HostProcess {
   readonly notes: HostNote[] = []
@@ -29,20 +29,27 @@ export class HostProcess {
     endpoint: string
     apiKey: string
     prefix: string
+    /** Which host: the one with `steps` and `chatty`, or the one with `steady`. */
+    kind?: 'sample-host' | 'steady-host'
   }): Promise<HostProcess> {
-    const { version, endpoint, apiKey, prefix } = options
+    const { version, endpoint, apiKey, prefix, kind = 'sample-host' } = options
     // SDKs are talkative; with TEST_DEBUG they are heard.
     const words = process.env.TEST_DEBUG ? 'inherit' : 'ignore'
-    const child = fork(entry, [version, endpoint, apiKey, prefix], {
+    const child = fork(entryOf(kind), [version, endpoint, apiKey, prefix], {
       stdio: ['ignore', words, words, 'ipc'],
     })
     const host = new HostProcess(child)
-    await eventuallyTrue('the host listens', () => host.count('', 'listening') > 0, 30_000)
+    await eventuallyTrue('the host listens', () => host.count('', 'listening') > 0, 60_000)
     return host
   }
 
   count(run: string, what: string): number {
     return this.notes.filter(note => note.run === run && note.what === what).length
+  }
+
+  /** What was noted of this kind in this run, oldest first. */
+  values(run: string, what: string): unknown[] {
+    return this.notes.filter(note => note.run === run && note.what === what).map(note => note.value)
   }
 
   kill(): void {

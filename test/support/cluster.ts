@@ -27,12 +27,18 @@ export class TestCluster {
   readonly #channelPorts: number[]
   readonly #flags: readonly string[]
 
-  private constructor(postgres: TestPostgres, channelPorts: number[], flags: readonly string[]) {
+  private constructor(
+    postgres: TestPostgres,
+    channelPorts: number[],
+    flags: readonly string[],
+    environment: Readonly<Record<string, string>>,
+  ) {
     this.postgres = postgres
     this.#channelPorts = channelPorts
     this.#flags = flags
     const secret = () => randomBytes(32).toString('base64url')
     this.#environment = {
+      ...environment,
       DATABASE_URL: postgres.url,
       SECRET: secret(),
       WSS_API_SECRET: secret(),
@@ -41,14 +47,18 @@ export class TestCluster {
   }
 
   /** Starts `count` nodes at once; resolves when every partition has all its copies and is where it is placed. */
-  static async start(count: number, flags: readonly string[] = []): Promise<TestCluster> {
+  static async start(
+    count: number,
+    flags: readonly string[] = [],
+    environment: Readonly<Record<string, string>> = {},
+  ): Promise<TestCluster> {
     const postgres = await startPostgres()
     const ports: number[] = []
     while (ports.length < count) {
       const port = await freePort()
       if (!ports.includes(port)) ports.push(port)
     }
-    const cluster = new TestCluster(postgres, ports, flags)
+    const cluster = new TestCluster(postgres, ports, flags, environment)
     try {
       await Promise.all(ports.map((_port, index) => cluster.add(index)))
       await cluster.settled(count)
@@ -106,6 +116,40 @@ export class TestCluster {
       deadlineMs,
       100,
     )
+  }
+
+  /** Until each partition is served by one of the running nodes and has all its copies, wherever it is. */
+  async covered(copies = 2, deadlineMs = 60_000): Promise<void> {
+    await eventually(
+      async () => {
+        const running = this.servers.filter(server => server?.isRunning)
+        const statuses = await Promise.all(running.map(server => server.admin<RingStatus>('ringStatus', {})))
+        const served = statuses.flatMap(status => status.partitions.filter(partition => partition.serving))
+        const thin = served.filter(partition => partition.replicas.length < copies - 1).length
+        if (served.length !== 256 || thin > 0)
+          throw new Error(`${served.length} partitions are served, ${thin} have less than ${copies} copies`)
+      },
+      deadlineMs,
+      100,
+    )
+  }
+
+  /** Index of the node that serves each partition now; null for those that no running node serves. */
+  async owners(): Promise<(number | null)[]> {
+    const owners: (number | null)[] = new Array(256).fill(null)
+    await Promise.all(
+      this.servers.map(async (server, index) => {
+        if (!server?.isRunning) return
+        for (const { partition, serving } of (await this.status(index)).partitions)
+          if (serving) owners[partition] = index
+      }),
+    )
+    return owners
+  }
+
+  /** Ports of all nodes, for a balancer. */
+  get ports(): number[] {
+    return this.servers.map(server => server.port)
   }
 
   async stop(): Promise<void> {
