@@ -193,7 +193,6 @@ export class LeaderReplication implements Replication {
   }
 
   confirm(partition: PartitionId): Promise<void> | undefined {
-    if (this.#options.rulesOff?.confirm) return undefined
     if (this.following(partition).length === 0) return undefined
     this.#confirming ??= this.#confirmSoon()
     let asked = this.#confirming.get(partition)
@@ -202,7 +201,9 @@ export class LeaderReplication implements Replication {
       asked = { deferred: new Deferred(), epoch, answered: new Set() }
       this.#confirming.set(partition, asked)
     }
-    return asked.deferred.promise
+    if (!this.#options.rulesOff?.confirm) return asked.deferred.promise
+    asked.deferred.promise.catch(() => undefined)
+    return undefined
   }
 
   #confirmSoon(): Map<PartitionId, Asked> {

@@ -118,7 +118,9 @@ export class SimCluster {
     }
     this.#open(node, life, disk).catch((error: unknown) => {
       if (life.isDead) return
-      this.#log(node).debug('start.failed', { error })
+      this.#log(node).debug('start.failed', {
+        error: error instanceof Error ? error.stack : error,
+      })
       // The process ends, and is started again.
       this.crash(node)
       world.schedule(300 + world.random.next() * 700, () => this.start(node))
