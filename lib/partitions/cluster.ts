@@ -231,7 +231,7 @@ export class Cluster implements Ring {
     const { clock, configurations, log, peers } = this.#options
     this.#runtime = runtime
     this.#disk = store
-    this.#copies = new Copies({
+    const copies = new Copies({
       store,
       committer: runtime.committer,
       log: log.child('copies'),
@@ -239,13 +239,15 @@ export class Cluster implements Ring {
       accepts: (partition, from, epoch) => this.#accepts(partition, from, epoch),
     })
     const heads = await runtime.committer.readHeads(allPartitions())
-    this.#copies.load(heads)
+    copies.load(heads)
     await this.#checkCluster(store, heads)
     await peers.start()
     const { boot, channelAddress, forwardAddress, nodeId } = peers.self
     const node = { nodeId, storeId: this.#store, boot, channelAddress, forwardAddress }
     const epochs = new Map([...heads].map(([partition, head]) => [partition, head.epoch + 1]))
     await store.note('cluster', await configurations.register(node, epochs))
+    // Nothing is taken before the store says whose it is, or a crash would leave entities of an unknown cluster.
+    this.#copies = copies
     this.#startedAtMs = clock.nowMs()
     this.#stop.push(peers.onCondition(() => this.#wake()))
     this.#stop.push(peers.onMembers(() => this.#wake()))
