@@ -146,6 +146,41 @@ export class RingRig {
     return [...stuck, ...this.runs.flatMap(run => run.verdict())]
   }
 
+  /** This run is no longer looked at. */
+  forget(run: SteadyRun): void {
+    run.browser.stop()
+    this.runs.splice(this.runs.indexOf(run), 1)
+  }
+
+  /** Until this node leads at least so many partitions. */
+  untilLeads(node: number, count: number): Promise<void> {
+    return eventually(
+      async () => {
+        const leads = (await this.cluster.owners()).filter(owner => owner === node).length
+        if (leads < count) throw new Error(`node ${node} leads ${leads}`)
+      },
+      90_000,
+      200,
+    )
+  }
+
+  /** The longest time from one acknowledged answer of a run to its next, since then. */
+  longestPauseMs(sinceMs: number): number {
+    let longestMs = 0
+    for (const run of this.runs) {
+      const times = run.acknowledgedAtMs.filter(atMs => atMs >= sinceMs)
+      for (const [index, atMs] of times.entries())
+        longestMs = Math.max(longestMs, atMs - (times[index - 1] ?? atMs))
+    }
+    return longestMs
+  }
+
+  /** Where runs are led, for the words of a failure. */
+  async #whereAre(runs: readonly SteadyRun[]): Promise<string> {
+    const owners = await this.cluster.owners()
+    return `Led by ${runs.map(run => owners[partitionOf(`transaction:${run.id}`)] ?? 'nobody').join()}`
+  }
+
   get answers(): number {
     return this.runs.reduce((sum, run) => sum + run.acknowledged.length, 0)
   }
@@ -161,11 +196,14 @@ export class RingRig {
   async allGoOn(deadlineMs = 60_000): Promise<void> {
     const before = this.runs.map(run => run.acknowledged.length)
     await eventually(
-      () => {
+      async () => {
         const late = this.runs.filter((run, index) => run.acknowledged.length <= (before[index] ?? 0))
-        const words = late.map(run => run.state)
-        if (late.length > 0)
-          throw new Error(`${late.length} runs stand still: ${words.slice(0, 3).join('; ')}`)
+        if (late.length === 0) return
+        const words = late.map(run => run.state).slice(0, 3)
+        const hosts = this.hosts.map(({ prefix, balancer }) => `${prefix} at ${balancer.targets().join('+')}`)
+        throw new Error(
+          `${late.length} runs stand still: ${words.join('; ')}. Hosts: ${hosts.join(', ')}. ${await this.#whereAre(late)}`,
+        )
       },
       deadlineMs,
       50,

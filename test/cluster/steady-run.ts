@@ -36,10 +36,12 @@ export class SteadyRun {
   readonly browser: SteadyBrowser
   readonly mode: SteadyMode
   readonly #options: SteadyRunOptions
+  /** Where the action runs. */
+  #host: HostProcess
   /** Values that the browser was told are taken, in order. */
   readonly acknowledged: string[] = []
-  /** When the last of them was. */
-  acknowledgedAtMs = 0
+  /** When each of them was, in ms of the wall clock. */
+  readonly acknowledgedAtMs: number[] = []
   /** What must not happen, in words. */
   readonly problems: string[] = []
   /** Refusals that passed, by code. */
@@ -57,6 +59,7 @@ export class SteadyRun {
     this.browser = browser
     this.mode = options.mode
     this.#options = options
+    this.#host = options.host
     this.id = options.transactionId ?? randomUUID()
     browser.onEvent = frame => {
       if ('transactionId' in frame.data && frame.data.transactionId !== this.id) return
@@ -82,6 +85,11 @@ export class SteadyRun {
     )
     run.#seen(snapshot, run.#taken)
     return run
+  }
+
+  /** The run was taken by another host of the same action. */
+  hostIs(host: HostProcess): void {
+    this.#host = host
   }
 
   /** The question that waits for an answer. */
@@ -138,7 +146,7 @@ export class SteadyRun {
 
   /** What is wrong with this run now that it has ended: nothing, when everything was kept. */
   verdict(): string[] {
-    const { host } = this.#options
+    const host = this.#host
     const wrong = [...this.problems]
     const got = host.values(this.id, 'answer')
     const expect = (what: string, values: readonly unknown[], expected: readonly unknown[]): void => {
@@ -154,8 +162,8 @@ export class SteadyRun {
   }
 
   get state(): string {
-    const { host, prefix } = this.#options
-    const last = host.notes.filter(note => note.run === this.id).at(-1)
+    const { prefix } = this.#options
+    const last = this.#host.notes.filter(note => note.run === this.id).at(-1)
     const window = this.browser.isOpen ? 'connected' : 'away'
     return `${prefix} ${this.mode} ${this.id}, ${this.acknowledged.length} answers, window ${window}, ${this.#answering.size} in flight, the action's last word ${JSON.stringify(last)}`
   }
@@ -204,7 +212,7 @@ export class SteadyRun {
       .then(() => {
         this.#taken.add(renderId)
         this.acknowledged.push(value)
-        this.acknowledgedAtMs = Date.now()
+        this.acknowledgedAtMs.push(Date.now())
       })
       .finally(() => this.#answering.delete(renderId))
     this.#answering.set(renderId, done)

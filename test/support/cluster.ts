@@ -82,6 +82,15 @@ export class TestCluster {
     return server
   }
 
+  /** Starts one node more. */
+  async grow(): Promise<number> {
+    let port = await freePort()
+    while (this.#channelPorts.includes(port)) port = await freePort()
+    const index = this.#channelPorts.push(port) - 1
+    await this.add(index)
+    return index
+  }
+
   node(index: number): TestServer {
     const server = this.servers[index]
     if (!server) throw new Error(`there is no node ${index}`)

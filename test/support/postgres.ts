@@ -15,6 +15,8 @@ export interface TestPostgres {
   readonly url: string
   /** Which of the three it is. */
   readonly kind: string
+  /** Ends the server and starts it again on the same data; undefined where it is not ours to end. */
+  readonly interruption?: { end(): Promise<void>; start(): Promise<void> }
   stop(): Promise<void>
 }
 
@@ -58,23 +60,34 @@ async function startServer(): Promise<TestPostgres | null> {
     return null
   }
   const port = await freePort()
-  const child: ChildProcess = spawn(
-    'postgres',
-    ['-D', data, '-p', String(port), '-h', '127.0.0.1', '-k', folder, '-c', 'max_connections=200'],
-    { ...user, cwd: folder, stdio: 'ignore' },
-  )
   const url = `postgresql://postgres@127.0.0.1:${port}/postgres`
-  await eventually(async () => {
-    const database = await openDatabase({ url, log: createLog('test') })
-    await database.close()
-  }, 20_000)
+  let child: ChildProcess | null = null
+  const start = async (): Promise<void> => {
+    child = spawn(
+      'postgres',
+      ['-D', data, '-p', String(port), '-h', '127.0.0.1', '-k', folder, '-c', 'max_connections=200'],
+      { ...user, cwd: folder, stdio: 'ignore' },
+    )
+    await eventually(async () => {
+      const database = await openDatabase({ url, log: createLog('test') })
+      await database.close()
+    }, 20_000)
+  }
+  const end = async (): Promise<void> => {
+    const running = child
+    if (!running) return
+    child = null
+    const ended = new Promise(resolve => running.once('exit', resolve))
+    running.kill('SIGINT')
+    await ended
+  }
+  await start()
   return {
     url,
     kind: 'initdb',
+    interruption: { end, start },
     async stop() {
-      const ended = new Promise(resolve => child.once('exit', resolve))
-      child.kill('SIGINT')
-      await ended
+      await end()
       rmSync(folder, { recursive: true, force: true })
     },
   }

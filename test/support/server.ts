@@ -106,6 +106,11 @@ export class TestServer {
     await ended
   }
 
+  /** Stops the process in its tracks, or lets it go on: it keeps its sockets and answers nothing. */
+  freeze(isFrozen: boolean): void {
+    process.kill(this.pid, isFrozen ? 'SIGSTOP' : 'SIGCONT')
+  }
+
   /** Resolves when the process has ended by itself. */
   async ended(): Promise<void> {
     const child = this.#child
