@@ -48,7 +48,7 @@ export const listKind: EntityKind<ListState, ListMessage> = {
       state: { ids },
       put: new Map<string, string | readonly string[]>([
         ['ids', ids],
-        [`item-${index}`, id],
+        [`item-${index % 8}`, id],
       ]),
       effects,
       ...(wakeAtMs !== undefined && { alarmAtMs: wakeAtMs }),

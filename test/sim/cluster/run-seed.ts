@@ -31,12 +31,14 @@ export interface SeedResult {
 /** Kinds of faults, and how likely each is in a run that has it. */
 const faultKinds = [
   'crash',
+  'crash-in-write',
   'trap',
   'wipe',
   'crash-all',
   'cut',
   'cut-one-way',
   'split',
+  'isolate',
   'heal',
   'pause',
   'reset',
@@ -49,7 +51,7 @@ const faultKinds = [
 type FaultKind = (typeof faultKinds)[number]
 
 /** Every so many seeds all partitions have rows. */
-const fullEvery = 25
+const fullEvery = 50
 
 export async function runSeed(options: SeedOptions): Promise<SeedResult> {
   const run = new Run(options)
@@ -112,7 +114,7 @@ class Run {
         this.#clientsLeft -= 1
       })
     }
-    const untilMs = world.nowMs + 6_000 + world.random.below(8_000)
+    const untilMs = world.nowMs + 3_000 + world.random.below(6_000)
     const pace = 100 + world.random.below(1_500)
     while (world.nowMs < untilMs && world.problems.length === 0) {
       await world.run(world.random.next() * pace)
@@ -143,9 +145,12 @@ class Run {
       case 'crash':
         if (alive.length > 1 || random.chance(0.3)) this.#crash(one)
         return
+      case 'crash-in-write':
+        this.#crashInWrite(one, 1_000)
+        return
       case 'trap':
         one.trap = { name: random.pick(failurePointNames), left: 1 + random.below(5) }
-        world.schedule(5_000, () => this.#startAgain(one))
+        world.schedule(random.pick([300, 5_000]), () => this.#startAgain(one))
         return
       case 'crash-all':
         if (random.chance(0.7)) return
@@ -170,6 +175,20 @@ class Run {
           for (const b of cluster.nodes) if (side.has(a) !== side.has(b)) cluster.network.cut(a.id, b.id)
         }
         world.schedule(random.next() * 8_000, () => cluster.network.heal())
+        return
+      }
+      case 'isolate': {
+        // From nodes and Postgres, not from clients: it does not know that it was replaced.
+        for (const node of cluster.nodes) {
+          if (node === one) continue
+          cluster.network.cut(one.id, node.id)
+          cluster.network.cut(node.id, one.id)
+        }
+        cluster.configurations.faults.awayFrom.add(one.id)
+        world.schedule(2_000 + random.next() * 4_000, () => {
+          cluster.configurations.faults.awayFrom.delete(one.id)
+          cluster.network.heal()
+        })
         return
       }
       case 'heal':
@@ -202,7 +221,17 @@ class Run {
 
   #crash(node: SimNode): void {
     this.cluster.crash(node)
-    this.world.schedule(this.world.random.next() * 5_000, () => this.#startAgain(node))
+    const { random } = this.world
+    this.world.schedule(random.next() * random.pick([30, 1_000, 5_000]), () => this.#startAgain(node))
+  }
+
+  /** Dies in the middle of a write, when others may have what its own disk has not, and is back before they notice. */
+  #crashInWrite(node: SimNode, triesLeft: number): void {
+    if (triesLeft === 0 || !node.isReady) return
+    if (node.disk?.isWriting) {
+      this.cluster.crash(node)
+      this.world.schedule(this.world.random.next() * 30, () => this.#startAgain(node))
+    } else this.world.schedule(0.4, () => this.#crashInWrite(node, triesLeft - 1))
   }
 
   #startAgain(node: SimNode): void {
@@ -240,7 +269,7 @@ class Run {
     const { random } = this.world
     const id = `i${this.#nextId++}`
     const others = this.keys.filter(other => other !== key)
-    const wakeAtMs = 1_700_000_000_000 + Math.floor(this.world.nowMs) + random.below(3_000)
+    const wakeAtMs = 1_700_000_000_000 + Math.floor(this.world.nowMs) + random.below(1_500)
     const message: AppendMessage = {
       type: 'append',
       id,

@@ -31,6 +31,10 @@ export class SimDisk implements Disk {
     return this.#durable
   }
 
+  get isWriting(): boolean {
+    return this.#underWay.size > 0
+  }
+
   async get(key: string): Promise<Buffer | undefined> {
     await this.#delay()
     return this.#current.get(key)
