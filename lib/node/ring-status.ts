@@ -10,7 +10,7 @@
 import { z } from 'zod'
 import type { ClusterStatus, EntityPlace, NodeReport, NodeStatus, PartitionPlace } from '../http/index.js'
 import type { NodeId } from '../ids.js'
-import type { Clock, Configurations, PartitionStatus, Partitions } from '../partitions/index.js'
+import type { Clock, Configurations, Partitions } from '../partitions/index.js'
 import { partitionOf } from '../partitions/index.js'
 import { allPartitions, type Peers } from '../ring/index.js'
 import { problemsOf } from './ring-problems.js'

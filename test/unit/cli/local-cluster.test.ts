@@ -55,7 +55,7 @@ t.test('three nodes behind one port', { skip, timeout: 280_000 }, async t => {
   process.kill(pid, 'SIGKILL')
   for (let count = 0; count < 6; count += 1) t.equal(await signIn(), 200, 'any of the others answers')
   await said(/node 3 ended \(SIGKILL\)/)
-  await said(/node 3 ended[^]*node 3 is ready/)
+  await said(/node 3 ended[\s\S]*node 3 is ready/)
   await eventually(async () => {
     const status = await askAdmin(adminSocketPathFor(join(path, 'node-1')), 'clusterStatus', {})
     const { unserved, degraded, nodes } = status as ClusterStatus
