@@ -341,7 +341,7 @@ export class LeaderReplication implements Replication {
     const committer = this.#options.committer()
     const follower = this.#followers.get(partition)?.get(store)
     if (!follower || follower.gathered || !committer.leads(partition)) return
-    if (!this.#options.rulesOff?.hashes) {
+    if (!this.#options.rulesOff?.positions) {
       const own = this.#chainAt(partition, follower, seq)
       const isAhead = seq > committer.head(partition).seq
       if (isAhead || (own && (own.high !== chain.high || own.low !== chain.low))) {

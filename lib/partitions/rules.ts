@@ -9,7 +9,7 @@ export interface RulesOff {
   readonly confirm?: boolean
   /** A commit is acknowledged as soon as it is on the leader's disk. */
   readonly followersFirst?: boolean
-  /** Whoever takes over leads all that can be reached, without comparing who has what. */
+  /** Whoever takes over leads all that can be reached, without comparing who has what, by number or by hash. */
   readonly positions?: boolean
   /** Messages of leaders that were replaced are taken. */
   readonly epochs?: boolean
@@ -17,8 +17,6 @@ export interface RulesOff {
   readonly removalKnown?: boolean
   /** A follower joins the row as soon as its snapshot is complete, without what was written meanwhile. */
   readonly caughtUp?: boolean
-  /** A follower's answer counts whatever history it has. */
-  readonly hashes?: boolean
   /** A wiped disk counts as the one that was there before. */
   readonly storeIdentity?: boolean
   /** A start goes on under the epoch before. */
