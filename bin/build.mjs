@@ -35,7 +35,13 @@ const parts = [
   {
     name: 'dashboard',
     result: 'dashboard/index.html',
-    inputs: ['lib/dashboard', 'lib/clients/wire.ts', 'lib/sdk/io-call.ts', 'package.json'],
+    inputs: [
+      'lib/dashboard',
+      'lib/clients/wire.ts',
+      'lib/http/cluster-status.ts',
+      'lib/sdk/io-call.ts',
+      'package.json',
+    ],
     skip: path => path.endsWith('.md'),
     command: ['vite/bin/vite.js', 'build', '--config', 'lib/dashboard/vite.config.ts', '--logLevel', 'warn'],
     before() {},

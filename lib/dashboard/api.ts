@@ -3,6 +3,7 @@
  * and are thrown as `RequestError`; a node that cannot be reached, or answers with something else, is `unavailable`.
  */
 import type { TransactionSnapshot } from '../clients/wire.js'
+import type { ClusterStatus, EntityPlace } from '../http/cluster-status.js'
 import { RequestError } from './connection.js'
 import { isRecord } from './props.js'
 
@@ -65,6 +66,11 @@ export interface TransactionRow {
   resultStatus: string | null
   backgroundable: boolean
   startedAtMs: number | null
+}
+
+/** True for whoever administers an organization: they are shown the cluster too. */
+export function isAdministrator({ organizations }: Session): boolean {
+  return organizations.some(organization => organization.role === 'admin')
 }
 
 const requestMsMax = 30_000
@@ -161,6 +167,17 @@ export class Api {
   /** A run as the history has it, also long after it has ended; `not-found` when there is none for this person. */
   async pastTransaction(id: string): Promise<TransactionSnapshot> {
     return pastSnapshot(id, await this.#call('GET', `/api/v1/transactions/${encodeURIComponent(id)}`))
+  }
+
+  /** For administrators: the nodes and what they do. */
+  async cluster(): Promise<ClusterStatus> {
+    return (await this.#call('GET', '/api/v1/cluster')) as unknown as ClusterStatus
+  }
+
+  /** For administrators: which node leads a transaction. */
+  async placeOfTransaction(id: string): Promise<EntityPlace> {
+    const path = `/api/v1/cluster/transactions/${encodeURIComponent(id)}`
+    return (await this.#call('GET', path)) as unknown as EntityPlace
   }
 
   async #call(method: string, path: string, body?: unknown): Promise<Record<string, unknown>> {

@@ -5,8 +5,16 @@
  * the query itself comes first.
  */
 import type { Directory, Place } from '../clients/wire.js'
-import type { Session } from './api.js'
-import { actionHref, consoleEnvironment, isConsole, keysHref, listHref, placeHref } from './links.js'
+import { isAdministrator, type Session } from './api.js'
+import {
+  actionHref,
+  clusterHref,
+  consoleEnvironment,
+  isConsole,
+  keysHref,
+  listHref,
+  placeHref,
+} from './links.js'
 import { ancestorsOf } from './tree.js'
 
 export interface Command {
@@ -68,6 +76,9 @@ function placesOf(place: Place, session: Session): Command[] {
     const console = { organization: slug, environment: consoleEnvironment }
     commands.push(go('Console', organization.name, listHref(console)))
     if (slug === place.organization) commands.push(go('API keys', organization.name, keysHref(console)))
+    if (slug === place.organization && isAdministrator(session)) {
+      commands.push(go('Cluster', 'Nodes', clusterHref(console)))
+    }
   }
   return [...commands, { id: 'sign-out', label: 'Sign out', hint: session.user.email, kind: 'sign-out' }]
 }

@@ -85,6 +85,11 @@ export function formatDuration(ms: number): string {
   return `${Math.floor(seconds / 60)} min ${seconds % 60} s`
 }
 
+/** The first characters of a node's id, enough to tell the nodes of one cluster apart. */
+export function shortId(id: string): string {
+  return id.slice(0, 8)
+}
+
 /** Removes the blanks that all lines share at their start, as written inside an indented template. */
 export function dedent(text: string): string {
   const lines = text.split('\n')

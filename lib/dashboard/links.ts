@@ -7,7 +7,7 @@ import type { Place } from '../clients/wire.js'
 
 export type Route =
   | { screen: 'root' | 'sign-in' | 'sign-up' | 'set-up' | 'confirm-email' | 'verify-mfa' | 'not-found' }
-  | { screen: 'live' | 'console' | 'keys'; place: Place }
+  | { screen: 'live' | 'console' | 'keys' | 'cluster'; place: Place }
   | { screen: 'action'; place: Place; slug: string }
   | { screen: 'transaction'; place: Place | null; transactionId: string }
 
@@ -49,6 +49,7 @@ export function parseRoute(pathname: string): Route {
   if (rest[0] === 'transactions' && rest[1] !== undefined && rest[2] === undefined) {
     return { screen: 'transaction', place, transactionId: rest[1] }
   }
+  if (!inConsole && rest[0] === 'cluster' && rest[1] === undefined) return { screen: 'cluster', place }
   if (inConsole && rest[0] === 'keys' && rest[1] === undefined) return { screen: 'keys', place }
   return { screen: 'not-found' }
 }
@@ -80,6 +81,10 @@ export function listHref(place: Place): string {
 
 export function keysHref(place: Place): string {
   return `${placeHref({ ...place, environment: consoleEnvironment })}/keys`
+}
+
+export function clusterHref(place: Place): string {
+  return `${placeHref({ ...place, environment: 'production' })}/cluster`
 }
 
 export function transactionHref(place: Place, transactionId: string): string {

@@ -23,6 +23,7 @@ import { commonHeaders } from './headers.js'
 import { createPeer } from './peer.js'
 import { type ErrorShape, errorReply, type Reply, write } from './reply.js'
 import { addAuthRoutes } from './routes-auth.js'
+import { addClusterRoutes, type ClusterOptions } from './routes-cluster.js'
 import { addHealthRoutes, type HealthOptions } from './routes-health.js'
 import { addMetricsRoute, type MetricsOptions } from './routes-metrics.js'
 import { addOrganizationRoutes } from './routes-organizations.js'
@@ -67,6 +68,8 @@ export interface HttpServerOptions {
   readonly sdk?: SdkHooks
   /** Without it there is no `/metrics`. */
   readonly metrics?: MetricsOptions
+  /** Without it there is no `/api/v1/cluster`. */
+  readonly cluster?: ClusterOptions
   readonly limits?: Limits
   /** The public address of the installation; https makes cookies secure. */
   readonly appUrl?: string | undefined
@@ -240,6 +243,7 @@ export function createHttpServer(options: HttpServerOptions): HttpServer {
   }
   addHealthRoutes(http, options.health)
   if (options.metrics) addMetricsRoute(http, options.metrics)
+  if (options.cluster) addClusterRoutes(http, options.cluster)
   addSessionRoutes(http)
   addSignUpRoutes(http)
   addOrganizationRoutes(http)

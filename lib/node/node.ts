@@ -350,6 +350,7 @@ class Node {
       log: createLog('interval:http'),
       appUrl: app.url ?? undefined,
       trustedProxies: proxy.trustedProxies,
+      ...(this.#ringStatus && { cluster: this.#ringStatus }),
       metrics: {
         token: this.#config.metrics.token,
         text: () => metrics.text(),

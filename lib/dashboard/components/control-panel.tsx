@@ -11,6 +11,7 @@ import { useServices } from '../services.js'
 import type { TransactionView } from '../transaction.js'
 import { AppLink } from './app-link.js'
 import { Icon } from './icon.js'
+import { LedBy } from './led-by.js'
 
 type Tab = 'Logs' | 'Notifications' | 'History'
 
@@ -87,6 +88,7 @@ export function ControlPanel({
             <History place={place} slug={slug} view={view} />
           </Panel>
         )}
+        {isExpanded && view !== null && !isPast && <LedBy transactionId={view.transactionId} />}
       </div>
     </section>
   )

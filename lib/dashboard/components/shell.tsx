@@ -6,8 +6,8 @@ import { Menu, MenuButton, MenuItem, MenuProvider } from '@ariakit/react'
 import { lazy, type ReactNode, Suspense, useEffect, useRef, useState } from 'react'
 import { useLocation } from 'react-router'
 import type { Place } from '../../clients/wire.js'
-import type { Organization } from '../api.js'
-import { actionHref, isConsole, keysHref, listHref, placeHref } from '../links.js'
+import { isAdministrator, type Organization } from '../api.js'
+import { actionHref, clusterHref, isConsole, keysHref, listHref, placeHref } from '../links.js'
 import { useDirectory, useLive } from '../services.js'
 import { emptyDirectory, entriesOf } from '../tree.js'
 import { AppLink } from './app-link.js'
@@ -107,6 +107,7 @@ function Navigation({
   /** Opens the command bar, where there is a button for it. */
   onCommands?: () => void
 }) {
+  const { session } = useLive()
   const { directory } = useDirectory(place)
   const { pathname } = useLocation()
   const groups = entriesOf(directory ?? emptyDirectory, null).filter(entry => entry.kind === 'page')
@@ -176,6 +177,11 @@ function Navigation({
           <NavLink href={keysHref(place)} icon="key" isCurrent={pathname === keysHref(place)}>
             Keys
           </NavLink>
+          {isAdministrator(session) && (
+            <NavLink href={clusterHref(place)} icon="nodes" isCurrent={pathname === clusterHref(place)}>
+              Cluster
+            </NavLink>
+          )}
         </div>
       </nav>
       <AccountMenu place={place} />

@@ -1,6 +1,7 @@
 /** The screens behind the sign-in: which organization, which frame around it, which screen in it. */
 import { lazy, type ReactNode, Suspense } from 'react'
 import { Navigate } from 'react-router'
+import { isAdministrator } from '../api.js'
 import { ConnectionNotice } from '../components/connection-notice.js'
 import { Loading, Notice } from '../components/notice.js'
 import { Shell } from '../components/shell.js'
@@ -11,6 +12,7 @@ import { ListScreen } from './list.js'
 const ActionScreen = lazy(() => import('./action.js'))
 const TransactionScreen = lazy(() => import('./transaction.js'))
 const KeysScreen = lazy(() => import('./keys.js'))
+const ClusterScreen = lazy(() => import('./cluster.js'))
 
 export function Signed({ route }: { route: Route }) {
   const { session } = useLive()
@@ -47,6 +49,8 @@ export function Signed({ route }: { route: Route }) {
                 transactionId={route.transactionId}
               />
             )}
+            {route.screen === 'cluster' &&
+              (isAdministrator(session) ? <ClusterScreen /> : <NotFound home={home} />)}
             {route.screen === 'keys' && <KeysScreen key={place.organization} organization={organization} />}
           </Suspense>
         </Shell>

@@ -68,6 +68,7 @@ t.test('everything one can go to, once; nothing hidden or offline', t => {
       'Live actions (Ours)',
       'Console (Ours)',
       'API keys (Ours)',
+      'Cluster (Nodes)',
       'Live actions (Others)',
       'Staging (Others)',
       'Console (Others)',
