@@ -77,6 +77,7 @@ class Run {
   readonly faults = new Map<string, number>()
   readonly #kinds: readonly FaultKind[]
   #nextId = 0
+  #isPeaceful = false
   #clientsLeft = 0
   #areClientsWanted = true
 
@@ -240,6 +241,7 @@ class Run {
 
   #peace(): void {
     const { cluster } = this
+    this.#isPeaceful = true
     cluster.configurations.faults.isAway = false
     cluster.configurations.faults.awayFrom.clear()
     cluster.configurations.faults.loss = 0
@@ -258,7 +260,7 @@ class Run {
     const { keys, world } = this
     const { random } = world
     while (this.#areClientsWanted) {
-      await world.wait(random.next() * 150)
+      await world.wait(random.next() * (this.#isPeaceful ? 1_000 : 150))
       const key = random.pick(keys)
       if (random.chance(0.35)) await this.#read(key)
       else await this.#append(key, random.chance(0.75))
