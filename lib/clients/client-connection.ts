@@ -25,7 +25,7 @@ const runningMax = 64
 /** Of the last ten seconds, how many may be over the rate before the socket is closed. */
 const loudSecondsMax = 5
 /** How long a peer may take to answer a close, in ms. */
-const goodbyeMsMax = 2_000
+const goodbyeMsMax = 5_000
 
 export class ClientConnection {
   readonly identity: ClientIdentity

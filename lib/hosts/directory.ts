@@ -37,6 +37,8 @@ export type DirectoryMessage =
   | { readonly type: 'shutdown'; readonly instanceId: InstanceId }
   | { readonly type: 'remove'; readonly instanceId: InstanceId }
   | { readonly type: 'read' }
+  /** Is there a leader that answers? */
+  | { readonly type: 'ready' }
 
 const hostRecord = (instanceId: string): string => `host/${instanceId}`
 const definitionsRecord = (digest: string): string => `definitions/${digest}`
@@ -69,6 +71,7 @@ export const directoryKind: EntityKind<DirectoryState, DirectoryMessage> = {
         return remove(state, message.instanceId, context.key)
       case 'read':
         return { state, reply: readable(state) }
+      case 'ready':
       case 'alarm':
         return { state, reply: {} }
     }

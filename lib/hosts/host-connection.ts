@@ -25,7 +25,7 @@ export interface HostConnectionEvents {
   responseAcked(connection: HostConnection, rpcId: string): void
   responseUnsent(connection: HostConnection, response: RpcResponse): void
   problem(connection: HostConnection, problem: RpcProblem): void
-  /** The host speaks on this socket although it was parked. */
+  /** The host has called on this socket although it was parked. */
   spoke(connection: HostConnection): void
   closed(connection: HostConnection): void
 }
@@ -37,7 +37,7 @@ const writtenMax = 4_096
 /** Runs of one host that wait for answers, remembered to ask for what may have been missed. */
 const runsMax = 65_536
 /** How long a peer may take to answer a close, in ms. */
-const goodbyeMsMax = 2_000
+const goodbyeMsMax = 5_000
 
 export class HostConnection {
   readonly id: ConnectionId
@@ -51,6 +51,8 @@ export class HostConnection {
   shuttingDown = false
   /** Id of the first call on this connection: what was lost before lies below it. */
   firstRpcId: string | null = null
+  /** The highest id of a call on this connection: SDKs count over all their sockets. */
+  newestRpcId = 0
   /** Resolves when the first INITIALIZE_HOST is being worked on, or when it never will be. */
   readonly whenInitialized: Promise<void>
   #beginInitialization: () => void = () => undefined
@@ -155,6 +157,11 @@ export class HostConnection {
     this.#parked = true
   }
 
+  /** Takes the floor again. */
+  unpark(): void {
+    this.#parked = false
+  }
+
   get isParked(): boolean {
     return this.#parked
   }
@@ -178,17 +185,16 @@ export class HostConnection {
 
   #called(call: IncomingCall): Promise<unknown> {
     this.firstRpcId ??= call.rpcId
+    const id = Number(call.rpcId)
+    if (id > this.newestRpcId) this.newestRpcId = id
+    // ACKs and answers are about what was said before; a call means that the SDK uses this socket, or did a moment ago.
+    if (this.#parked) this.#events.spoke(this)
     if (call.method !== 'INITIALIZE_HOST' && this.sdk === null) this.#endWaiting()
     this.#throttle()
     return this.#events.called(this, call).finally(() => this.#maybeResume())
   }
 
   #received(text: Buffer): void {
-    // ACKs are about what was said before; anything else means that the SDK uses this socket.
-    if (this.#parked && text.includes('MESSAGE')) {
-      this.#parked = false
-      this.#events.spoke(this)
-    }
     this.rpc.onText(text)
   }
 

@@ -82,6 +82,8 @@ export type HostEntityMessage =
 /** Calls remembered as not to be settled with `true`. */
 const rememberedCallsMax = 16
 const rememberedConnectionsMax = 8
+/** A connection that stood for so long has settled what was owed, in ms. */
+const lastedMs = 60_000
 
 /** The directory that lists what a host serves: of an environment, or of one developer's console in it. */
 export function directoryKey(environmentId: string, developerId: string | null): EntityKey {
@@ -143,7 +145,7 @@ function attach(
     shuttingDown: isNewConnection ? false : (before?.shuttingDown ?? false),
     recentFirstRpcIds:
       isNewConnection && firstRpcId !== null
-        ? [...recentFirstRpcIds, firstRpcId].slice(-rememberedConnectionsMax)
+        ? remembered([...recentFirstRpcIds, firstRpcId], before?.attachedAtMs ?? 0, context.nowMs)
         : recentFirstRpcIds,
     unsettledByTrue:
       rpcId === null ? unsettledByTrue : [...unsettledByTrue, rpcId].slice(-rememberedCallsMax),
@@ -158,6 +160,17 @@ function attach(
       unsettledByTrue,
     },
   }
+}
+
+/**
+ * The oldest is kept while connections follow one another quickly, as they do when an SDK opens one after another until a
+ * node answers: nothing of before that is settled until one of them has lasted.
+ */
+function remembered(firstRpcIds: readonly number[], attachedAtMs: number, nowMs: number): number[] {
+  if (firstRpcIds.length <= rememberedConnectionsMax) return [...firstRpcIds]
+  if (nowMs - attachedAtMs > lastedMs) return firstRpcIds.slice(-rememberedConnectionsMax)
+  const [oldest = 0, ...newer] = firstRpcIds
+  return [oldest, ...newer.slice(-(rememberedConnectionsMax - 1))]
 }
 
 function detach(

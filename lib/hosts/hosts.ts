@@ -25,7 +25,7 @@ import type { HostCall, HostDelivery, HostReply } from '../transactions/index.js
 import { Confirmations, type Confirmed } from './confirmations.js'
 import type { Directories } from './directories.js'
 import { held } from './held.js'
-import { type HostAttached, hostKey } from './host.js'
+import { directoryKey, type HostAttached, hostKey } from './host.js'
 import { HostCalls, type HostCallsOptions, numeric } from './host-calls.js'
 import { HostConnection } from './host-connection.js'
 
@@ -57,6 +57,12 @@ function instanceOf(socket: string): InstanceId {
   return socket.slice(socketPrefix.length) as InstanceId
 }
 
+/** What is announced of a socket: how far its SDK has counted, and the directory that lists it. */
+function aboutFrom(about: string): { newestRpcId: number; directory: string } {
+  const end = about.indexOf(' ')
+  return { newestRpcId: Number(about.slice(0, end)), directory: about.slice(end + 1) }
+}
+
 interface Call {
   readonly method: 'OPEN_PAGE'
   readonly data: HostMethodInputs<'OPEN_PAGE'>
@@ -67,6 +73,8 @@ const fenceAgainMs = 60_000
 /** How long a close of an older connection is waited for, in ms. */
 const fenceMsMax = 1_000
 const parkedMax = 8
+/** How long a host that connects waits for what it needs, in ms: SDKs give up after 10 to 15 s. */
+const prepareMsMax = 5_000
 
 /** Mailboxes of hosts that are away. */
 const awayMailboxesMax = 10_000
@@ -84,6 +92,8 @@ export class Hosts {
   readonly #presence = new Set<PresenceHandler>()
   /** Older sockets of connected instances that are neither read nor closed. */
   readonly #parked = new Map<InstanceId, HostConnection[]>()
+  /** Gives up an instance's socket that waits to be let in. */
+  readonly #preparing = new Map<InstanceId, () => void>()
   readonly #fencedAtMs = new Map<InstanceId, number>()
   #heartbeat: Timer | null = null
   #draining = false
@@ -104,16 +114,15 @@ export class Hosts {
       this.#calledFromElsewhere(instanceOf(name), body as unknown as Call),
     )
     runtime.onMissed('host', concerns => {
-      for (const connection of this.#connections.values()) {
-        for (const id of connection.runs)
-          if (concerns(`transaction:${id}`, connection.instanceId)) void this.#askForMissed(connection, id)
-      }
+      for (const connection of this.#connections.values())
+        this.#askForAllMissed(connection, key => concerns(key, connection.instanceId))
     })
     runtime.locations.onChange((name, connected, directory) => {
-      if (name.startsWith(socketPrefix)) this.#presenceChanged(instanceOf(name), connected, directory)
+      if (name.startsWith(socketPrefix))
+        this.#presenceChanged(instanceOf(name), connected, aboutFrom(directory).directory)
     })
-    runtime.locations.onTaken(name => {
-      if (name.startsWith(socketPrefix)) this.#leftBehind(instanceOf(name))
+    runtime.locations.onTaken((name, about) => {
+      if (name.startsWith(socketPrefix)) this.#taken(instanceOf(name), about)
     })
     this.#beat()
   }
@@ -141,6 +150,33 @@ export class Hosts {
   closeRevoked(keys: readonly ApiKeyId[]): void {
     for (const connection of this.#connections.values()) {
       if (keys.includes(connection.identity.apiKeyId)) connection.close(1008, 'This API key was revoked.')
+    }
+  }
+
+  /**
+   * Resolves when a host can be registered: its entity and its directory have leaders that answer. An SDK whose
+   * connection breaks between `authenticated` and the answer to its first declaration never connects again, so it is not
+   * let in before that answer can be given at once. Rejects with `unavailable` when that takes too long, or when a newer
+   * socket of the instance comes meanwhile: SDKs open one after another while they wait.
+   */
+  async prepare(instanceId: InstanceId, identity: HostIdentity): Promise<void> {
+    this.#preparing.get(instanceId)?.()
+    const { kind, environment, user } = identity
+    const directory = directoryKey(environment.id, kind === 'DEVELOPMENT' ? user.id : null)
+    const ready = Promise.all([
+      this.#options.runtime.send(hostKey(instanceId), { type: 'ask' }, { deadlineMs: prepareMsMax }),
+      this.#options.runtime.send(directory, { type: 'ready' }, { deadlineMs: prepareMsMax }),
+    ])
+    let giveUp: () => void = () => undefined
+    const replaced = new Promise<never>((_, reject) => {
+      giveUp = () =>
+        reject(new AppError('unavailable', 'A newer connection was established for this instance id.'))
+    })
+    this.#preparing.set(instanceId, giveUp)
+    try {
+      await Promise.race([ready, replaced])
+    } finally {
+      if (this.#preparing.get(instanceId) === giveUp) this.#preparing.delete(instanceId)
     }
   }
 
@@ -220,17 +256,27 @@ export class Hosts {
     this.#parked.set(instanceId, parked)
   }
 
-  /** An SDK speaks on a parked socket: that is the one it uses. */
+  /**
+   * An SDK calls on a parked socket: that is the one it uses, unless it has called on another one since. Frames of two
+   * sockets may overtake each other, but the SDK counts its calls over all of them.
+   */
   #spoke(connection: HostConnection): void {
     const { instanceId } = connection
     const current = this.#connections.get(instanceId)
-    if (current === connection) return
+    if (current === connection || (current && current.newestRpcId > connection.newestRpcId)) return
+    connection.unpark()
     const parked = this.#parked.get(instanceId)?.filter(other => other !== connection)
     if (parked?.length) this.#parked.set(instanceId, parked)
     else this.#parked.delete(instanceId)
     this.#connections.set(instanceId, connection)
     if (current) this.#park(current)
-    if (this.#ready.has(connection)) this.#announce(connection)
+    if (!this.#ready.has(connection)) return
+    this.#announce(connection)
+    // What was written to the other socket since was acknowledged there and thrown away.
+    for (const { rpcId, method, data } of this.#mailboxes.get(instanceId)?.state.owed() ?? [])
+      connection.rpc.sendResponse(rpcId, method, data)
+    for (const run of current?.runs ?? []) connection.speaksOf(run)
+    this.#askForAllMissed(connection)
   }
 
   /** Calls a connected host, wherever it is. Rejects with `host-not-found` when it is connected nowhere. */
@@ -254,6 +300,24 @@ export class Hosts {
   #presenceChanged(instanceId: InstanceId, connected: boolean, directory: string): void {
     if (directory !== '') this.#options.directories().presenceChanged(directory as EntityKey)
     for (const handler of this.#presence) handler(instanceId, connected)
+  }
+
+  /**
+   * The instance has a socket at another node, too. The newer is the one on which the SDK has called last; it counts its
+   * calls over all its sockets.
+   */
+  #taken(instanceId: InstanceId, about: string): void {
+    const connection = this.#connections.get(instanceId)
+    if (
+      !connection ||
+      !this.#ready.has(connection) ||
+      connection.newestRpcId <= aboutFrom(about).newestRpcId
+    ) {
+      this.#leftBehind(instanceId)
+      return
+    }
+    this.#announce(connection)
+    this.#askForAllMissed(connection)
   }
 
   /**
@@ -300,6 +364,10 @@ export class Hosts {
     mailbox?.received(call.rpcId, call.method)
     const answer = await this.#calls.handle(connection, call)
     mailbox?.computed(call.rpcId, answer)
+    const current = this.#connections.get(instanceId)
+    // The SDK has moved on to another socket, and hears only there. Heard twice, it does no harm.
+    if (current && current !== connection && this.#ready.has(current))
+      current.rpc.sendResponse(call.rpcId, call.method, answer)
     return answer
   }
 
@@ -416,7 +484,8 @@ export class Hosts {
   }
 
   #announce(connection: HostConnection): void {
-    this.#options.runtime.locations.announce(socketOf(connection.instanceId), connection.directory ?? '')
+    const { directory, instanceId, newestRpcId } = connection
+    this.#options.runtime.locations.announce(socketOf(instanceId), `${newestRpcId} ${directory ?? ''}`)
   }
 
   #keepMailbox(instanceId: InstanceId): void {
@@ -461,6 +530,11 @@ export class Hosts {
     this.#write(connection, signal.payload as HostDelivery, key.startsWith('transaction:'))
   }
 
+  #askForAllMissed(connection: HostConnection, concerns: (key: EntityKey) => boolean = () => true): void {
+    for (const id of connection.runs)
+      if (concerns(`transaction:${id}`)) void this.#askForMissed(connection, id)
+  }
+
   /** Asks for the answers that this node may have missed, until it is told or the host is gone. */
   async #askForMissed(connection: HostConnection, transactionId: string): Promise<void> {
     const { instanceId } = connection
@@ -484,10 +558,12 @@ export class Hosts {
     confirms = true,
   ): void {
     if (!connection.claimDelivery(deliveryId)) return
-    const { acked } = connection.rpc.call('IO_RESPONSE', { transactionId, value })
+    const { result } = connection.rpc.call('IO_RESPONSE', { transactionId, value })
     if (!confirms) return
     const { instanceId } = connection
-    acked.then(
+    // All SDKs answer this call at once. An ACK would not do: a socket that the SDK has left for another one
+    // acknowledges what it throws away.
+    result.then(
       () => this.#confirmations.add(transactionId, instanceId, deliveryId),
       (error: unknown) => {
         if (error instanceof AppError && error.code === 'queue-full') connection.releaseDelivery(deliveryId)

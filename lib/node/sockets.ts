@@ -112,6 +112,7 @@ export class Sockets {
       const identity = await this.#options.accounts.authenticateKey(key)
       if (!isId(instanceId))
         throw new AppError('invalid-api-key', 'The header x-instance-id is missing or not valid.')
+      await this.#options.hosts.prepare(instanceId as InstanceId, identity)
       return {
         frameBytesMax: 'host',
         take: (socket, stream) =>

@@ -12,6 +12,9 @@ import type { NodeId } from '../ids.js'
 import type { Log } from '../log.js'
 import type { Member, PeerCondition, Peers } from '../ring/index.js'
 
+/** `about`: what the other node says of it. */
+export type TakenHandler = (name: string, about: string) => void
+
 /** A socket came (with what its edge says about it) or went. */
 export type LocationHandler = (name: string, present: boolean, about: string) => void
 
@@ -44,7 +47,7 @@ export class Locations {
   /** The node that announced a name last. */
   readonly #nodes = new Map<string, NodeId>()
   readonly #handlers: LocationHandler[] = []
-  readonly #takenHandlers: ((name: string) => void)[] = []
+  readonly #takenHandlers: TakenHandler[] = []
   #came = new Map<string, string>()
   #went = new Set<string>()
   #number = 0
@@ -96,8 +99,8 @@ export class Locations {
     this.#handlers.push(handler)
   }
 
-  /** Another node announced a name that this one holds: the older socket has been left behind. */
-  onTaken(handler: (name: string) => void): void {
+  /** Another node announced a name that this one holds: one of the two sockets has been left behind. */
+  onTaken(handler: TakenHandler): void {
     this.#takenHandlers.push(handler)
   }
 
@@ -173,7 +176,7 @@ export class Locations {
   #arrived(nodeId: NodeId, name: string, about: string): void {
     const before = this.#nodes.get(name)
     this.#nodes.set(name, nodeId)
-    if (this.#own.has(name)) for (const handler of this.#takenHandlers) handler(name)
+    if (this.#own.has(name)) for (const handler of this.#takenHandlers) handler(name, about)
     if (before !== nodeId) this.#notify(name, true, about)
   }
 

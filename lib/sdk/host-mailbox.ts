@@ -127,6 +127,14 @@ export class HostMailbox {
     return { recent: [...this.#recent.values()], responses, lostIds }
   }
 
+  /** Answers that may not have reached the SDK: to be sent when it turns out to use another socket. */
+  owed(): HeldResponse[] {
+    const responses: HeldResponse[] = [...this.#recent.values()]
+    for (const [rpcId, { method, response }] of this.#calls)
+      if (response !== undefined) responses.push({ rpcId, method, data: response.data })
+    return responses
+  }
+
   /** A call came. */
   received(rpcId: string, method: string): void {
     const id = decimal(rpcId)

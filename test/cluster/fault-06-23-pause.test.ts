@@ -13,7 +13,10 @@ const pauseMs = 10_000
 const goesOnMsMax = 8_000
 const pause = (delayMs: number): Promise<void> => new Promise(resolve => setTimeout(resolve, delayMs))
 
-t.test('rows 6 and 23: a node that holds no sockets stands still', { timeout: 280_000 }, async t => {
+// It measures time, which a machine that runs other tests beside it does not have.
+const skip = process.env.TEST_LONG === undefined && 'a part of npm run test:long'
+
+t.test('rows 6 and 23: a node that holds no sockets stands still', { timeout: 280_000, skip }, async t => {
   const rig = await RingRig.start(3, { versions: ['2.0.0', '0.38.0'] })
   t.teardown(() => rig.stop())
   const { cluster } = rig

@@ -132,7 +132,8 @@ t.test('every acknowledged answer arrived once, in order', async t => {
 class TwinSocket {
   readonly #socket: WebSocket
   readonly #calls: string[] = []
-  #rpcId = Math.floor(Math.random() * 1_000_000)
+  /** SDKs count their calls over all their sockets. */
+  static #rpcId = 0
   readonly #replies = new Map<string, () => void>()
 
   private constructor(socket: WebSocket) {
@@ -185,7 +186,7 @@ class TwinSocket {
   }
 
   #call(methodName: string, data: unknown): Promise<void> {
-    const id = String(++this.#rpcId)
+    const id = String(++TwinSocket.#rpcId)
     const replied = new Promise<void>(resolve => this.#replies.set(id, resolve))
     this.#send(JSON.stringify({ id, kind: 'CALL', methodName, data }))
     return replied

@@ -178,7 +178,16 @@ export class RingRig {
   /** Where runs are led, for the words of a failure. */
   async #whereAre(runs: readonly SteadyRun[]): Promise<string> {
     const owners = await this.cluster.owners()
-    return `Led by ${runs.map(run => owners[partitionOf(`transaction:${run.id}`)] ?? 'nobody').join()}`
+    const leaders = runs.map(run => owners[partitionOf(`transaction:${run.id}`)] ?? 'nobody').join()
+    // Whether it is only the window that has not been told.
+    const seen = await Promise.all(
+      runs.slice(0, 3).map(async run => {
+        const { steps, status, hostConnected } = await run.attach()
+        const labels = steps.map(step => `${step.call.toRender[0]?.label}${step.answered ? ' answered' : ''}`)
+        return `${status}, host ${hostConnected}, ${labels.slice(-3).join()}`
+      }),
+    )
+    return `Led by ${leaders}. They are: ${seen.join('; ')}`
   }
 
   get answers(): number {

@@ -1,0 +1,76 @@
+/**
+ * Rows 21 and 22 of the fault matrix: nodes are told to stop one after another and started again, and a fourth one
+ * joins, while runs go on all the time. No answer fails, each window is back within moments, nothing is lost. (Row 21
+ * with one version: mixed versions are for when there are two.)
+ */
+import t from 'tap'
+import { quantile } from './failover.js'
+import { RingRig } from './ring-rig.js'
+
+t.setTimeout(600_000)
+
+const isLong = process.env.TEST_LONG !== undefined
+const perMode = isLong ? 12 : 2
+/** 2 s are for machines that have nothing else to do. */
+const backMsMax = isLong ? 2_000 : 6_000
+
+// It takes minutes.
+const skip = process.env.TEST_LONG === undefined && 'a part of npm run test:long'
+
+t.test(
+  'rows 21 and 22: a rolling restart and a fourth node, under load',
+  { timeout: 3_000_000, skip },
+  async t => {
+    const rig = await RingRig.start(3)
+    t.teardown(() => rig.stop())
+    const { cluster } = rig
+    await rig.load(isLong ? 1_000 : 300, perMode)
+    await rig.allGoOn()
+    const live = rig.runs.length
+
+    await t.test(`row 21: SIGTERM to three nodes one after another, ${live} live runs`, async t => {
+      for (const index of [0, 1, 2]) {
+        const startedAtMs = Date.now()
+        await cluster.node(index).kill('SIGTERM')
+        const stoppedMs = Date.now() - startedAtMs
+        await rig.allGoOn()
+        await cluster.node(index).run()
+        await cluster.covered()
+        await rig.allGoOn()
+        t.comment(`node ${index} stopped in ${stoppedMs} ms`)
+      }
+      const away = rig.runs.flatMap(({ browser }) =>
+        browser.lostAtMs.map(
+          lostMs => (browser.openedAtMs.find(openedMs => openedMs >= lostMs) ?? Infinity) - lostMs,
+        ),
+      )
+      t.ok(away.length > 0, `${away.length} connections of windows were ended`)
+      const codes = [...new Set(rig.runs.flatMap(run => run.browser.closeCodes))]
+      t.comment(
+        `close codes ${codes.join()}; away p50 ${quantile(away, 0.5)} ms, p99 ${quantile(away, 0.99)} ms`,
+      )
+      t.ok(Math.max(...away) <= backMsMax, `each window was back after at most ${Math.max(...away)} ms`)
+      t.same(rig.refusals(), {}, 'no answer failed')
+    })
+
+    await t.test('row 22: a fourth node joins', async t => {
+      const before = await cluster.owners()
+      const since = Date.now()
+      const joined = await cluster.grow()
+      const readyMs = Date.now() - since
+      await rig.allGoOn()
+      const share = Math.floor(256 / 4 / 2)
+      await t.resolves(rig.untilLeads(joined, share), `it leads ${share} partitions`)
+      await rig.allGoOn()
+      const after = await cluster.owners()
+      const moved = after.filter((owner, partition) => owner !== before[partition]).length
+      t.comment(
+        `ready after ${readyMs} ms; ${moved} partitions moved; longest pause of a run ${rig.longestPauseMs(since)} ms`,
+      )
+      t.same(rig.refusals(), {}, 'no answer failed')
+    })
+
+    t.same(await rig.finish(), [], 'every acknowledged answer arrived once, in order')
+    t.comment(`${rig.answers} answers in ${rig.runs.length} runs`)
+  },
+)
