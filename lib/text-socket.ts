@@ -5,7 +5,8 @@
  * commit releases several answers for one peer at once, and the calls into the kernel are the largest single cost of a
  * round trip. The frames are therefore written here, behind the library's back: a text frame from a server is two to
  * ten bytes of header and the text (RFC 6455 §5.2; nothing is masked, compressed or split). Control frames are still
- * the library's; they may stand between any two frames.
+ * the library's; they may stand between any two frames. What may wait leaves with the next frame that may not, or after
+ * a few milliseconds: acknowledgements of calls, whose answers follow as soon as they are on disk.
  *
  * Invariant: frames leave in the order in which they were sent, and before the close that follows them. A peer that
  * does not read is cut off before it costs more memory than `sendBufferBytesMax`.
@@ -29,6 +30,9 @@ export interface TextSocketOptions {
   closed(): void
 }
 
+/** Longer than a commit takes, shorter than anybody notices. */
+const delayMs = 10
+
 export class TextSocket {
   readonly #socket: WebSocket
   readonly #stream: Duplex
@@ -36,6 +40,8 @@ export class TextSocket {
   #waiting: string[] = []
   /** An upper bound of the bytes that wait. */
   #waitingBytes = 0
+  #isFlushing = false
+  #isDelaying = false
   #lastHeardMs: number
   #isClosing = false
   /** It broke the protocol; nothing more is taken from it. */
@@ -86,16 +92,26 @@ export class TextSocket {
     this.#socket.resume()
   }
 
-  /** Sends one text frame at the end of this turn; what is sent to a closed socket is lost. */
-  send(text: string): void {
+  /**
+   * Sends one text frame at the end of this turn, or with the next one if it `mayWait`, `delayMs` later at most. What is
+   * sent to a closed socket is lost.
+   */
+  send(text: string, mayWait = false): void {
     if (this.#isClosed || this.#socket.readyState !== this.#socket.OPEN) return
     if (this.#stream.writableLength + this.#waitingBytes > this.#options.sendBufferBytesMax) {
       this.#options.overflowed()
       return
     }
-    if (this.#waiting.length === 0) setImmediate(() => this.#flush())
     this.#waiting.push(text)
     this.#waitingBytes += text.length
+    if (mayWait) this.#flushLater()
+    else if (!this.#isFlushing) {
+      this.#isFlushing = true
+      setImmediate(() => {
+        this.#isFlushing = false
+        this.#flush()
+      })
+    }
   }
 
   ping(): void {
@@ -131,6 +147,15 @@ export class TextSocket {
 
   #heard(): void {
     this.#lastHeardMs = this.#options.clock.nowMs()
+  }
+
+  #flushLater(): void {
+    if (this.#isFlushing || this.#isDelaying) return
+    this.#isDelaying = true
+    this.#options.clock.setTimer(delayMs, () => {
+      this.#isDelaying = false
+      this.#flush()
+    })
   }
 
   #flush(): void {

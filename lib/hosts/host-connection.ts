@@ -86,7 +86,7 @@ export class HostConnection {
       this.#beginInitialization = resolve
     })
     this.rpc = new HostRpc({
-      sendText: text => this.#socket.send(text),
+      sendText: (text, mayWait) => this.#socket.send(text, mayWait),
       onCall: call => this.#called(call),
       onProblem: problem => this.#events.problem(this, problem),
       onResponseAcked: rpcId => this.#events.responseAcked(this, rpcId),

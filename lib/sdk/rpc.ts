@@ -51,8 +51,8 @@ export interface RpcProblem {
 }
 
 export interface RpcOptions {
-  /** Writes one text frame; must not throw. */
-  sendText(text: string): void
+  /** Writes one text frame; must not throw. One that `mayWait` may leave a few ms later, with the next. */
+  sendText(text: string, mayWait?: boolean): void
   onCall(call: IncomingCall): Promise<unknown>
   /** For the log; never changes what happens. */
   onProblem?(problem: RpcProblem): void
@@ -136,7 +136,8 @@ export class HostRpc {
       this.#onAck(frame.id)
       return
     }
-    this.#options.sendText(encodeAck(frame.id))
+    // Most often the answer to the call follows within that time, in the same packet.
+    this.#options.sendText(encodeAck(frame.id), true)
     if (frame.data !== pingData) this.#onMessage(frame.data)
   }
 

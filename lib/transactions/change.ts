@@ -21,7 +21,7 @@ import {
   type GroupRecord,
   groupRecord,
   type Now,
-  storedNow,
+  nowText,
   type TransactionState,
 } from './state.js'
 
@@ -101,10 +101,17 @@ export class Change {
     const groups = this.state.groups
     const index = groups.findIndex(other => other.order === group.order)
     this.state = { ...this.state, groups: index < 0 ? [...groups, group] : groups.with(index, group) }
-    const { answer, setState, call, ...render } = group
-    const text = `{"call":${ioCallText(call)},${JSON.stringify(render satisfies Omit<GroupRecord, 'call'>).slice(1)}`
+    const render: Omit<GroupRecord, 'call'> = {
+      order: group.order,
+      inputGroupKey: group.inputGroupKey,
+      renderId: group.renderId,
+      bytes: group.bytes,
+      displayOnly: group.displayOnly,
+      refusedRenderId: group.refusedRenderId,
+    }
+    const text = `{"call":${ioCallText(group.call)},${JSON.stringify(render).slice(1)}`
     this.#put.set(groupRecord(group.order), new JsonText(text))
-    if (index >= 0 && groups[index]?.answer && !answer) this.forget(answerRecord(group.order))
+    if (index >= 0 && groups[index]?.answer && !group.answer) this.forget(answerRecord(group.order))
   }
 
   /** Changes what was answered to a group, without writing its render again. */
@@ -180,17 +187,17 @@ export class Change {
   }
 
   done<Reply>(reply: Reply): Decision<TransactionState, Reply> {
-    if (this.#draft) this.record('now', storedNow(this.#draft))
-    return {
+    if (this.#draft) this.#put.set('now', new JsonText(nowText(this.#draft)))
+    const decision = {
       state: this.state,
-      ...(this.#put.size > 0 && { put: this.#put }),
-      ...(this.#del.length > 0 && { del: this.#del }),
-      ...(this.#effects.length > 0 && { effects: this.#effects }),
-      ...(this.#dropEffects.length > 0 && { dropEffects: this.#dropEffects }),
-      ...(this.#signals.length > 0 && { signals: this.#signals }),
-      ...(this.#alarmAtMs !== undefined && { alarmAtMs: this.#alarmAtMs }),
-      ...(this.#history && { history: true }),
+      put: this.#put,
+      del: this.#del,
+      effects: this.#effects,
+      dropEffects: this.#dropEffects,
+      signals: this.#signals,
+      history: this.#history,
       reply,
     }
+    return this.#alarmAtMs === undefined ? decision : { ...decision, alarmAtMs: this.#alarmAtMs }
   }
 }

@@ -116,14 +116,19 @@ export const emptyNow: Now = {
 
 const nowFields = Object.keys(emptyNow) as (keyof Now)[]
 
-/** What is written of `now`: it changes with nearly every message, and most of it is as it was at first. */
-export function storedNow(now: Now): Partial<Now> {
-  const stored: Partial<Record<keyof Now, unknown>> = {}
+/**
+ * What is written of `now`, as JSON: it changes with nearly every message, and most of it is as it was at first and left
+ * out. By hand, since this is written with nearly every commit.
+ */
+export function nowText(now: Now): string {
+  let text = ''
   for (const field of nowFields) {
     const value = now[field]
-    if (value !== emptyNow[field] && !(Array.isArray(value) && value.length === 0)) stored[field] = value
+    if (value === emptyNow[field] || (Array.isArray(value) && value.length === 0)) continue
+    const json = typeof value === 'number' || typeof value === 'boolean' ? `${value}` : JSON.stringify(value)
+    text += `${text === '' ? '{' : ','}"${field}":${json}`
   }
-  return stored as Partial<Now>
+  return text === '' ? '{}' : `${text}}`
 }
 
 /** Record names sort by number. */
