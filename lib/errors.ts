@@ -49,6 +49,11 @@ export const errorKinds = {
     retryable: true,
   },
   'queue-full': { message: 'The server is busy. Try again shortly.', status: 503, retryable: true },
+  'storage-full': {
+    message: 'The disk of this node is full: nothing new is taken until there is room again.',
+    status: 507,
+    retryable: true,
+  },
   unavailable: { message: 'Not available right now. Try again shortly.', status: 503, retryable: true },
   draining: {
     message: 'This node is shutting down. Connect again.',

@@ -151,6 +151,11 @@ export const limitTable = {
     unit: 'bytes',
     reason: 'commits waiting for the disk; beyond it writers wait',
   },
+  diskFreeBytesMin: {
+    value: 67_108_864,
+    unit: 'bytes',
+    reason: 'below it nothing new is taken, so that what runs can end and LevelDB can merge its tables',
+  },
   outboxRowsMax: {
     value: 200_000,
     unit: 'rows',

@@ -6,7 +6,16 @@
  * command that mends it: not a folder, not writable, secrets that others can read.
  */
 import { createHash, randomUUID } from 'node:crypto'
-import { accessSync, constants, lstatSync, mkdirSync, readFileSync, rmSync, statSync } from 'node:fs'
+import {
+  accessSync,
+  constants,
+  existsSync,
+  lstatSync,
+  mkdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+} from 'node:fs'
 import { tmpdir, userInfo } from 'node:os'
 import { dirname, join } from 'node:path'
 import { AppError } from '../errors.js'
@@ -127,7 +136,7 @@ export function prepareSocketFolder(folder: string): void {
 
 function prepareFolder(path: string, create: boolean): void {
   try {
-    if (create) mkdirSync(path, { recursive: true, mode: 0o700 })
+    if (create) makeFolder(path)
     if (!statSync(path).isDirectory()) {
       throw new AppError('invalid-value', `storage:path = ${path} is not a folder.`)
     }
@@ -141,12 +150,30 @@ function prepareFolder(path: string, create: boolean): void {
   }
 }
 
+/** Makes the folder and those above it, one by one: Node's recursive way never returns below `/proc`. */
+function makeFolder(path: string): void {
+  const missing: string[] = []
+  for (let folder = path; !existsSync(folder) && dirname(folder) !== folder; folder = dirname(folder))
+    missing.push(folder)
+  for (const folder of missing.reverse()) {
+    try {
+      mkdirSync(folder, { mode: 0o700 })
+    } catch (error) {
+      // Another process was faster.
+      if (errorCode(error) !== 'EEXIST') throw error
+    }
+  }
+}
+
 function cannotUse(path: string, error: unknown): AppError {
   const reasons: Readonly<Record<string, string>> = {
     EACCES: 'this user may not read and write there',
     EPERM: 'this user may not read and write there',
     EROFS: 'the file system is read-only',
     ENOSPC: 'the disk is full',
+    EDQUOT: "this user's share of the disk is used up",
+    EIO: 'the disk reports an error',
+    ENOENT: 'no files can be made there',
     ENOTDIR: 'a part of the path is a file',
     EEXIST: 'it is a file',
     ENAMETOOLONG: 'the path is too long',

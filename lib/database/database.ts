@@ -67,7 +67,7 @@ export async function openDatabase(options: DatabaseOptions): Promise<Database> 
       await database.query('select 1')
     } catch (error) {
       await database.close()
-      throw unreachable(error)
+      throw unreachable(error, options.url)
     }
     return database
   }
@@ -174,18 +174,39 @@ function poolDatabase(
   return database
 }
 
-/** Says at a start which setting is wrong. The address holds a password and is never part of it. */
-function unreachable(error: unknown): unknown {
-  if (!(error instanceof AppError) || error.code !== 'unavailable') return error
-  const { cause } = error
+const reasons: Readonly<Record<string, string>> = {
+  ECONNREFUSED: 'nothing listens there',
+  ENOTFOUND: 'there is no such host',
+  EAI_AGAIN: 'the name cannot be resolved',
+  ENOENT: 'there is no such socket',
+}
+
+/** Says at a start which setting is wrong, where it points, and what to do. User and password are never part of it. */
+function unreachable(error: unknown, url: string): unknown {
+  if (!(error instanceof AppError) || error.code !== 'unavailable') {
+    if (!(error instanceof pg.DatabaseError)) return error
+  }
+  const cause = error instanceof AppError ? error.cause : error
+  const code = cause instanceof Error && 'code' in cause ? String(cause.code) : undefined
   const reason =
-    cause instanceof pg.DatabaseError
-      ? cause.message
-      : cause instanceof Error && 'code' in cause && typeof cause.code === 'string'
-        ? cause.code
-        : 'no answer'
-  const message = `The database that database:url (DATABASE_URL) names cannot be reached: ${reason}.`
+    cause instanceof pg.DatabaseError ? cause.message : (reasons[code ?? ''] ?? code ?? 'no answer')
+  const advice =
+    code === unknownDatabase
+      ? 'Make it with: interval-server db-init'
+      : 'Start it, or correct the address (postgres://user:password@host:5432/name).'
+  const message = `The database that database:url (DATABASE_URL) names cannot be used at ${placeOf(url)}: ${reason}. ${advice}`
   return new AppError('unavailable', message, { cause })
+}
+
+/** Host, port and name out of an address. */
+function placeOf(url: string): string {
+  try {
+    const { host, port, searchParams, pathname } = new URL(url)
+    const shown = searchParams.get('host') ?? (port === '' ? `${host}:5432` : host)
+    return `${shown}${pathname === '/' ? '' : pathname}`
+  } catch {
+    return 'its address'
+  }
 }
 
 /** Narrows a pool or client to statements, with our errors. */
@@ -203,6 +224,7 @@ function queryable(target: pg.Pool | pg.PoolClient): Queryable {
 
 const uniqueViolation = '23505'
 const foreignKeyViolation = '23503'
+const unknownDatabase = '3D000'
 /** A zero character, which text in Postgres cannot hold: whoever sent it sent nothing that could be there. */
 const refusedText = new Set(['22021', '22P05'])
 /** Classes of SQLSTATE that mean the server or the connection is going: connection, resources, operator, system. */

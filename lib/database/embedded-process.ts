@@ -33,9 +33,19 @@ function report(message: EmbeddedReport): void {
 
 /** Says why and ends; the parent starts a new one. */
 function fail(error: unknown): void {
-  const message = error instanceof Error ? error.message : String(error)
+  const message = describe(error)
   if (!process.connected) process.exit(1)
   process.send?.({ type: 'failed', message } satisfies EmbeddedReport, () => process.exit(1))
+}
+
+/** WebAssembly's number for a disk without room. */
+const noSpace = 51
+
+/** PGlite's file system throws objects that are no errors, with a number as WebAssembly counts them. */
+function describe(error: unknown): string {
+  if (typeof error === 'object' && error !== null && 'errno' in error)
+    return error.errno === noSpace ? 'the disk is full' : `its files cannot be used (${String(error.errno)})`
+  return error instanceof Error ? error.message : String(error)
 }
 
 /** Gives one client the session from the first message of an exchange to its Sync. */
@@ -88,7 +98,11 @@ async function serve(directory: string, socketPath: string): Promise<() => Promi
   if (!existsSync(join(directory, 'PG_VERSION')))
     throw new Error(`${directory} is damaged: PG_VERSION is missing`)
   report({ type: 'progress', text: 'opening the database …' })
-  const database = await PGlite.create({ dataDir: directory })
+  const database = await PGlite.create({ dataDir: directory }).catch((error: unknown) => {
+    // What it says itself is about its own build.
+    const reason = /^Aborted/.test(describe(error)) ? 'Postgres gave up' : describe(error)
+    throw new Error(`${directory} cannot be opened (${reason}): restore it from a copy`, { cause: error })
+  })
   rmSync(socketPath, { force: true })
   const server = new PGLiteSocketServer({
     db: exclusive(database, fail),

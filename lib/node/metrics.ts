@@ -115,6 +115,12 @@ async function build(options: MetricsOptions): Promise<Registry> {
   gauge('effects_in_flight', 'Effects being delivered', () => stats().effectsInFlight)
   gauge('alarms_in_memory', 'Alarms ahead, in memory', () => stats().alarmsInMemory)
   gauge('outbox_rows', 'History that is not in the database yet', () => stats().outboxRows)
+  gauge('disk_free_bytes', 'Bytes free on the disk of the data directory; -1 where it does not say', () =>
+    Number.isFinite(stats().freeBytes) ? stats().freeBytes : -1,
+  )
+  gauge('disk_full', '1 while nothing new is taken because the disk is nearly full', () =>
+    stats().isFull ? 1 : 0,
+  )
   gauge('damages', 'Things found damaged on the disk and set aside', () => stats().damages.length)
 
   const calls = (): PeerCounters => peers?.counters ?? noCalls

@@ -47,7 +47,9 @@ import { type DemoHost, demoAccount, startDemoHost } from './demo.js'
 import { historyRow } from './history.js'
 import { Metrics } from './metrics.js'
 import type { RunningNode, StartNodeOptions } from './node-contract.js'
+import { cannotListen, refuseTakenPort } from './ports.js'
 import { RingStatus } from './ring-status.js'
+import { refuseFullDisk } from './room.js'
 import { Sockets } from './sockets.js'
 
 /** Places whose declarations are remembered as recorded. */
@@ -99,6 +101,8 @@ class Node {
   }
 
   async start(): Promise<RunningNode> {
+    await this.#refuseTakenPorts()
+    await refuseFullDisk(this.#config, this.#directory)
     const [partitions, database] = await this.#openBoth()
     const accounts = this.#openAccounts(database)
     const { hosts, clients } = this.#build(partitions, accounts)
@@ -175,15 +179,33 @@ class Node {
     return partitions
   }
 
-  async #openPeers(store: { readonly storeId: string; readonly boot: number }): Promise<Peers> {
-    const { channel, forward, host, seeds } = this.#config
+  /** Before anything is made: a database takes seconds, and whoever mistyped a port wants to hear of that. */
+  async #refuseTakenPorts(): Promise<void> {
+    const { host, port, seeds, channel, forward } = this.#config
+    await refuseTakenPort('port', host, port)
+    if (seeds.length === 0) return
+    const { listenHost } = await this.#channelHosts()
+    await refuseTakenPort('channel:port', listenHost, channel.port)
+    await refuseTakenPort('forward:port', listenHost, forward.port)
+  }
+
+  /** The address that other nodes are told, and the one this node listens on for them. */
+  async #channelHosts(): Promise<{ channelHost: string; listenHost: string }> {
+    const { channel, host, seeds } = this.#config
     const channelHost = channel.host ?? (await channelHostTowards(seeds))
+    const isNarrow = isLoopback(channelHost) || host === '127.0.0.1'
+    return { channelHost, listenHost: isNarrow ? channelHost : host }
+  }
+
+  async #openPeers(store: { readonly storeId: string; readonly boot: number }): Promise<Peers> {
+    const { channel, forward, seeds } = this.#config
+    const { channelHost, listenHost } = await this.#channelHosts()
     const peers = await createClusterPeers({
       identity: { nodeId: this.#directory.nodeId, ...store },
       secret: this.#directory.secrets.nodes,
       seeds,
       channelHost,
-      listenHost: isLoopback(channelHost) ? channelHost : host === '127.0.0.1' ? channelHost : host,
+      listenHost,
       channelPort: channel.port,
       forwardPort: forward.port,
       clock: this.#clock,
@@ -373,7 +395,7 @@ class Node {
       log: createLog('interval:sockets'),
     })
     await new Promise<void>((resolve, reject) => {
-      http.nodeServer.once('error', error => reject(cannotListen(error, host, port)))
+      http.nodeServer.once('error', error => reject(cannotListen('port', host, port, error)))
       http.nodeServer.listen(port, host, resolve)
     })
     return http
@@ -508,13 +530,4 @@ function denied(accounts: AccountsService, identity: HostIdentity, details: Reco
 
 function isLoopback(host: string): boolean {
   return host === 'localhost' || host === '::1' || host.startsWith('127.')
-}
-
-function cannotListen(error: Error & { code?: string }, host: string, port: number): AppError {
-  if (error.code === 'EADDRINUSE') {
-    return new AppError('conflict', `Port ${port} on ${host} is in use. Choose another one with --port.`)
-  }
-  if (error.code === 'EACCES')
-    return new AppError('forbidden', `Port ${port} may not be opened by this user.`)
-  return new AppError('unavailable', `Cannot listen on ${host}:${port}: ${error.code ?? error.message}.`)
 }

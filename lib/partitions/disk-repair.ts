@@ -37,7 +37,11 @@ export async function repairDirectory(path: string, name: string, cause: unknown
   const names = await dataFiles(path)
   for (const file of names) await link(join(path, file), join(quarantine, file))
   await new Promise<void>((resolve, reject) => {
-    leveldown.repair(path, error => (error ? reject(error) : resolve()))
+    leveldown.repair(path, error => {
+      if (!error) return resolve()
+      const message = `The store ${path} cannot be repaired: ${error.message}. Its files are in ${quarantine}.`
+      reject(new Error(message, { cause: error }))
+    })
   })
   // LevelDB moves what it gave up to `lost/`; the same bytes are linked in quarantine.
   await rm(join(path, 'lost'), { recursive: true, force: true })
@@ -95,7 +99,12 @@ async function dataFiles(path: string): Promise<string[]> {
   try {
     return (await readdir(path)).filter(name => dataFile.test(name))
   } catch (error) {
-    if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return []
+    const code = error instanceof Error && 'code' in error ? error.code : undefined
+    if (code === 'ENOENT') return []
+    if (code === 'ENOTDIR')
+      throw new Error(
+        `The store ${path} is not a folder. Move that file away, or restore the folder from a copy.`,
+      )
     throw error
   }
 }

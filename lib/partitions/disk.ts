@@ -98,6 +98,8 @@ export async function openLevelDisk(options: LevelDiskOptions): Promise<Disk> {
 /** A table that was cut short or deleted is reported as an error of the operating system. */
 const corruptionPattern = /corruption|\.(ldb|sst): (invalid argument|no such file)/i
 
+const heldPattern = /lock .*(temporarily unavailable|already held|in use)/i
+
 /** True when LevelDB says that a file, rather than the medium or a caller, is at fault. */
 export function isCorruption(error: unknown): boolean {
   return error instanceof Error && corruptionPattern.test(error.message)
@@ -107,8 +109,10 @@ async function openLevel(path: string): Promise<Level> {
   return await new Promise<Level>((resolve, reject) => {
     const level = levelup(leveldown(path), { createIfMissing: true }, (error: Error | undefined) => {
       if (!error) resolve(level)
-      else if (!/lock/i.test(error.message)) reject(error)
-      else reject(new Error(`another process has the store open: ${path}`, { cause: error }))
+      else if (isCorruption(error)) reject(error)
+      else if (heldPattern.test(error.message))
+        reject(new Error(`another process has the store open: ${path}`, { cause: error }))
+      else reject(new Error(`The store ${path} cannot be opened: ${error.message}`, { cause: error }))
     })
   })
 }

@@ -90,6 +90,11 @@ export interface EntityKind<State, Message extends { readonly type: string }, Re
   readonly name: string
   /** Rebuilds the state from the entity's records; called with an empty map for an entity that does not exist. */
   load(records: ReadonlyMap<string, Json>, key: EntityKey): State
+  /**
+   * True for a message that brings content to store: while the disk has little room, it is refused with `storage-full`
+   * if it would change anything. Absent: none does, and all are taken out of the reserve.
+   */
+  brings?(message: Message | AlarmMessage): boolean
   decide(state: State, message: Message | AlarmMessage, context: DecisionContext): Decision<State, Reply>
 }
 

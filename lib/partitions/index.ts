@@ -78,6 +78,10 @@ export interface PartitionsStats {
   readonly groups: number
   readonly commitQueueBytes: number
   readonly damages: readonly Damage[]
+  /** Bytes free on the disk; infinite where it does not say. */
+  readonly freeBytes: number
+  /** Nothing new is taken, because the disk is nearly full. */
+  readonly isFull: boolean
 }
 
 export interface Partitions extends EntityRuntime {
@@ -115,6 +119,7 @@ export async function openPartitions(options: PartitionsOptions): Promise<Partit
     clock,
     log: log.child('store'),
     onFatal: options.onFatal ?? throwUncaught,
+    freeBytesMin: { ...defaultLimits, ...options.limits }.diskFreeBytesMin,
     ...(options.onDamage && { onDamage: options.onDamage }),
   })
   const joined = await options.cluster?.({ storeId: store.storeId, boot: store.boot })
@@ -201,6 +206,8 @@ export async function openPartitions(options: PartitionsOptions): Promise<Partit
       groups: runtime.committer.counters.groups,
       commitQueueBytes: runtime.committer.queueBytes,
       damages: store.damages,
+      freeBytes: store.freeBytes,
+      isFull: store.isFull,
     }),
   }
 }
@@ -216,6 +223,7 @@ export { Cluster, clusterTimes, type PartitionStatus } from './cluster.js'
 export type { Commit } from './committer.js'
 export type { Configuration, Configurations, RegisteredNode, StoreId } from './configuration.js'
 export type { EffectDispatcher, EntityRuntime } from './contract.js'
+export { measureFree } from './disk-space.js'
 export type * from './entity.js'
 export {
   type FailurePointName,

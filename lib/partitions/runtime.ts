@@ -466,6 +466,8 @@ export class Runtime {
         this.#afterEarlier(entity, { envelope, reply: decision.reply, signals: decision.signals })
         return
       }
+      if (this.#options.store.isFull && entity.kind.brings?.(envelope.message))
+        throw new AppError('storage-full')
       commit = buildCommit(entity, decision, keys, position, limits.entityRecordBytesMax)
     } catch (error) {
       if (!(error instanceof AppError)) {

@@ -17,6 +17,7 @@ import {
   openLevelDisk,
   type RangeOptions,
 } from './disk.js'
+import { DiskSpace } from './disk-space.js'
 import { type KeyRange, metaKey, partitionsRange, quarantinePrefix, quarantineRange } from './keys.js'
 import { openRecord, sealRecord } from './record.js'
 
@@ -53,6 +54,10 @@ export interface Store {
   /** 1 at the first opening. */
   readonly boot: number
   readonly damages: readonly Damage[]
+  /** The disk has little room left: what brings new content is to be refused with `storage-full`. */
+  readonly isFull: boolean
+  /** Bytes free on the disk, as of a second ago; infinite in memory. */
+  readonly freeBytes: number
   get(key: string): Promise<StoredRecord | undefined>
   range(options: RangeOptions): Promise<RangeResult>
   /** The bytes of a range as they are now, unchecked: whoever gets them checks them. */
@@ -82,9 +87,11 @@ export interface StoreOptions {
   readonly onDamage?: (damage: Damage) => void
   /** Opens without writing anything, so that a look changes nothing. */
   readonly readOnly?: boolean
+  /** Bytes of the disk that are kept free; nothing is watched when absent. */
+  readonly freeBytesMin?: number
 }
 
-/** Reports kept for the status page; every one is logged. */
+/** Reports kept for the status page; every one is logged, or said by `onDamage`. */
 const damagesMax = 1_000
 
 /**
@@ -95,8 +102,9 @@ export async function openStore(options: StoreOptions): Promise<Store> {
   const damages: Damage[] = []
   const report = (damage: Damage) => {
     if (damages.length < damagesMax) damages.push(damage)
-    options.log.error('damage.found', { ...damage })
-    options.onDamage?.(damage)
+    // Whoever listens says it to people; twice would be once too often.
+    if (options.onDamage) options.onDamage(damage)
+    else options.log.error('damage.found', { ...damage })
   }
   const disk =
     options.disk ??
@@ -111,10 +119,16 @@ export async function openStore(options: StoreOptions): Promise<Store> {
           reason: `${damage.error}; see ${damage.movedTo}`,
         }),
     }))
-  const store = new CheckedStore(disk, options, damages, report)
+  const { path, freeBytesMin, clock, log } = options
+  const space =
+    options.backend === 'leveldown' && path !== undefined && freeBytesMin !== undefined && !options.disk
+      ? await DiskSpace.watch({ path, freeBytesMin, clock, log })
+      : undefined
+  const store = new CheckedStore(disk, options, damages, report, space)
   try {
     await store.open()
   } catch (error) {
+    space?.close()
     await disk.close()
     throw error
   }
@@ -128,6 +142,7 @@ class CheckedStore implements Store {
   readonly #disk: Disk
   readonly #options: StoreOptions
   readonly #report: (damage: Damage) => void
+  readonly #space: DiskSpace | undefined
   #setAsideCount = 0
 
   constructor(
@@ -135,11 +150,21 @@ class CheckedStore implements Store {
     options: StoreOptions,
     damages: readonly Damage[],
     report: (damage: Damage) => void,
+    space: DiskSpace | undefined,
   ) {
     this.#disk = disk
     this.#options = options
     this.damages = damages
     this.#report = report
+    this.#space = space
+  }
+
+  get isFull(): boolean {
+    return this.#space?.isFull ?? false
+  }
+
+  get freeBytes(): number {
+    return this.#space?.freeBytes ?? Number.POSITIVE_INFINITY
   }
 
   async open(): Promise<void> {
@@ -200,6 +225,7 @@ class CheckedStore implements Store {
   }
 
   async write(operations: readonly DiskOperation[], sync: boolean): Promise<void> {
+    if (this.#space) this.#space.wrote(bytesOf(operations))
     try {
       await this.#disk.write(operations, sync)
     } catch (error) {
@@ -227,6 +253,7 @@ class CheckedStore implements Store {
   }
 
   async close(): Promise<void> {
+    this.#space?.close()
     await this.#disk.close()
   }
 
@@ -254,4 +281,11 @@ class CheckedStore implements Store {
     }
     return true
   }
+}
+
+function bytesOf(operations: readonly DiskOperation[]): number {
+  let bytes = 0
+  for (const operation of operations)
+    bytes += operation.key.length + (operation.type === 'put' ? operation.value.length : 0)
+  return bytes
 }

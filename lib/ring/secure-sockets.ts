@@ -167,6 +167,7 @@ export class SecureSockets {
     this.#options.log.warn('connection refused: it has not proved the cluster secret', {
       remoteAddress,
       code: error.code,
+      setting: 'secrets:nodes (WSS_API_SECRET) must be equal on all nodes',
     })
   }
 }

@@ -80,8 +80,12 @@ export const pageKind: EntityKind<PageState, PageMessage> = {
     layout: (records.get('layout') as unknown as PageLayout | undefined) ?? null,
     loading: (records.get('loading') as unknown as LoadingState | undefined) ?? null,
   }),
+  brings: message => content.has(message.type),
   decide,
 }
+
+/** What a full disk cannot take. */
+const content: ReadonlySet<PageMessage['type'] | 'alarm'> = new Set(['open', 'set-state', 'layout'] as const)
 
 type PageDecision = Decision<PageState, unknown>
 

@@ -39,8 +39,21 @@ import { loadTransaction, type TransactionState } from './state.js'
 export const transactionKind: EntityKind<TransactionState, TransactionMessage> = {
   name: 'transaction',
   load: loadTransaction,
+  brings: message => content.has(message.type),
   decide,
 }
+
+/** What a full disk cannot take; looking, coming back, cancelling and leaving are small, and cancelling makes room. */
+const content: ReadonlySet<TransactionMessage['type'] | 'alarm'> = new Set([
+  'start',
+  'answer',
+  'io-call',
+  'loading',
+  'log',
+  'redirect',
+  'complete',
+  'notification',
+] as const)
 
 function decide(
   state: TransactionState,
