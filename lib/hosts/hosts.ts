@@ -89,6 +89,8 @@ export class Hosts {
   /** Id of the INITIALIZE_HOST whose answer makes the connection ready once the host has confirmed it. */
   readonly #readyAt = new WeakMap<HostConnection, string>()
   readonly #ready = new WeakSet<HostConnection>()
+  /** Connections that were sent what earlier ones owed: from then on each answer goes to them as it is made. */
+  readonly #settled = new WeakSet<HostConnection>()
   readonly #presence = new Set<PresenceHandler>()
   /** Older sockets of connected instances that are neither read nor closed. */
   readonly #parked = new Map<InstanceId, HostConnection[]>()
@@ -270,12 +272,13 @@ export class Hosts {
     else this.#parked.delete(instanceId)
     this.#connections.set(instanceId, connection)
     if (current) this.#park(current)
+    for (const run of current?.runs ?? []) connection.speaksOf(run)
+    // What was written to the other socket since was acknowledged there and thrown away.
+    if (this.#settled.has(connection))
+      for (const { rpcId, method, data } of this.#mailboxes.get(instanceId)?.state.owed() ?? [])
+        connection.rpc.sendResponse(rpcId, method, data)
     if (!this.#ready.has(connection)) return
     this.#announce(connection)
-    // What was written to the other socket since was acknowledged there and thrown away.
-    for (const { rpcId, method, data } of this.#mailboxes.get(instanceId)?.state.owed() ?? [])
-      connection.rpc.sendResponse(rpcId, method, data)
-    for (const run of current?.runs ?? []) connection.speaksOf(run)
     this.#askForAllMissed(connection)
   }
 
@@ -366,7 +369,7 @@ export class Hosts {
     mailbox?.computed(call.rpcId, answer)
     const current = this.#connections.get(instanceId)
     // The SDK has moved on to another socket, and hears only there. Heard twice, it does no harm.
-    if (current && current !== connection && this.#ready.has(current))
+    if (current && current !== connection && this.#settled.has(current))
       current.rpc.sendResponse(call.rpcId, call.method, answer)
     return answer
   }
@@ -425,10 +428,15 @@ export class Hosts {
       owed = mailbox.state.connected(connection.firstRpcId ?? call.rpcId)
       mailbox.state.received(call.rpcId, call.method)
     }
-    for (const { rpcId, method, data } of [...owed.recent, ...owed.responses]) {
-      if (rpcId !== call.rpcId) connection.rpc.sendResponse(rpcId, method, data)
-    }
-    for (const rpcId of owed.lostIds) connection.rpc.sendResponse(rpcId, 'SEND_LOG', true)
+    const answers = new Map(
+      // Also what was answered since that call came, on a socket that the SDK had left for this one by then.
+      [...owed.recent, ...owed.responses, ...mailbox.state.owed()].map(answer => [answer.rpcId, answer]),
+    )
+    answers.delete(call.rpcId)
+    for (const { rpcId, method, data } of answers.values()) connection.rpc.sendResponse(rpcId, method, data)
+    for (const rpcId of owed.lostIds)
+      if (!answers.has(rpcId)) connection.rpc.sendResponse(rpcId, 'SEND_LOG', true)
+    this.#settled.add(connection)
   }
 
   #responseAcked(connection: HostConnection, rpcId: string): void {
@@ -444,6 +452,7 @@ export class Hosts {
     if (this.#ready.has(connection) || this.#connections.get(connection.instanceId) !== connection) return
     this.#ready.add(connection)
     this.#announce(connection)
+    this.#askForAllMissed(connection)
     this.#options.runtime.redispatch('host', connection.instanceId)
   }
 

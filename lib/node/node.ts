@@ -38,7 +38,7 @@ import {
   systemClock,
   type Timer,
 } from '../partitions/index.js'
-import { createClusterPeers, type Peers } from '../ring/index.js'
+import { createClusterPeers, type Peers, parseRingSwitches } from '../ring/index.js'
 import { packageVersion } from '../root.js'
 import { type Located, pageKind, transactionKind } from '../transactions/index.js'
 import { type AdminServer, listenAdmin } from './admin-socket.js'
@@ -211,6 +211,7 @@ class Node {
       clock: this.#clock,
       random: Math.random,
       log: createLog('interval:ring'),
+      ...parseRingSwitches(process.env),
       onDuplicate: (known, other) =>
         this.#log.error('node.duplicate', { known: known.channelAddress, other: other.channelAddress }),
     })

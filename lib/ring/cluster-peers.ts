@@ -47,8 +47,9 @@ export interface ClusterPeersOptions {
   readonly times?: GossipTimes
   readonly limits?: Partial<LineLimits>
   readonly resolve?: Resolve
-  /** For tests of rolling upgrades. */
+  /** For tests; see `switches.ts`. */
   readonly protocolVersion?: number
+  readonly detours?: ReadonlyMap<string, string>
   /** Two live processes claim one node id. */
   readonly onDuplicate?: (known: Member, other: Member) => void
 }
@@ -75,10 +76,10 @@ export class ClusterPeers implements Peers {
 
   constructor(options: ClusterPeersOptions) {
     this.#options = options
-    const { clock, random, log, secret, limits, protocolVersion } = options
+    const { clock, random, log, secret, limits, protocolVersion, detours } = options
     this.#self = { ...options.identity, channelAddress: '', forwardAddress: '' }
     this.#members = [this.#self]
-    this.#sockets = new SecureSockets({ secret, clock, random, log })
+    this.#sockets = new SecureSockets({ secret, clock, random, log, ...(detours && { detours }) })
     this.#channel = new PeerChannel({
       sockets: this.#sockets,
       clock,

@@ -69,6 +69,7 @@ export type {
 } from './peers.js'
 export { ownersMax, type PlacementOptions, place } from './placement.js'
 export { SingleNodeRing } from './single-node.js'
+export { parseRingSwitches } from './switches.js'
 
 /** The peers of a node in a cluster. Loads gossip only now: a node alone and most commands never need it. */
 export async function createClusterPeers(options: ClusterPeersOptions): Promise<ClusterPeers> {

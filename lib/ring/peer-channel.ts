@@ -34,6 +34,8 @@ const serviceName = 'interval'
 const helloEndpoint = 'hello'
 const helloMsMax = 1_000
 const helloBytesMax = 4_096
+/** Nodes remembered as refused for their version. */
+const foreignMax = 256
 
 /** Grows when messages between nodes change; a node also understands the one before, for rolling upgrades. */
 export const protocolVersion = 1
@@ -86,6 +88,8 @@ export class PeerChannel {
   readonly #lines = new Map<TChannelConnection, Line>()
   /** By node: its newest dial. */
   readonly #accepted = new Map<NodeId, AcceptedLine>()
+  /** Nodes that were refused for their version, as said in the log. */
+  readonly #foreign = new Set<string>()
   #channel: TChannel | undefined
   #dials = 0
 
@@ -231,14 +235,22 @@ export class PeerChannel {
     const { protocol, dial } = hello
     if (typeof protocol !== 'number' || typeof dial !== 'number') throw new AppError('bad-request')
     if (Math.abs(protocol - this.#protocol) > 1) {
-      this.#options.log.warn('peer speaks another protocol', {
-        node: hello.nodeId,
-        protocol,
-        ours: this.#protocol,
-      })
+      this.#sayForeign(hello.nodeId, protocol)
       throw new AppError('conflict', 'The versions of the two nodes are too far apart.')
     }
     return { ...memberOf(hello), protocol, dial }
+  }
+
+  /** Once per node and version: it goes on dialing, and is refused each time. */
+  #sayForeign(node: NodeId, protocol: number): void {
+    const said = `${node} ${protocol}`
+    if (this.#foreign.has(said) || this.#foreign.size >= foreignMax) return
+    this.#foreign.add(said)
+    this.#options.log.warn('node refused: the versions of the two are too far apart', {
+      node,
+      protocol,
+      ours: this.#protocol,
+    })
   }
 }
 

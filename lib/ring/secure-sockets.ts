@@ -15,7 +15,7 @@ import { constants, hkdfSync } from 'node:crypto'
 import { createSecureContext, createServer, type TLSSocket, connect as tlsConnect } from 'node:tls'
 import { AppError } from '../errors.js'
 import type { Log, Secret } from '../log.js'
-import { type Address, formatAddress } from './addresses.js'
+import { type Address, formatAddress, parseAddress } from './addresses.js'
 import type { RingClock } from './clock.js'
 
 /** The one cipher suite: nothing is negotiated. OpenSSL has no AES-GCM suite with ECDHE and PSK. */
@@ -45,6 +45,8 @@ export interface SecureSocketsOptions {
   /** From 0 up to 1; chooses free ports. */
   readonly random: () => number
   readonly log: Log
+  /** For tests; see `switches.ts`. */
+  readonly detours?: ReadonlyMap<string, string>
 }
 
 export interface SecureListener {
@@ -103,9 +105,11 @@ export class SecureSockets {
   connect(address: Address): TLSSocket {
     let hasConnected = false
     let hasProved = false
+    const detour = this.#options.detours?.get(formatAddress(address))
+    const { host, port } = detour === undefined ? address : parseAddress(detour)
     const socket = tlsConnect({
-      host: address.host,
-      port: address.port,
+      host,
+      port,
       secureContext: this.#clientContext,
       pskCallback: () => ({ psk: this.#key, identity: pskIdentity }),
       // There is no certificate to look at: the key is the proof.

@@ -56,9 +56,12 @@ export class RingRig {
       versions?: readonly SdkVersionName[]
       flags?: readonly string[]
       environment?: Readonly<Record<string, string>>
+      /** What passes between nodes is in the hands of `cluster.network`. */
+      hasNetwork?: boolean
     } = {},
   ): Promise<RingRig> {
-    const cluster = await TestCluster.start(count, options.flags, options.environment)
+    const { flags, environment, hasNetwork } = options
+    const cluster = await TestCluster.start(count, flags, environment, hasNetwork)
     try {
       const seeded = await cluster.seed()
       const cookie = await cluster.node(0).signIn(seeded.user.email, seeded.password)
@@ -202,21 +205,30 @@ export class RingRig {
   }
 
   /** Until every run has been answered once more than now. */
-  async allGoOn(deadlineMs = 60_000): Promise<void> {
-    const before = this.runs.map(run => run.acknowledged.length)
-    await eventually(
-      async () => {
-        const late = this.runs.filter((run, index) => run.acknowledged.length <= (before[index] ?? 0))
-        if (late.length === 0) return
-        const words = late.map(run => run.state).slice(0, 3)
-        const hosts = this.hosts.map(({ prefix, balancer }) => `${prefix} at ${balancer.targets().join('+')}`)
-        throw new Error(
-          `${late.length} runs stand still: ${words.join('; ')}. Hosts: ${hosts.join(', ')}. ${await this.#whereAre(late)}`,
-        )
-      },
-      deadlineMs,
-      50,
-    )
+  allGoOn(deadlineMs = 60_000): Promise<void> {
+    return this.goOn(this.runs, deadlineMs)
+  }
+
+  async goOn(runs: readonly SteadyRun[], deadlineMs = 60_000): Promise<void> {
+    const before = new Map(runs.map(run => [run, run.acknowledged.length]))
+    const late = () => runs.filter(run => run.acknowledged.length <= (before.get(run) ?? -1))
+    try {
+      await eventually(
+        () => {
+          if (late().length > 0) throw new Error(`${late().length} runs stand still`)
+        },
+        deadlineMs,
+        20,
+      )
+    } catch {
+      throw new Error(await this.#standstill(late()))
+    }
+  }
+
+  async #standstill(late: readonly SteadyRun[]): Promise<string> {
+    const words = late.slice(0, 3).map(run => run.state)
+    const hosts = this.hosts.map(({ prefix, balancer }) => `${prefix} at ${balancer.targets().join('+')}`)
+    return `${late.length} runs stand still: ${words.join('; ')}. Hosts: ${hosts.join(', ')}. ${await this.#whereAre(late)}`
   }
 
   async stop(): Promise<void> {

@@ -1,7 +1,7 @@
 /**
  * One run of the steady action in a window of its own, and what must hold of it whatever is done to the nodes: each
- * answer that a browser was told is taken reached the action exactly once and in order, nothing is shown again after
- * its answer was taken, and the run ends when it is told to.
+ * answer that a browser was told is taken reached the action exactly once and in order, a window that asks is never told
+ * that a question is open whose answer was taken, and the run ends when it is told to.
  */
 import { randomUUID } from 'node:crypto'
 import type { Step, TransactionResult, TransactionSnapshot } from '../../lib/clients/wire.js'
@@ -63,7 +63,10 @@ export class SteadyRun {
     this.id = options.transactionId ?? randomUUID()
     browser.onEvent = frame => {
       if ('transactionId' in frame.data && frame.data.transactionId !== this.id) return
-      if (frame.event === 'transaction.render') this.#shown(frame.data.step, this.#taken)
+      // An event comes from the leader on another connection than the reply to an answer, which it may overtake or be
+      // overtaken by: windows take a step for answered whose answer they were told is taken, whatever is shown later.
+      // What a window asks for after that reply is another thing: see `attach`.
+      if (frame.event === 'transaction.render') this.#shown(frame.data.step, new Set())
       if (frame.event === 'transaction.snapshot') this.#seen(frame.data, new Set())
       if (frame.event === 'transaction.completed') this.result = frame.data.result
       if (frame.event === 'transaction.usurped') this.problems.push('another window took it')
@@ -182,6 +185,8 @@ export class SteadyRun {
       return
     }
     if (this.#taken.has(step.call.id) || this.#answering.has(step.call.id)) return
+    // Seen again while the person thinks: thinking does not start anew.
+    if (this.#open?.call.id === step.call.id) return
     this.#open = step
     if (!this.#isPaused) this.#answerSoon(step)
   }

@@ -1,6 +1,7 @@
 /** Several real nodes of one cluster on this machine, over one Postgres. */
 import { randomBytes } from 'node:crypto'
 import { eventually } from './eventually.js'
+import { Network } from './network.js'
 import { freePort } from './ports.js'
 import { startPostgres, type TestPostgres } from './postgres.js'
 import { type Seeded, TestServer } from './server.js'
@@ -26,6 +27,8 @@ export class TestCluster {
   readonly #environment: Record<string, string>
   readonly #channelPorts: number[]
   readonly #flags: readonly string[]
+  #forwardPorts: readonly number[] = []
+  #network: Network | null = null
 
   private constructor(
     postgres: TestPostgres,
@@ -46,20 +49,33 @@ export class TestCluster {
     }
   }
 
-  /** Starts `count` nodes at once; resolves when every partition has all its copies and is where it is placed. */
+  /**
+   * Starts `count` nodes at once; resolves when every partition has all its copies and is where it is placed. With
+   * `hasNetwork`, what passes between them is in the hands of `network`.
+   */
   static async start(
     count: number,
     flags: readonly string[] = [],
     environment: Readonly<Record<string, string>> = {},
+    hasNetwork = false,
   ): Promise<TestCluster> {
     const postgres = await startPostgres()
     const ports: number[] = []
-    while (ports.length < count) {
+    while (ports.length < count * 2) {
       const port = await freePort()
       if (!ports.includes(port)) ports.push(port)
     }
+    const forwardPorts = ports.splice(count)
     const cluster = new TestCluster(postgres, ports, flags, environment)
     try {
+      if (hasNetwork) {
+        cluster.#forwardPorts = forwardPorts
+        const nodes = ports.map((channelPort, index) => ({
+          channelPort,
+          forwardPort: forwardPorts[index] ?? 0,
+        }))
+        cluster.#network = await Network.between(nodes)
+      }
       await Promise.all(ports.map((_port, index) => cluster.add(index)))
       await cluster.settled(count)
     } catch (error) {
@@ -75,9 +91,11 @@ export class TestCluster {
       ...this.#channelPorts.flatMap(port => ['-s', `127.0.0.1:${port}`]),
       '--channel:host=127.0.0.1',
       `--channel:port=${this.#channelPorts[index]}`,
+      ...(this.#network ? [`--forward:port=${this.#forwardPorts[index]}`] : []),
       ...this.#flags,
     ]
-    const server = await TestServer.start({ flags, environment: this.#environment })
+    const environment = { ...this.#environment, ...this.#network?.environmentOf(index) }
+    const server = await TestServer.start({ flags, environment })
     this.servers[index] = server
     return server
   }
@@ -89,6 +107,11 @@ export class TestCluster {
     const index = this.#channelPorts.push(port) - 1
     await this.add(index)
     return index
+  }
+
+  get network(): Network {
+    if (!this.#network) throw new Error('the cluster was started without a network')
+    return this.#network
   }
 
   node(index: number): TestServer {
@@ -163,6 +186,7 @@ export class TestCluster {
 
   async stop(): Promise<void> {
     await Promise.all(this.servers.map(server => server?.stop()))
+    await this.#network?.stop()
     await this.postgres.stop()
   }
 }

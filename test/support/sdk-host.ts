@@ -90,7 +90,8 @@ export function sdkHost(version: SdkVersionName, options: TestHostOptions): Test
   const common = {
     apiKey: options.apiKey,
     endpoint: options.endpoint,
-    logLevel: 'quiet',
+    // What SDKs have to say is heard with TEST_DEBUG.
+    logLevel: process.env.TEST_DEBUG ? 'debug' : 'quiet',
     // Shorter than the default of 3 s. An SDK whose connection drops after this time, but before its first answer on it,
     // never reconnects.
     retryIntervalMs: options.retryIntervalMs ?? 1_500,
