@@ -55,6 +55,16 @@ export const errorKinds = {
     retryable: true,
   },
   unavailable: { message: 'Not available right now. Try again shortly.', status: 503, retryable: true },
+  'copies-away': {
+    message: 'The nodes that keep this do not answer right now. Try again shortly.',
+    status: 503,
+    retryable: true,
+  },
+  isolated: {
+    message: 'This server is cut off from the others and can keep nothing right now. Try again shortly.',
+    status: 503,
+    retryable: true,
+  },
   draining: {
     message: 'This node is shutting down. Connect again.',
     status: 503,

@@ -156,10 +156,32 @@ export const limitTable = {
     unit: 'bytes',
     reason: 'below it nothing new is taken, so that what runs can end and LevelDB can merge its tables',
   },
+  copiesAwayMsMax: {
+    value: 5_000,
+    unit: 'ms',
+    reason:
+      'what a browser or caller writes is refused when its copies do not answer for longer; a death is settled within 4 s',
+  },
   outboxRowsMax: {
     value: 200_000,
     unit: 'rows',
     reason: 'history waiting for Postgres; when full, new transactions are refused',
+  },
+  // between nodes
+  peerMessageBytesMax: {
+    value: 67_108_864,
+    unit: 'bytes',
+    reason: 'one message to another node; large things go in pages',
+  },
+  peerQueueBytesMax: {
+    value: 268_435_456,
+    unit: 'bytes',
+    reason: 'messages waiting for one other node; more are refused to the sender',
+  },
+  peerQueueMessagesMax: {
+    value: 16_384,
+    unit: 'messages',
+    reason: 'messages waiting for one other node, and calls of one being answered',
   },
   // waiting
   hostGraceMs: { value: 600_000, unit: 'ms', reason: 'SDKs retry for ever; a deploy takes minutes' },

@@ -28,7 +28,7 @@ type Of<M extends Request['method']> = Extract<Request, { method: M }>['data']
 /** Directory events are sent at most this often. */
 const directoryEventMs = 50
 /** What a person waits for. */
-const inTime = { deadlineMs: limits.clientCallMsMax }
+const inTime = { deadlineMs: limits.clientCallMsMax, isRefusable: true }
 /** How often, and how long after another, what may have been missed is asked for. */
 const refreshTriesMax = 60
 const refreshAgainMs = 500

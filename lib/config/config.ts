@@ -30,7 +30,7 @@ export interface Config {
   readonly seeds: readonly string[]
   readonly channel: { readonly host: string | null; readonly port: number }
   readonly forward: { readonly port: number }
-  readonly replication: { readonly factor: number }
+  readonly replication: { readonly factor: number; readonly copiesMin: number }
   readonly storage: {
     readonly backend: 'leveldown' | 'memdown'
     /** Absolute. */
@@ -161,7 +161,7 @@ function configOf(values: Values, folder: string): Config {
     seeds: values.seeds,
     channel: { host: values['channel:host'], port: values['channel:port'] },
     forward: { port: values['forward:port'] },
-    replication: { factor: values['replication:factor'] },
+    replication: { factor: values['replication:factor'], copiesMin: values['replication:min-copies'] },
     storage: {
       backend: values['storage:backend'],
       path: resolve(folder, values['storage:path']),

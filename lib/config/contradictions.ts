@@ -28,6 +28,13 @@ export function refuseContradictions({ config }: Pick<LoadedConfig, 'config'>): 
       )
     }
   }
+  const { factor, copiesMin } = config.replication
+  if (copiesMin > factor) {
+    throw new ConfigurationError(
+      `replication:min-copies = ${copiesMin} is more than replication:factor = ${factor}: nothing could ever be acknowledged.`,
+      'replication:min-copies',
+    )
+  }
   const ports: readonly (readonly [KeyPath, number])[] = [
     ['port', config.port],
     ['channel:port', config.channel.port],

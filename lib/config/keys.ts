@@ -108,6 +108,14 @@ export const keys = {
     maximum: 3,
     description: 'copies of every partition in a ring, the owner included; a node alone has one',
   },
+  'replication:min-copies': {
+    type: 'integer',
+    default: 1,
+    minimum: 1,
+    maximum: 3,
+    description:
+      'copies without which nothing is acknowledged, the owner’s included; 1 goes on with the last copy, 2 waits until there is another',
+  },
   'storage:backend': {
     type: 'choice',
     default: 'leveldown',
@@ -145,8 +153,14 @@ export const keys = {
   'secrets:nodes': {
     type: 'secret',
     default: null,
+    lengthMin: 16,
     description: 'by which nodes know each other; made once when unset and there are no seeds',
-    originals: [{ name: 'WSS_API_SECRET', note: 'nodes authenticate to each other with it' }],
+    originals: [
+      {
+        name: 'WSS_API_SECRET',
+        note: 'nodes authenticate to each other with it; under 16 characters is refused',
+      },
+    ],
   },
   'secrets:cookie': {
     type: 'secret',

@@ -3,6 +3,7 @@
  * with what is known softly of who is connected. Starts and lists read only this copy, never the entity.
  */
 import type { EntityKey, InstanceId } from '../ids.js'
+import { limits } from '../limits.js'
 import type { EntityRuntime } from '../partitions/contract.js'
 import { type DirectoryState, directoryFrom, type ReadDirectory } from './directory.js'
 import { DirectoryView } from './directory-view.js'
@@ -16,6 +17,8 @@ interface Copy {
   usedAt: number
 }
 
+/** Nobody waits for a list longer than for anything else. */
+const inTime = { deadlineMs: limits.clientCallMsMax, isRefusable: true }
 /** Copies nobody watches that are kept for the next start. */
 const copiesMax = 1_000
 
@@ -92,7 +95,7 @@ export class Directories {
   }
 
   async #read(key: EntityKey): Promise<DirectoryState> {
-    return directoryFrom(await this.#runtime.send<ReadDirectory>(key, { type: 'read' }))
+    return directoryFrom(await this.#runtime.send<ReadDirectory>(key, { type: 'read' }, inTime))
   }
 
   #forgetOldest(): void {

@@ -21,6 +21,8 @@ export interface NodeReport {
   readonly outboxRows: number
   /** Things found damaged on its disk and set aside. */
   readonly damages: number
+  /** Partitions it leads whose writes it refuses, since those who must have a copy do not answer. */
+  readonly refusing: number
 }
 
 /** What the asked node knows first-hand of another one's process. */

@@ -104,6 +104,11 @@ async function build(options: MetricsOptions): Promise<Registry> {
   gauge('partitions_served', 'Partitions this node leads and answers for', () => held().served)
   gauge('partitions_copied', 'Partitions of other nodes that are copied here', () => held().copied)
   gauge('partitions_degraded', 'Partitions served here with fewer copies than wanted', () => held().degraded)
+  gauge(
+    'partitions_refusing',
+    'Partitions led here that refuse writes: their copies do not answer',
+    () => report().refusing,
+  )
   gauge('partitions_lag_commits', 'Commits the slowest copy lacks, of all served here', () => held().lag)
 
   const stats = () => partitions.stats()

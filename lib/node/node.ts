@@ -52,6 +52,8 @@ import { RingStatus } from './ring-status.js'
 import { refuseFullDisk } from './room.js'
 import { Sockets } from './sockets.js'
 
+/** How long callers wait, and that they are refused when what they ask for cannot be done now. */
+const refusable = { deadlineMs: limits.clientCallMsMax, isRefusable: true }
 /** Places whose declarations are remembered as recorded. */
 const declaredMax = 10_000
 
@@ -162,6 +164,7 @@ class Node {
           peers: await this.#openPeers(self),
           configurations: new DatabaseConfigurations(await database),
           factor: replication.factor,
+          copiesMin: replication.copiesMin,
         }),
       }),
       clock: this.#clock,
@@ -351,7 +354,11 @@ class Node {
     if (transactionId === null) return true
     const { id, title, message, deliveries } = notification
     const content = { type: 'notification', organizationId, id, title, message, deliveries }
-    const reply = await this.#partitions?.send<{ accepted: boolean }>(`transaction:${transactionId}`, content)
+    const reply = await this.#partitions?.send<{ accepted: boolean }>(
+      `transaction:${transactionId}`,
+      content,
+      refusable,
+    )
     return reply?.accepted ?? false
   }
 
@@ -383,7 +390,8 @@ class Node {
         onNotification: async ({ host: identity, transactionId, ...notification }) => {
           await this.#notify(identity.organization.id, transactionId, notification)
         },
-        placeOfTransaction: id => partitions.send<Located>(`transaction:${id}`, { type: 'locate' }),
+        placeOfTransaction: id =>
+          partitions.send<Located>(`transaction:${id}`, { type: 'locate' }, refusable),
       },
     })
     this.#http = http
@@ -445,6 +453,7 @@ class Node {
       clients: this.#clients?.count ?? 0,
       outboxRows,
       damages: damages.length,
+      refusing: partitions.cluster?.refusing ?? 0,
     }
   }
 

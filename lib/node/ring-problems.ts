@@ -19,7 +19,15 @@ export function problemsOf(status: Omit<ClusterStatus, 'problems'>): string[] {
   for (const { id, condition, report, serves, copies } of nodes) {
     const name = `Node ${shortId(id)}`
     if (report !== null) {
-      if (report.notReady.length > 0) problems.push(`${name} is not ready: ${report.notReady.join(', ')}.`)
+      const reasons = report.notReady.filter(reason => reason !== 'isolated')
+      if (reasons.length > 0) problems.push(`${name} is not ready: ${reasons.join(', ')}.`)
+      if (reasons.length < report.notReady.length)
+        problems.push(`${name} is isolated. ${whatToDo(nodes, id)}`)
+      if (report.refusing > 0) {
+        problems.push(
+          `${name} refuses what browsers and callers write to ${counted(report.refusing, 'partition')}, and holds what hosts say: the nodes with the copies do not answer.`,
+        )
+      }
       if (report.damages > 0) {
         problems.push(`${name} has set aside ${counted(report.damages, 'damaged thing')} on its disk.`)
       }
@@ -40,6 +48,19 @@ export function problemsOf(status: Omit<ClusterStatus, 'problems'>): string[] {
     )
   }
   return problems
+}
+
+/** For a node that sees too few of the others. */
+function whatToDo(nodes: ClusterStatus['nodes'], id: string): string {
+  const others = nodes.filter(node => node.id !== id && node.report === null)
+  if (others.length === 0) return 'It sees the others again in a moment.'
+  const gone = others.filter(node => node.condition === 'refused')
+  const names = others.map(node => `${shortId(node.id)} (${node.address ?? 'no address'})`).join(', ')
+  const start =
+    gone.length === others.length
+      ? `Start the others again: ${names}.`
+      : `Start the others again, or mend the network towards them: ${names}.`
+  return `${start} If their disks are lost for good, \`interval-server ring adopt --accept-loss\` goes on with what this node has.`
 }
 
 function counted(count: number, one: string, many = `${one}s`): string {

@@ -30,6 +30,7 @@ const reportShape = z.object({
   clients: z.number(),
   outboxRows: z.number(),
   damages: z.number(),
+  refusing: z.number().default(0),
 })
 const nodeShape = z.string().max(idTextMax).nullable()
 const answerShape = z.object({

@@ -16,6 +16,7 @@
  */
 import { AppError } from '../errors.js'
 import { type NodeId, newId } from '../ids.js'
+import { limits } from '../limits.js'
 import type { Log } from '../log.js'
 import {
   allPartitions,
@@ -50,6 +51,8 @@ export interface ClusterOptions {
   readonly configurations: Configurations
   /** Copies of each partition, the leader's included. */
   readonly factor: number
+  /** Copies without which a partition acknowledges nothing, the leader's included; 1 by default. */
+  readonly copiesMin?: number
   /** Takes the place of the placement: for tests. */
   readonly place?: typeof place
   readonly rulesOff?: RulesOff
@@ -81,6 +84,8 @@ export const clusterTimes = {
   restMs: 30_000,
 } as const
 
+/** Rows read longer ago may have changed much. */
+const rowsOldMs = 3_000
 const copiesAtOnceMax = 16
 const handOversAtOnceMax = 4
 const forwardMsMax = 10_000
@@ -129,6 +134,8 @@ export class Cluster implements Ring {
   /** Who led a partition before, and until when. */
   readonly #before = new Map<PartitionId, { readonly owner: StoreId; readonly untilMs: number }>()
   readonly #leading = new Set<PartitionId>()
+  /** Partitions of this node's whose row names fewer stores than it must, since when. */
+  readonly #fewSinceMs = new Map<PartitionId, number>()
   /** The life of the store that leads each partition, as far as known. */
   readonly #lives = new Map<PartitionId, string>()
   /**
@@ -166,6 +173,8 @@ export class Cluster implements Ring {
         options.log.error('copy.diverged', { partition, store })
         this.#remove([partition], store).catch(() => undefined)
       },
+      fewSinceMs: partition => this.#fewSinceMs.get(partition),
+      isIsolated: () => this.#isIsolated(),
     })
     const { peers } = options
     this.#onCall('append', (from, body) => this.#held.append(from.storeId, body))
@@ -289,12 +298,16 @@ export class Cluster implements Ring {
   /** Brings a request to the leader, wherever it is meanwhile, until the deadline. Repeats are recognised by entities. */
   async forward(request: ForwardRequest): Promise<unknown> {
     const { clock, peers } = this.#options
-    const untilMs = clock.nowMs() + (request.deadlineMs ?? forwardMsMax)
+    const sinceMs = clock.nowMs()
+    const untilMs = sinceMs + (request.deadlineMs ?? forwardMsMax)
     const body = Buffer.from(JSON.stringify(request))
     for (let delayMs = retryMsMin; ; delayMs = Math.min(delayMs * 2, retryMsMax)) {
       const leftMs = untilMs - clock.nowMs()
       if (leftMs <= 0) throw new AppError('unavailable')
       const owner = this.ownerOf(request.partition)
+      if (request.isRefusable && this.#isUnreachable(owner, sinceMs)) {
+        throw new AppError(this.#isIsolated() ? 'isolated' : 'copies-away')
+      }
       try {
         if (owner === this.self) {
           if (this.#inbound && this.#runtime?.serves(request.partition)) return await this.#inbound(request)
@@ -308,6 +321,17 @@ export class Cluster implements Ring {
       }
       await this.#routeChange(Math.min(delayMs, leftMs))
     }
+  }
+
+  /** True when a leader has been away for so long that those who need not wait for it should not. */
+  #isUnreachable(owner: NodeId, askedSinceMs: number): boolean {
+    const { clock, peers } = this.#options
+    const longAgoMs = clock.nowMs() - limits.copiesAwayMsMax
+    if (owner === this.self) return askedSinceMs <= longAgoMs
+    const condition = peers.condition(owner)
+    if (condition.kind === 'connected') return false
+    const awaySinceMs = condition.kind === 'refused' ? condition.sinceMs : condition.heardAtMs
+    return Math.max(awaySinceMs, this.#startedAtMs) <= longAgoMs || askedSinceMs <= longAgoMs
   }
 
   /** Gives up what this node leads, then leaves. */
@@ -354,7 +378,24 @@ export class Cluster implements Ring {
   /** Why no work should be sent here. */
   notReady(): string[] {
     if (this.#state !== 'running') return [this.#state === 'starting' ? 'starting' : 'draining']
-    return this.#minoritySinceMs === undefined ? [] : ['isolated']
+    return this.#isIsolated() ? ['isolated'] : []
+  }
+
+  /** True while this node sees too few of the others, unless it has become the one that serves what they did. */
+  #isIsolated(): boolean {
+    if (this.#minoritySinceMs === undefined) return false
+    const { clock } = this.#options
+    const isCurrent = clock.nowMs() - this.#readAtMs < rowsOldMs
+    return !isCurrent || ![...this.#rows.values()].every(row => this.#isServed(row))
+  }
+
+  #isServed({ owner, partition }: Configuration): boolean {
+    return owner === this.#store ? this.#committer.leads(partition) : this.#isConnected(owner)
+  }
+
+  /** Partitions led here whose writes are refused, since those who must have them do not answer. */
+  get refusing(): number {
+    return this.#led().filter(partition => this.replication.refusal(partition) !== undefined).length
   }
 
   /** False when a newer leader of the partition is known than `from` under `epoch`. */
@@ -465,11 +506,21 @@ export class Cluster implements Ring {
     }
     if (lost.size > 0) this.#resign(lost)
     if (!changed) return
+    for (const { partition } of rows) this.#countCopies(partition)
     this.#noticeLeaders(rows.map(row => this.#rows.get(row.partition) ?? row))
     const waiters = this.#routeWaiters
     this.#routeWaiters = []
     for (const wake of waiters) wake()
     this.#wake()
+  }
+
+  /** With fewer copies than there must be nothing is acknowledged; with enough, what has waited is. */
+  #countCopies(partition: PartitionId): void {
+    const { clock, copiesMin = 1 } = this.#options
+    const row = this.#rows.get(partition)
+    if (row?.owner === this.#store && 1 + row.replicas.length < copiesMin) {
+      if (!this.#fewSinceMs.has(partition)) this.#fewSinceMs.set(partition, clock.nowMs())
+    } else if (this.#fewSinceMs.delete(partition)) this.#committer.acked(partition)
   }
 
   #resign(partitions: ReadonlySet<PartitionId>): void {
@@ -580,19 +631,20 @@ export class Cluster implements Ring {
     return clock.nowMs() - Math.max(condition.heardAtMs, this.#startedAtMs) > silentMs
   }
 
-  /** True when this node may change rows: it sees at least half of all, or has waited for the larger side. */
-  #mayChange(): boolean {
-    const { clock } = this.#options
+  /** Whether this node sees at least half of all, also while the rows cannot be read. */
+  #countSeen(): void {
     const seen = this.#registered.filter(
       node => node.nodeId === this.self || this.#isConnected(node.storeId),
     ).length
-    const lives = this.#registered.length
-    if (seen * 2 >= lives) {
-      this.#minoritySinceMs = undefined
-      return true
-    }
-    this.#minoritySinceMs ??= clock.nowMs()
-    return clock.nowMs() - this.#minoritySinceMs > clusterTimes.minorityMs
+    if (seen * 2 >= this.#registered.length) this.#minoritySinceMs = undefined
+    else this.#minoritySinceMs ??= this.#options.clock.nowMs()
+  }
+
+  /** True when this node may change rows: it sees at least half of all, or has waited for the larger side. */
+  #mayChange(): boolean {
+    this.#countSeen()
+    const sinceMs = this.#minoritySinceMs
+    return sinceMs === undefined || this.#options.clock.nowMs() - sinceMs > clusterTimes.minorityMs
   }
 
   // --- the loop ---
@@ -631,6 +683,7 @@ export class Cluster implements Ring {
   async #reconcile(): Promise<void> {
     const { clock } = this.#options
     this.#reportSilent()
+    this.#countSeen()
     if (this.#mustRead || clock.nowMs() - this.#readAtMs >= clusterTimes.pollMs) await this.#read()
     await this.#leadOwn()
     if (!this.#mayChange()) return
@@ -948,6 +1001,8 @@ export class Cluster implements Ring {
     for (const partition of this.#led()) {
       const row = this.#rows.get(partition)
       if (!row || row.owner !== this.#store || this.#handing.has(partition)) continue
+      // What waits for copies cannot drain.
+      if (this.#fewSinceMs.has(partition)) continue
       const wanted = this.#wanted(placement, stores, partition)
       const [first] = wanted
       if (!first) continue

@@ -14,15 +14,22 @@ export type EntityMessage =
   | { readonly type: string }
   | { readonly type: string; readonly [field: string]: unknown }
 
+export interface SendOptions {
+  readonly deadlineMs?: number
+  readonly isRefusable?: boolean
+}
+
 export type MissedHandler = (concerns: (key: EntityKey, target: string) => boolean) => void
 
 export interface EntityRuntime {
   /**
    * Delivers a message to the entity's owner and resolves with its reply once everything the reply depends on is
    * durable. Rejects with `queue-full` when the mailbox is full, `unavailable` when a commit failed, `timeout` after
-   * `deadlineMs` (the message may still take effect).
+   * `deadlineMs` (the message may still take effect). With `isRefusable` (browsers, callers) it also rejects, with
+   * `copies-away` or `isolated`, when the nodes that must have it do not answer for `copiesAwayMsMax`, and at once when
+   * that is known already; without it (hosts) the message is held.
    */
-  send<Reply>(key: EntityKey, message: EntityMessage, options?: { deadlineMs?: number }): Promise<Reply>
+  send<Reply>(key: EntityKey, message: EntityMessage, options?: SendOptions): Promise<Reply>
   /** Dispatches every unconfirmed effect for `target` again, e.g. because a host connected. */
   redispatch(to: string, target: string): void
   /**

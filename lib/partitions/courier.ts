@@ -64,7 +64,7 @@ export class Courier {
 
   constructor(options: CourierOptions) {
     this.#options = options
-    this.locations = new Locations(options.peers, options.log.child('locations'))
+    this.locations = new Locations(options.clock, options.peers, options.log.child('locations'))
     const { peers, runtime } = options
     if (!peers) return
     peers.onCall('signal', (from, body) => {

@@ -40,6 +40,8 @@ export interface PartitionsOptions {
     readonly configurations: Configurations
     /** Copies of each partition, the leader's included. */
     readonly factor: number
+    /** Copies without which nothing is acknowledged; 1 by default. */
+    readonly copiesMin?: number
     /** Takes the place of the placement: for tests. */
     readonly place?: typeof place
     readonly rulesOff?: RulesOff
@@ -222,7 +224,7 @@ export { type Clock, systemClock, type Timer, VirtualClock } from './clock.js'
 export { Cluster, clusterTimes, type PartitionStatus } from './cluster.js'
 export type { Commit } from './committer.js'
 export type { Configuration, Configurations, RegisteredNode, StoreId } from './configuration.js'
-export type { EffectDispatcher, EntityRuntime } from './contract.js'
+export type { EffectDispatcher, EntityRuntime, SendOptions } from './contract.js'
 export { measureFree } from './disk-space.js'
 export type * from './entity.js'
 export {

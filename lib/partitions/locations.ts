@@ -11,6 +11,7 @@ import { AppError } from '../errors.js'
 import type { NodeId } from '../ids.js'
 import type { Log } from '../log.js'
 import type { Member, PeerCondition, Peers } from '../ring/index.js'
+import type { Clock } from './clock.js'
 
 /** `about`: what the other node says of it. */
 export type TakenHandler = (name: string, about: string) => void
@@ -41,6 +42,7 @@ const taken = Buffer.from('taken')
 
 export class Locations {
   readonly #peers: Peers | undefined
+  readonly #clock: Clock
   readonly #log: Log | undefined
   readonly #own = new Map<string, string>()
   readonly #remotes = new Map<NodeId, Remote>()
@@ -53,7 +55,8 @@ export class Locations {
   #number = 0
 
   /** Without peers it knows this node's own. */
-  constructor(peers?: Peers, log?: Log) {
+  constructor(clock: Clock, peers?: Peers, log?: Log) {
+    this.#clock = clock
     this.#peers = peers
     this.#log = log
     peers?.onCall('locations', (from, body) => this.#received(from, JSON.parse(body.toString()) as Update))
@@ -110,7 +113,7 @@ export class Locations {
 
   #tellSoon(): void {
     if (!this.#peers || this.#came.size + this.#went.size > 1) return
-    setImmediate(() => this.#tell())
+    this.#clock.soon(() => this.#tell())
   }
 
   #tell(): void {

@@ -16,6 +16,7 @@
  * something else under the same number, or more than this leader. Then it is `diverged`, and gets a fresh copy.
  */
 import { AppError } from '../errors.js'
+import { limits } from '../limits.js'
 import type { Log } from '../log.js'
 import type { PartitionId } from '../ring/index.js'
 import type { Clock } from './clock.js'
@@ -60,6 +61,10 @@ export interface LeaderReplicationOptions {
   outdated(partitions: readonly PartitionId[]): void
   /** A follower holds something else than this leader: it needs a fresh copy. */
   diverged(partition: PartitionId, store: StoreId): void
+  /** Since when the partition's configuration names fewer stores than it must; undefined when there are enough. */
+  fewSinceMs(partition: PartitionId): number | undefined
+  /** True when this node sees too few of the others. */
+  isIsolated(): boolean
 }
 
 interface Follower {
@@ -70,6 +75,8 @@ interface Follower {
   readonly base: { readonly seq: number; readonly chain: ChainHash }
   /** What is gathered while it is being copied to; undefined once it follows. */
   gathered: { commits: Commit[]; bytes: number } | undefined
+  /** Since when it lacks something and has confirmed nothing new. */
+  behindSinceMs: number | undefined
 }
 
 class Deferred {
@@ -100,6 +107,10 @@ export class LeaderReplication implements Replication {
   readonly #followers = new Map<PartitionId, Map<StoreId, Follower>>()
   /** Stores a message to which got lost: they are sent everything they lack as soon as they answer again. */
   readonly #lost = new Set<StoreId>()
+  /** Partitions for which everything is refused, whose followers are being asked. */
+  readonly #probing = new Set<PartitionId>()
+  /** Since when a store that was sent something has not answered anything. */
+  readonly #unansweredSinceMs = new Map<StoreId, number>()
   /** Partitions to be confirmed at the end of this turn. */
   #confirming: Map<PartitionId, Asked> | undefined
 
@@ -111,12 +122,23 @@ export class LeaderReplication implements Replication {
   lead(partition: PartitionId, stores: readonly StoreId[], base: PartitionHead): void {
     const followers = new Map<StoreId, Follower>()
     const ackedSeq = this.#options.rulesOff?.positions ? base.seq : -1
-    for (const store of stores) followers.set(store, { store, ackedSeq, base, gathered: undefined })
+    const behindSinceMs = ackedSeq < base.seq ? this.#options.clock.nowMs() : undefined
+    for (const store of stores) {
+      followers.set(store, { store, ackedSeq, base, gathered: undefined, behindSinceMs })
+    }
     this.#followers.set(partition, followers)
   }
 
   resign(partition: PartitionId): void {
+    const stores = [...(this.#followers.get(partition)?.keys() ?? [])]
     this.#followers.delete(partition)
+    for (const store of stores) this.#forgetIdle(store)
+  }
+
+  /** Whether a store answers is of no interest once it follows nothing. */
+  #forgetIdle(store: StoreId): void {
+    for (const followers of this.#followers.values()) if (followers.has(store)) return
+    this.#unansweredSinceMs.delete(store)
   }
 
   /** Stores that every commit of the partition waits for. */
@@ -129,7 +151,8 @@ export class LeaderReplication implements Replication {
   beginCopy(partition: PartitionId, store: StoreId): void {
     const base = { seq: 0, chain: { high: 0, low: 0 } }
     const gathered = { commits: [], bytes: 0 }
-    this.#followers.get(partition)?.set(store, { store, ackedSeq: -1, base, gathered })
+    const follower = { store, ackedSeq: -1, base, gathered, behindSinceMs: undefined }
+    this.#followers.get(partition)?.set(store, follower)
   }
 
   /** The snapshot, up to `head`, is on the store's disk: every commit waits for it from now on. False: begin anew. */
@@ -138,7 +161,9 @@ export class LeaderReplication implements Replication {
     const follower = followers?.get(store)
     if (!followers || !follower?.gathered) return false
     const { commits } = follower.gathered
-    followers.set(store, { store, ackedSeq: head.seq, base: head, gathered: undefined })
+    const behindSinceMs = commits.length > 0 ? this.#options.clock.nowMs() : undefined
+    this.#unansweredSinceMs.delete(store)
+    followers.set(store, { store, ackedSeq: head.seq, base: head, gathered: undefined, behindSinceMs })
     this.#send(store, commits)
     return true
   }
@@ -159,16 +184,45 @@ export class LeaderReplication implements Replication {
   }
 
   drop(partition: PartitionId, store: StoreId): void {
-    if (this.#followers.get(partition)?.delete(store)) this.#options.committer().acked(partition)
+    if (!this.#followers.get(partition)?.delete(store)) return
+    this.#forgetIdle(store)
+    this.#options.committer().acked(partition)
   }
 
   ackedSeq(partition: PartitionId): number {
     if (this.#options.rulesOff?.followersFirst) return Number.POSITIVE_INFINITY
+    if (this.#options.fewSinceMs(partition) !== undefined) return -1
     let seq = Number.POSITIVE_INFINITY
     for (const follower of this.#followers.get(partition)?.values() ?? []) {
       if (!follower.gathered && follower.ackedSeq < seq) seq = follower.ackedSeq
     }
     return seq
+  }
+
+  /**
+   * Why nothing is acknowledged for the partition: a store that must have it has not answered for `copiesAwayMsMax`, or
+   * there are too few stores. Undefined when all is well, or may be in a moment.
+   */
+  refusal(partition: PartitionId): AppError | undefined {
+    const untilMs = this.#options.clock.nowMs() - limits.copiesAwayMsMax
+    let sinceMs = this.#options.fewSinceMs(partition) ?? Number.POSITIVE_INFINITY
+    for (const { behindSinceMs, gathered, store } of this.#followers.get(partition)?.values() ?? []) {
+      if (gathered) continue
+      if (behindSinceMs !== undefined) sinceMs = Math.min(sinceMs, behindSinceMs)
+      sinceMs = Math.min(sinceMs, this.#unansweredSinceMs.get(store) ?? Number.POSITIVE_INFINITY)
+    }
+    if (sinceMs > untilMs) return undefined
+    this.#probe(partition)
+    return new AppError(this.#options.isIsolated() ? 'isolated' : 'copies-away')
+  }
+
+  /** Asks the followers of a partition for which everything is refused: nothing else might notice that they are back. */
+  #probe(partition: PartitionId): void {
+    if (this.#probing.has(partition)) return
+    const asked = this.confirm(partition)
+    if (!asked) return
+    this.#probing.add(partition)
+    asked.catch(() => undefined).finally(() => this.#probing.delete(partition))
   }
 
   /** How far each store is behind, in commits: for the status. */
@@ -181,8 +235,12 @@ export class LeaderReplication implements Replication {
     const byStore = new Map<StoreId, Commit[]>()
     for (const commit of commits) {
       for (const follower of this.#followers.get(commit.partition)?.values() ?? []) {
-        if (follower.gathered) this.#gather(commit, follower, follower.gathered)
-        else if (!this.#lost.has(follower.store)) {
+        if (follower.gathered) {
+          this.#gather(commit, follower, follower.gathered)
+          continue
+        }
+        follower.behindSinceMs ??= this.#options.clock.nowMs()
+        if (!this.#lost.has(follower.store)) {
           const list = byStore.get(follower.store)
           if (list) list.push(commit)
           else byStore.set(follower.store, [commit])
@@ -280,7 +338,7 @@ export class LeaderReplication implements Replication {
   ): Promise<boolean> {
     let answers: ConfirmAnswer[]
     try {
-      const reply = await this.#options.call(store, 'confirm', Buffer.from(JSON.stringify(questions)))
+      const reply = await this.#call(store, 'confirm', Buffer.from(JSON.stringify(questions)))
       answers = JSON.parse(reply.toString()) as ConfirmAnswer[]
     } catch {
       // It may be gone; whether it still counts is seen in the next round.
@@ -316,11 +374,20 @@ export class LeaderReplication implements Replication {
         bytes += encodedBytes(commit)
       }
       const body = encodeCommits(part)
-      this.#options.call(store, 'append', body).then(
+      this.#call(store, 'append', body).then(
         answer => this.#answered(store, answer),
         (error: unknown) => this.#failed(store, error),
       )
     }
+  }
+
+  async #call(store: StoreId, kind: 'append' | 'confirm', body: Buffer): Promise<Buffer> {
+    if (!this.#unansweredSinceMs.has(store)) {
+      this.#unansweredSinceMs.set(store, this.#options.clock.nowMs())
+    }
+    const answer = await this.#options.call(store, kind, body)
+    this.#unansweredSinceMs.delete(store)
+    return answer
   }
 
   #answered(store: StoreId, body: Buffer): void {
@@ -357,6 +424,8 @@ export class LeaderReplication implements Replication {
     }
     if (seq > follower.ackedSeq) {
       follower.ackedSeq = seq
+      const isBehind = seq < committer.head(partition).seq
+      follower.behindSinceMs = isBehind ? this.#options.clock.nowMs() : undefined
       committer.acked(partition)
     }
     if (!answer.gap) return

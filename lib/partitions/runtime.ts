@@ -17,7 +17,7 @@ import { allPartitions, type PartitionId, partitionOf, type Ring } from '../ring
 import { type AlarmOutcome, Alarms } from './alarms.js'
 import type { Clock, Timer } from './clock.js'
 import { type CommitReplication, Committer } from './committer.js'
-import type { EffectDispatcher } from './contract.js'
+import type { EffectDispatcher, SendOptions } from './contract.js'
 import { Effects } from './effects.js'
 import type { AlarmMessage, AnyEntityKind, Decision, Json, Signal } from './entity.js'
 import { changeDigest, entityDefect, parseEntityHead } from './entity-head.js'
@@ -53,12 +53,16 @@ export interface Replication extends CommitReplication {
    * when there is nobody to ask; rejects with `unavailable` when this cannot be known.
    */
   confirm(partition: PartitionId): Promise<void> | undefined
+  /** Why nothing can be acknowledged for the partition now and for a while; undefined when it can, or will in a moment. */
+  refusal?(partition: PartitionId): AppError | undefined
 }
 
 /** How long a deletion is put off while the entity's history is not written. */
 const postponedDeletionMs = 60_000
 const sweepMs = 1_000
 const confirmAgainMs = 50
+/** How often a message that waits for long is looked at again. */
+const lookAgainMs = 500
 /** Least recently used entities looked at to find one that may leave. */
 const evictionScanMax = 64
 const noSignals: readonly Signal[] = []
@@ -276,32 +280,60 @@ export class Runtime {
     return this.#live.size
   }
 
-  send<Reply>(
-    key: EntityKey,
-    message: { readonly type: string },
-    options: { readonly deadlineMs?: number } = {},
-  ): Promise<Reply> {
+  send<Reply>(key: EntityKey, message: { readonly type: string }, options: SendOptions = {}): Promise<Reply> {
     return new Promise<Reply>((resolve, reject) => {
-      const { deadlineMs } = options
+      const { deadlineMs, isRefusable } = options
       const deliver = resolve as (reply: unknown) => void
-      if (deadlineMs === undefined) {
+      const refusal = isRefusable ? this.#refusal(key) : undefined
+      if (refusal) {
+        reject(refusal)
+        return
+      }
+      if (deadlineMs === undefined && !isRefusable) {
         this.#post(key, { message, resolve: deliver, reject }, options)
         return
       }
-      const timer = this.#options.clock.setTimer(deadlineMs, () => reject(new AppError('timeout')))
+      const watch = this.#watch(key, options, reject)
       const envelope: Envelope = {
         message,
         resolve(reply) {
-          timer.cancel()
+          watch.cancel()
           deliver(reply)
         },
         reject(error) {
-          timer.cancel()
+          watch.cancel()
           reject(error)
         },
       }
       this.#post(key, envelope, options)
     })
+  }
+
+  /** Rejects when the deadline has passed or, for what is refusable, when there is a reason to refuse it. */
+  #watch(key: EntityKey, options: SendOptions, reject: (error: AppError) => void): Timer {
+    const { clock, limits } = this.#options
+    const { deadlineMs = Number.POSITIVE_INFINITY, isRefusable } = options
+    let leftMs = deadlineMs
+    let timer: Timer
+    const wait = (ms: number): void => {
+      const waitMs = Math.min(ms, leftMs)
+      timer = clock.setTimer(waitMs, () => {
+        leftMs -= waitMs
+        const refusal = isRefusable ? this.#refusal(key) : undefined
+        if (refusal) reject(refusal)
+        else if (leftMs <= 0) reject(new AppError('timeout'))
+        else wait(lookAgainMs)
+      })
+    }
+    wait(isRefusable ? limits.copiesAwayMsMax : deadlineMs)
+    return { cancel: () => timer.cancel() }
+  }
+
+  #refusal(key: EntityKey): AppError | undefined {
+    const { replication } = this.#options
+    if (!replication?.refusal) return undefined
+    const partition = partitionOf(key)
+    return this.#served.has(partition) ? replication.refusal(partition) : undefined
   }
 
   /** Waits for what is being done, `deadlineMs` at most; nothing new is taken. */
@@ -319,7 +351,7 @@ export class Runtime {
     for (const entity of [...this.#live.values()]) this.#dismiss(entity, new AppError('draining'))
   }
 
-  #post(key: EntityKey, envelope: Envelope, options: { readonly deadlineMs?: number }): void {
+  #post(key: EntityKey, envelope: Envelope, options: SendOptions): void {
     try {
       const known = this.#live.get(key)
       const entity =
@@ -346,21 +378,21 @@ export class Runtime {
   }
 
   /** A new entity in memory; undefined when its owner is another node, which is then asked. */
-  #activate(
-    key: EntityKey,
-    envelope: Envelope,
-    options: { readonly deadlineMs?: number },
-  ): LiveEntity | undefined {
+  #activate(key: EntityKey, envelope: Envelope, options: SendOptions): LiveEntity | undefined {
     if (this.#isStopping) throw new AppError('draining')
     if (!isEntityKey(key)) throw new AppError('bad-request', 'This is not the key of anything.')
     const { clock, limits, ring } = this.#options
     const partition = partitionOf(key)
     if (!this.#served.has(partition)) {
-      const { deadlineMs } = options
-      const request = { partition, key, message: envelope.message }
-      ring
-        .forward(deadlineMs === undefined ? request : { ...request, deadlineMs })
-        .then(envelope.resolve, envelope.reject)
+      const { deadlineMs, isRefusable } = options
+      const request = {
+        partition,
+        key,
+        message: envelope.message,
+        ...(deadlineMs !== undefined && { deadlineMs }),
+        ...(isRefusable && { isRefusable }),
+      }
+      ring.forward(request).then(envelope.resolve, envelope.reject)
       return undefined
     }
     const kind = this.#kinds.get(kindOf(key))

@@ -35,6 +35,8 @@ export interface ForwardRequest {
   readonly key: string
   readonly message: { readonly type: string }
   readonly deadlineMs?: number
+  /** Refused with a code, not held, while it would have to wait for copies that do not answer. */
+  readonly isRefusable?: boolean
 }
 
 /** Handles what other members forward to this one. Rejects with an `AppError`. */

@@ -15,6 +15,7 @@
 import type TChannel from 'tchannel'
 import type { TChannelConnection, TChannelPeer } from 'tchannel'
 import { AppError, type ErrorBody, errorBody, errorKinds } from '../errors.js'
+import { limits as allLimits } from '../limits.js'
 import type { RingClock } from './clock.js'
 import {
   encodeMessage,
@@ -34,9 +35,9 @@ export interface LineLimits {
 }
 
 export const lineLimits: LineLimits = {
-  messageBytesMax: 67_108_864,
-  queueBytesMax: 268_435_456,
-  queueMessagesMax: 16_384,
+  messageBytesMax: allLimits.peerMessageBytesMax,
+  queueBytesMax: allLimits.peerQueueBytesMax,
+  queueMessagesMax: allLimits.peerQueueMessagesMax,
 }
 
 /** tchannel splits a call above 64 KiB into several frames, and those of different calls may overtake each other. */

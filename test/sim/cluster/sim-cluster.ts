@@ -34,6 +34,8 @@ export interface SimClusterOptions {
   readonly partitions?: readonly PartitionId[]
   readonly placements: Placements
   readonly rulesOff?: RulesOff
+  /** Copies without which nothing is acknowledged. */
+  readonly copiesMin?: number
 }
 
 const storeIdKey = metaKey('store-id')
@@ -129,7 +131,7 @@ export class SimCluster {
 
   async #open(node: SimNode, life: Life, disk: SimDisk): Promise<void> {
     const { configurations, network, world } = this
-    const { factor, placements, rulesOff } = this.#options
+    const { copiesMin = 1, factor, placements, rulesOff } = this.#options
     const partitions = await openPartitions({
       storage: { backend: 'leveldown', path: 'unused' },
       disk,
@@ -161,6 +163,7 @@ export class SimCluster {
           peers,
           configurations: configurations.connect(life),
           factor,
+          copiesMin,
           ...(rulesOff && { rulesOff }),
           place: (members, options) => {
             const name = `${options.factor} ${members.join()}`

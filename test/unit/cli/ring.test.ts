@@ -10,7 +10,16 @@ import { problemsOf } from '../../../lib/node/ring-problems.js'
 import { mergePlaces } from '../../../lib/node/ring-status.js'
 import { command } from './command-process.js'
 
-const report = { version: '0.1.0', boot: 1, notReady: [], hosts: 2, clients: 7, outboxRows: 0, damages: 0 }
+const report = {
+  version: '0.1.0',
+  boot: 1,
+  notReady: [],
+  hosts: 2,
+  clients: 7,
+  outboxRows: 0,
+  damages: 0,
+  refusing: 0,
+}
 const node = (id: string, fields: Partial<NodeStatus> = {}): NodeStatus => ({
   id,
   address: '10.0.0.1:3455',
@@ -114,7 +123,7 @@ t.test('what is not as it should be is said', async t => {
     problemsOf({
       ...healthy,
       nodes: [
-        node('aaaaaaaa-1', { report: { ...report, notReady: ['isolated'], damages: 1 } }),
+        node('aaaaaaaa-1', { report: { ...report, notReady: ['isolated'], damages: 1, refusing: 3 } }),
         node('bbbbbbbb-2', { condition: 'refused', report: null, serves: 0, copies: 1 }),
         node('cccccccc-3', { condition: 'silent', report: null, serves: 0, copies: 0 }),
         node('dddddddd-4', { report: null, serves: 0, copies: 0 }),
@@ -126,7 +135,8 @@ t.test('what is not as it should be is said', async t => {
     }),
     [
       '1 partition served by no node that answered: 7.',
-      'Node aaaaaaaa is not ready: isolated.',
+      'Node aaaaaaaa is isolated. Start the others again, or mend the network towards them: bbbbbbbb (10.0.0.1:3455), cccccccc (10.0.0.1:3455), dddddddd (10.0.0.1:3455). If their disks are lost for good, `interval-server ring adopt --accept-loss` goes on with what this node has.',
+      'Node aaaaaaaa refuses what browsers and callers write to 3 partitions, and holds what hosts say: the nodes with the copies do not answer.',
       'Node aaaaaaaa has set aside 1 damaged thing on its disk.',
       'Node bbbbbbbb is gone: its port refuses connections.',
       'Node bbbbbbbb still counts for 1 copy.',

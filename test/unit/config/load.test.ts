@@ -184,6 +184,14 @@ t.test('what is refused, and the line that says so', async t => {
       { environment: { AUTH_COOKIE_SECRET: 'short' } },
       /^secrets:cookie = \*\*\* \(from AUTH_COOKIE_SECRET\) must be at least 32 characters\.$/,
     ],
+    [
+      { environment: { WSS_API_SECRET: 'short' } },
+      /^secrets:nodes = \*\*\* \(from WSS_API_SECRET\) must be at least 16 characters\.$/,
+    ],
+    [
+      { flags: '--replication:min-copies 3' },
+      /^replication:min-copies = 3 is more than replication:factor = 2/,
+    ],
     [{ flags: '--port 3455' }, /channel:port = 3455 is also port/],
     [{ flags: '--forward:port 3000' }, /forward:port = 3000 is also port/],
     [{ flags: '-s a' }, /^seeds = a:3455 needs database:url \(DATABASE_URL\)/],
