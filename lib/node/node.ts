@@ -475,6 +475,7 @@ class Node {
       clients.closeRevoked(revoked.sessions as Parameters<Clients['closeRevoked']>[0])
     }
     accounts.onRevoked(close)
+    let refusedBefore = 0
     const again = (): void => {
       this.#revocations = this.#clock.setTimer(limits.revocationCheckMs, () => {
         accounts
@@ -482,6 +483,13 @@ class Node {
           .then(close)
           .catch((error: unknown) => this.#log.debug('revocations.not-checked', { error }))
           .finally(() => this.#state !== 'draining' && again())
+        const refused = this.#peers?.counters.refusedConnections ?? 0
+        if (refused > refusedBefore) {
+          // The log has said from where; here it is part of who was refused.
+          const details = { what: 'node', count: refused - refusedBefore }
+          accounts.audit({ name: 'access.denied', details })
+          refusedBefore = refused
+        }
       })
     }
     again()

@@ -147,7 +147,7 @@ export class Sockets {
     const known = error instanceof AppError ? error : new AppError('unavailable')
     if (!(error instanceof AppError)) this.#options.log.error('socket.not-admitted', { error })
     const { closeCode } = errorKinds[known.code] as { closeCode?: number }
-    if (!known.kind.retryable && known.code !== 'not-signed-in') {
+    if (!known.kind.retryable) {
       this.#options.accounts.audit({
         name: 'access.denied',
         address: this.#options.http.address(request),
