@@ -1,13 +1,13 @@
 /**
- * Round trips of an IO call through a node, every step durable. The reference passes the same number of frames through
- * a bare relay.
+ * Round trips of an IO call, every step durable: through a node alone, with a bare relay of the same number of frames for
+ * a reference, and over three nodes, with the node alone for a reference.
  */
 import { WebSocket } from 'ws'
 import { TestCluster } from '../support/cluster.js'
 import { freePort } from '../support/ports.js'
 import { TestServer } from '../support/server.js'
 import { print, startPart } from './figures.js'
-import { Load, roundTrips, type Side, takeTurns, transactionCount } from './round-trips.js'
+import { commits, Load, roundTrips, type Side, takeTurns, transactionCount } from './round-trips.js'
 
 async function reference(): Promise<Side> {
   const port = await freePort()
@@ -62,17 +62,26 @@ async function reference(): Promise<Side> {
   }
 }
 
-async function ours(): Promise<Side> {
+/** The same kind of load on a node alone. */
+export async function alone(kind: typeof roundTrips): Promise<Side> {
   const server = await TestServer.start()
-  return await roundTrips(server, server, await server.seed(), {
-    pids: [server.pid],
-    stop: () => server.stop(),
+  const place = { hostsAt: server, browsersAt: server, seeded: await server.seed() }
+  return await kind(place, { pids: [server.pid], stop: () => server.stop() })
+}
+
+/** And on three nodes, every commit on two of them: hosts on one, browsers on another, sessions led by all three. */
+export async function clustered(kind: typeof roundTrips): Promise<Side> {
+  const cluster = await TestCluster.start(3)
+  const place = { hostsAt: cluster.node(0), browsersAt: cluster.node(1), seeded: await cluster.seed() }
+  return await kind(place, {
+    pids: cluster.servers.map(server => server.pid),
+    stop: () => cluster.stop(),
   })
 }
 
 export async function ioRoundtrip(): Promise<void> {
   const relay = await reference()
-  const node = await ours()
+  const node = await alone(roundTrips)
   await takeTurns(relay, node)
   const figure = (name: string, unit: string, read: (load: Load) => number, target: string) =>
     print({ name, value: read(node.load), unit, reference: read(relay.load), target })
@@ -81,22 +90,25 @@ export async function ioRoundtrip(): Promise<void> {
   figure('io-roundtrip-cpu', 'us each', load => load.processorUs, 'none')
 }
 
-/**
- * The same through three nodes, every commit on two of them: hosts on one, browsers on another, sessions led by all
- * three. The reference is a node alone.
- */
+/** Round trips over three nodes, against a node alone. */
 export async function forwardedRoundtrip(): Promise<void> {
-  const alone = await ours()
-  const cluster = await TestCluster.start(3)
-  const nodes = cluster.servers
-  const forwarded = await roundTrips(cluster.node(0), cluster.node(1), await cluster.seed(), {
-    pids: nodes.map(server => server.pid),
-    stop: () => cluster.stop(),
-  })
-  await takeTurns(alone, forwarded)
+  const local = await alone(roundTrips)
+  const forwarded = await clustered(roundTrips)
+  await takeTurns(local, forwarded)
   const figure = (name: string, unit: string, read: (load: Load) => number, target: string) =>
-    print({ name, value: read(forwarded.load), unit, reference: read(alone.load), target })
+    print({ name, value: read(forwarded.load), unit, reference: read(local.load), target })
   figure('forwarded-roundtrip', 'us of processor each', load => load.processorUs, 'ratio <= 2.5')
   figure('forwarded-roundtrip-rate', 'round trips/s', load => load.perSecond, 'none')
   figure('forwarded-roundtrip-p99', 'ms', load => load.p99Ms, 'none')
+}
+
+/** Commits on two of three nodes, against commits of a node alone: 64 at a time, each confirmed to a host. */
+export async function commitReplicated(): Promise<void> {
+  const local = await alone(commits)
+  const replicated = await clustered(commits)
+  await takeTurns(local, replicated)
+  const figure = (name: string, unit: string, read: (load: Load) => number) =>
+    print({ name, value: read(replicated.load), unit, reference: read(local.load), target: 'none' })
+  figure('commit-replicated', 'commits/s', load => load.perSecond)
+  figure('commit-replicated-p99', 'ms', load => load.p99Ms)
 }

@@ -7,7 +7,7 @@ import type { Events } from '../../lib/clients/wire.js'
 import type { Seeded, TestServer } from '../support/server.js'
 import { pause, percentile, processorMs } from './figures.js'
 import { RawBrowser } from './raw-browser.js'
-import { RawHost } from './raw-host.js'
+import { RawHost, type RawHostEvents } from './raw-host.js'
 
 const atOnce = 64
 /** Each with a window of its own. They take turns, since a window may not press a button more than 50 times a second. */
@@ -119,15 +119,55 @@ export async function takeTurns(one: Side, other: Side): Promise<void> {
   await other.stop()
 }
 
-/** Round trips through interval-server: hosts and browsers may be connected to different nodes. */
-export async function roundTrips(
-  hostsAt: TestServer,
-  browsersAt: TestServer,
-  seeded: Seeded,
-  rest: Omit<Side, 'load'>,
-): Promise<Side> {
-  const { organization, user, password, liveKey } = seeded
-  const cookie = await browsersAt.signIn(user.email, password)
+/** Where a load goes: hosts and browsers may be connected to different nodes. */
+export interface Place {
+  readonly hostsAt: TestServer
+  readonly browsersAt: TestServer
+  readonly seeded: Seeded
+}
+
+/** Hosts that take turns with what is started. */
+export async function connectHosts(place: Place, events: RawHostEvents): Promise<RawHost[]> {
+  const { hostsAt, seeded } = place
+  const connect = () => RawHost.connect(hostsAt.endpoint, seeded.liveKey, ['ask'], events)
+  return await Promise.all(Array.from({ length: hostCount }, connect))
+}
+
+/** Windows, each with `runsEach` transactions of the action, one after the other. */
+export async function startRuns(
+  place: Place,
+  windows: number,
+  runsEach: number,
+  onEvent: (browser: RawBrowser, event: string, data: unknown) => void = () => undefined,
+): Promise<RawBrowser[]> {
+  const { browsersAt, seeded } = place
+  const cookie = await browsersAt.signIn(seeded.user.email, seeded.password)
+  const action = { organization: seeded.organization.slug, environment: 'production', slug: 'ask' }
+  return await Promise.all(
+    Array.from({ length: windows }, async () => {
+      const browser = await RawBrowser.connect(browsersAt.address, cookie)
+      browser.onEvent = (event, data) => onEvent(browser, event, data)
+      for (let run = 0; run < runsEach; run += 1) {
+        // A window may not ask more than 50 times a second.
+        if (run > 0) await pause(25)
+        await browser.ask('transaction.start', { ...action, transactionId: randomUUID() })
+      }
+      return browser
+    }),
+  )
+}
+
+/** Answers what a window is shown, at once. */
+export function answerRender(browser: RawBrowser, event: string, data: unknown): void {
+  if (event !== 'transaction.render') return
+  const { transactionId, step } = data as Events['transaction.render']
+  const { inputGroupKey, id: renderId } = step.call
+  const answer = { transactionId, requestId: randomUUID(), inputGroupKey, renderId, kind: 'RETURN' }
+  void browser.ask('transaction.answer', { ...answer, values: ['Ada Quill'], choice: 'continue' })
+}
+
+/** Round trips through interval-server. */
+export async function roundTrips(place: Place, rest: Omit<Side, 'load'>): Promise<Side> {
   const load = new Load()
   const trips = new Map<string, { count: number; askedAtMs: number }>()
   const ask = (host: RawHost, transactionId: string): void => {
@@ -135,32 +175,42 @@ export async function roundTrips(
     trips.set(transactionId, { count, askedAtMs: performance.now() })
     void host.ask(transactionId, 'Your name')
   }
-  const hosts = await Promise.all(
-    Array.from({ length: hostCount }, () =>
-      RawHost.connect(hostsAt.endpoint, liveKey, ['ask'], {
-        started: (host, transactionId) => load.first(() => ask(host, transactionId)),
-        answered(host, transactionId) {
-          const { count = 0, askedAtMs = 0 } = trips.get(transactionId) ?? {}
-          load.next(count, performance.now() - askedAtMs, () => ask(host, transactionId))
-        },
-      }),
-    ),
-  )
-  const place = { organization: organization.slug, environment: 'production' }
-  const browsers = await Promise.all(
-    Array.from({ length: transactionCount }, async () => {
-      const browser = await RawBrowser.connect(browsersAt.address, cookie)
-      browser.onEvent = (event, data) => {
-        if (event !== 'transaction.render') return
-        const { transactionId, step } = data as Events['transaction.render']
-        const { inputGroupKey, id: renderId } = step.call
-        const answer = { transactionId, requestId: randomUUID(), inputGroupKey, renderId, kind: 'RETURN' }
-        void browser.ask('transaction.answer', { ...answer, values: ['Ada Quill'], choice: 'continue' })
-      }
-      await browser.ask('transaction.start', { ...place, transactionId: randomUUID(), slug: 'ask' })
-      return browser
-    }),
-  )
+  const hosts = await connectHosts(place, {
+    started: (host, transactionId) => load.first(() => ask(host, transactionId)),
+    answered(host, transactionId) {
+      const { count = 0, askedAtMs = 0 } = trips.get(transactionId) ?? {}
+      load.next(count, performance.now() - askedAtMs, () => ask(host, transactionId))
+    },
+  })
+  const browsers = await startRuns(place, transactionCount, 1, answerRender)
+  return sideOf(load, hosts, browsers, rest)
+}
+
+/** Calls of a host that are one commit each: how far it is. Confirmed when the commit is on every copy. */
+export async function commits(place: Place, rest: Omit<Side, 'load'>): Promise<Side> {
+  const load = new Load()
+  const counts = new Map<string, number>()
+  const say = async (host: RawHost, transactionId: string): Promise<void> => {
+    const itemsCompleted = (counts.get(transactionId) ?? 0) + 1
+    counts.set(transactionId, itemsCompleted)
+    const saidAtMs = performance.now()
+    await host.call('SEND_LOADING_CALL', { transactionId, label: 'On the way', itemsCompleted })
+    load.next(itemsCompleted, performance.now() - saidAtMs, () => void say(host, transactionId))
+  }
+  const hosts = await connectHosts(place, {
+    started: (host, transactionId) => load.first(() => void say(host, transactionId)),
+    answered: () => undefined,
+  })
+  const browsers = await startRuns(place, transactionCount, 1)
+  return sideOf(load, hosts, browsers, rest)
+}
+
+function sideOf(
+  load: Load,
+  hosts: readonly RawHost[],
+  browsers: readonly RawBrowser[],
+  rest: Omit<Side, 'load'>,
+): Side {
   return {
     load,
     pids: rest.pids,

@@ -1,6 +1,9 @@
 /** Runs the benchmarks named on the command line, or all: one JSON line a figure. */
+import { gossipIdle, owners } from './cluster-idle.js'
+import { failovers } from './failovers.js'
+import { handover } from './handover.js'
 import { idleHostSocket } from './idle-host-socket.js'
-import { forwardedRoundtrip, ioRoundtrip } from './io-roundtrip.js'
+import { commitReplicated, forwardedRoundtrip, ioRoundtrip } from './io-roundtrip.js'
 import { pendingTransactions } from './pending.js'
 import { starts } from './starts.js'
 
@@ -10,6 +13,11 @@ const groups: readonly { names: readonly string[]; run: (names: ReadonlySet<stri
   { names: ['idle-host-socket'], run: idleHostSocket },
   { names: ['idle-transaction', 'restart-100k'], run: pendingTransactions },
   { names: ['start-cold', 'start-warm'], run: starts },
+  { names: ['commit-replicated'], run: commitReplicated },
+  { names: ['gossip-idle'], run: gossipIdle },
+  { names: ['owners'], run: owners },
+  { names: ['handover'], run: handover },
+  { names: ['failover'], run: failovers },
 ]
 
 const known = groups.flatMap(group => group.names)
