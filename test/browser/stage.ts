@@ -44,12 +44,21 @@ export class Stage {
 
   /** Starts node and browser; both end with the test file. */
   static async open(t: Test, options: ServerOptions = {}): Promise<Stage> {
-    const [server, browser] = await Promise.all([TestServer.start(options), openBrowser()])
+    return await Stage.on(t, await TestServer.start(options))
+  }
+
+  /** The same on a node that runs already. */
+  static async on(
+    t: Test,
+    server: TestServer,
+    stop: () => Promise<unknown> = () => server.stop(),
+  ): Promise<Stage> {
+    const browser = await openBrowser()
     const stage = new Stage(server, browser)
     t.teardown(async () => {
       for (const host of stage.#hosts) host.kill()
       await browser.close()
-      await server.stop()
+      await stop()
       // SDKs go on reconnecting for ever, some even after they were closed.
       setTimeout(() => process.exit(), 500).unref()
     })
