@@ -2,9 +2,9 @@
  * Group commit: many small commits of many partitions become few batches on disk. Commits of the partitions this node
  * leads, and those that other leaders send to its copies, share the batches.
  *
- * One batch is in flight at a time; the next takes everything that was queued meanwhile. Batches begin some milliseconds
- * apart at least, and the first after a pause at once: small ones cost nearly as much as large ones, here and on the
- * replicas. A commit is
+ * One batch is in flight at a time; the next takes everything that was queued meanwhile. With replicas, batches begin some
+ * milliseconds apart, and the first after a pause at once: each is also a message to every replica, a batch on its disk
+ * and an answer, and a small one costs nearly as much as a large one. A commit is
  * numbered and chained when it is queued, so its order is fixed before the disk sees it; the head of each partition is
  * written once per batch. Replicas are sent a commit when its batch is written here, and may be slower or faster: a
  * commit that is on disk waits for them without holding up other partitions.
@@ -90,7 +90,7 @@ interface PartitionState {
 /** A batch larger than this keeps the ones behind it waiting too long. */
 const groupBytesMax = 16 * 1024 * 1024
 const recoveryDelayMs = 100
-/** Between the beginnings of two batches. */
+/** Between the beginnings of two batches, with replicas. */
 const groupIntervalMs = 2
 /** What an operation costs in memory beside its key and value, roughly. */
 const operationOverheadBytes = 64
@@ -332,13 +332,13 @@ export class Committer {
   #schedule(): void {
     if (this.#isScheduled || this.#isWriting || this.#isRecovering) return
     this.#isScheduled = true
-    const { clock } = this.#options
+    const { clock, replication } = this.#options
     const write = () => {
       this.#isScheduled = false
       if (!this.#isWriting && !this.#isRecovering && this.#queue.length > 0) void this.#writeGroup()
     }
     const sinceMs = clock.nowMs() - this.#groupAtMs
-    if (sinceMs >= 0 && sinceMs < groupIntervalMs) clock.setTimer(groupIntervalMs - sinceMs, write)
+    if (replication && sinceMs >= 0 && sinceMs < groupIntervalMs) clock.setTimer(groupIntervalMs - sinceMs, write)
     // Everything that this turn of the event loop still decides goes into the same batch.
     else clock.soon(write)
   }
