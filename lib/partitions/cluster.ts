@@ -39,6 +39,7 @@ import {
   type StoreId,
 } from './configuration.js'
 import { Copies, type CopyPosition, decodePage } from './copies.js'
+import { NodeTime } from './node-time.js'
 import { comparePositions, type PartitionHead } from './position.js'
 import { type ConfirmAnswer, type ConfirmQuestion, LeaderReplication } from './replication.js'
 import type { RulesOff } from './rules.js'
@@ -112,6 +113,7 @@ export interface PartitionStatus {
 export class Cluster implements Ring {
   readonly self: NodeId
   readonly replication: LeaderReplication
+  readonly time: NodeTime
   readonly #options: ClusterOptions
   readonly #store: StoreId
   #runtime: Runtime | undefined
@@ -177,6 +179,12 @@ export class Cluster implements Ring {
       isIsolated: () => this.#isIsolated(),
     })
     const { peers } = options
+    this.time = new NodeTime({
+      peers,
+      clock: options.clock,
+      log: options.log.child('time'),
+      isOff: options.rulesOff?.nodeTime === true,
+    })
     this.#onCall('append', (from, body) => this.#held.append(from.storeId, body))
     this.#onCall('confirm', (from, body) => this.#confirm(from, body))
     this.#onCall('positions', (_from, body) => this.#positions(body))
@@ -261,7 +269,10 @@ export class Cluster implements Ring {
     this.#stop.push(peers.onCondition(() => this.#wake()))
     this.#stop.push(peers.onMembers(() => this.#wake()))
     await this.#read()
-    await this.#claim()
+    // Nothing is led before this node knows what time it is.
+    const isTimed = this.time.settle(() => this.#others(), clusterTimes.startMs)
+    await this.#claim(isTimed)
+    await isTimed
     this.#state = 'running'
     this.#again(0)
   }
@@ -710,6 +721,11 @@ export class Cluster implements Ring {
     return [...this.#rows.keys()].filter(partition => this.#runtime?.committer.leads(partition))
   }
 
+  /** Registered nodes, without this one. */
+  #others(): NodeId[] {
+    return this.#registered.map(node => node.nodeId).filter(nodeId => nodeId !== this.self)
+  }
+
   /** Rows that name this node, and that it does not lead yet: after a hand-over, a nomination or a lost answer. */
   async #leadOwn(): Promise<void> {
     const rows = [...this.#rows.values()].filter(
@@ -747,11 +763,14 @@ export class Cluster implements Ring {
   }
 
   /** At a start: keeps what no other member has more of, and names the one that has more. */
-  async #claim(): Promise<void> {
+  async #claim(isTimed: Promise<void>): Promise<void> {
     const { clock } = this.#options
     const own = [...this.#rows.values()].filter(row => row.owner === this.#store)
     if (own.length === 0) return
-    if (this.#options.rulesOff?.raisedEpoch) return await this.#lead(own)
+    if (this.#options.rulesOff?.raisedEpoch) {
+      await isTimed
+      return await this.#lead(own)
+    }
     const others = new Set(own.flatMap(row => row.replicas).filter(store => !this.#isReplaced(store)))
     const heard = new Map<StoreId, Map<PartitionId, CopyPosition>>()
     const untilMs = clock.nowMs() + clusterTimes.startMs
@@ -770,6 +789,7 @@ export class Cluster implements Ring {
       )
       if (heard.size < others.size) await this.#routeChange(clusterTimes.stepMs)
     }
+    await isTimed
     const mine = await this.#swapUntilKnown(() =>
       own
         .filter(row => this.#rows.get(row.partition)?.epoch === row.epoch)

@@ -147,6 +147,7 @@ export async function openPartitions(options: PartitionsOptions): Promise<Partit
     alarmsInMemoryMax: options.alarmsInMemoryMax ?? 10_000,
     failurePoints: options.failurePoints,
     replication: cluster?.replication ?? options.replication,
+    time: cluster?.time,
   })
   try {
     if (!cluster) await runtime.open()

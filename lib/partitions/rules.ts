@@ -21,4 +21,6 @@ export interface RulesOff {
   readonly storeIdentity?: boolean
   /** A start goes on under the epoch before. */
   readonly raisedEpoch?: boolean
+  /** Each node has the time of its own wall clock. */
+  readonly nodeTime?: boolean
 }

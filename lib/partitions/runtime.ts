@@ -25,6 +25,7 @@ import type { FailurePoints } from './failure-points.js'
 import { isEntityKey, kindOf, parsePartitionKey } from './keys.js'
 import { LazyDrops } from './lazy-drops.js'
 import { type Envelope, LiveEntity, type Release } from './live-entity.js'
+import type { NodeTime } from './node-time.js'
 import { type HistoryWriter, Outbox } from './outbox.js'
 import { buildCommit, changesNothing } from './pending-commit.js'
 import type { CommitOperation, PartitionHead } from './position.js'
@@ -42,6 +43,8 @@ export interface RuntimeOptions {
   readonly effectsInMemoryMax: number
   readonly alarmsInMemoryMax: number
   readonly failurePoints?: FailurePoints | undefined
+  /** What time entities are told, and up to when alarms are due; `clock` when absent. */
+  readonly time?: NodeTime | undefined
   /** Absent on a node without replicas. */
   readonly replication?: Replication | undefined
 }
@@ -113,9 +116,16 @@ export class Runtime {
       log: log.child('effects'),
       effectsMax: options.effectsInMemoryMax,
     })
+    const { time } = options
     this.alarms = new Alarms({
       store,
-      clock,
+      clock: time
+        ? {
+            nowMs: () => time.dueMs(),
+            setTimer: (ms, fn) => clock.setTimer(ms, fn),
+            soon: fn => clock.soon(fn),
+          }
+        : clock,
       keys,
       log: log.child('alarms'),
       alarmsMax: options.alarmsInMemoryMax,
@@ -476,7 +486,7 @@ export class Runtime {
       this.#afterEarlier(entity, { envelope, reply: undefined, signals: noSignals })
       return
     }
-    const { clock, limits, log } = this.#options
+    const { limits, log } = this.#options
     const keys = this.committer.keys(entity.partition)
     const before = this.committer.head(entity.partition)
     const position = { epoch: before.epoch, seq: before.seq + 1 }
@@ -485,7 +495,7 @@ export class Runtime {
     try {
       decision = entity.kind.decide(entity.state, envelope.message, {
         key: entity.key,
-        nowMs: clock.nowMs(),
+        nowMs: this.#nowMs(),
         historyPending: this.outbox.has(entity.key),
       })
       // An alarm that fired is over, unless the entity sets a new one.
@@ -554,9 +564,15 @@ export class Runtime {
     if (failurePoints) void failurePoints.reach('decision.after-decide')
   }
 
+  /** Node time, which is what entities go by. */
+  #nowMs(): number {
+    const { clock, time } = this.#options
+    return time ? time.nowMs() : clock.nowMs()
+  }
+
   /** The history of an entity is read from its records, so they stay until it is written. */
   #postponeDeletion(entity: LiveEntity, decision: Decision<unknown, unknown>): Decision<unknown, unknown> {
-    const alarmAtMs = this.#options.clock.nowMs() + postponedDeletionMs
+    const alarmAtMs = this.#nowMs() + postponedDeletionMs
     const { put: _put, del: _del, ...rest } = decision
     return { ...rest, state: entity.state, alarmAtMs }
   }

@@ -62,6 +62,7 @@ const rules: Record<keyof RulesOff, 'quick' | 'long'> = {
   caughtUp: 'quick',
   storeIdentity: 'quick',
   raisedEpoch: 'long',
+  nodeTime: 'quick',
 }
 
 for (const [rule, length] of Object.entries(rules)) {

@@ -1,9 +1,16 @@
 /** The entity of the simulated cluster: a list to which operations with ids are appended, each once. */
 import type { EntityKey } from '../../../lib/ids.js'
-import type { Effect, EntityKind } from '../../../lib/partitions/index.js'
+import type { Effect, EntityKind, Json } from '../../../lib/partitions/index.js'
 
 export interface ListState {
   readonly ids: readonly string[]
+  /** When its alarm is due, by the clock of the node that accepted it, and in truth. */
+  readonly wake?: Wake | undefined
+}
+
+interface Wake {
+  readonly dueAtMs: number
+  readonly trueDueMs: number
 }
 
 export interface AppendMessage {
@@ -11,7 +18,7 @@ export interface AppendMessage {
   readonly id: string
   /** A list that is told of it, by an effect. */
   readonly other?: EntityKey
-  readonly wakeAtMs?: number
+  readonly wakeInMs?: number
 }
 
 export type ListMessage =
@@ -24,36 +31,49 @@ export interface AppendReply {
   readonly index: number
 }
 
-export const listKind: EntityKind<ListState, ListMessage> = {
+/** `trueNowMs`: of the world, which no node knows; `fired` hears how late an alarm came, in truth. */
+export const listKind = (
+  trueNowMs: () => number,
+  fired: (lateMs: number) => void,
+): EntityKind<ListState, ListMessage> => ({
   name: 'list',
-  load: records => ({ ids: (records.get('ids') as readonly string[] | undefined) ?? [] }),
+  load: records => ({
+    ids: (records.get('ids') as readonly string[] | undefined) ?? [],
+    wake: records.get('wake') as Wake | undefined,
+  }),
   decide(state, message, context) {
     if (message.type === 'read') return { state, reply: { ids: state.ids } }
     if (message.type === 'alarm') {
       if (context.nowMs < message.dueAtMs) throw new Error('an alarm came early')
+      if (state.wake?.dueAtMs === message.dueAtMs) fired(trueNowMs() - state.wake.trueDueMs)
       const ids = [...state.ids, `alarm-${message.dueAtMs}`]
-      return { state: { ids }, put: new Map([['ids', ids]]), history: true, reply: true }
+      return { state: { ...state, ids }, put: new Map([['ids', ids]]), history: true, reply: true }
     }
     const known = state.ids.indexOf(message.id)
     if (known >= 0) return { state, reply: { index: known } }
     const index = state.ids.length
     const ids = [...state.ids, message.id]
-    const { id, other, wakeAtMs } = message
+    const { id, other, wakeInMs } = message
+    const wake =
+      wakeInMs === undefined
+        ? undefined
+        : { dueAtMs: context.nowMs + wakeInMs, trueDueMs: trueNowMs() + wakeInMs }
     const effects: Effect[] = [{ id: `sink-${id}`, to: 'sink', target: 'sink', payload: { id, index } }]
     if (other !== undefined) {
       const payload = { type: 'append', id: `child-${id}` }
       effects.push({ id: `child-${id}`, to: 'entity', target: other, payload })
     }
     return {
-      state: { ids },
-      put: new Map<string, string | readonly string[]>([
+      state: { ids, wake: wake ?? state.wake },
+      put: new Map<string, Json>([
         ['ids', ids],
         [`item-${index % 8}`, id],
+        ...(wake ? [['wake', { ...wake }] as const] : []),
       ]),
       effects,
-      ...(wakeAtMs !== undefined && { alarmAtMs: wakeAtMs }),
+      ...(wake && { alarmAtMs: wake.dueAtMs }),
       history: true,
       reply: { index },
     }
   },
-}
+})

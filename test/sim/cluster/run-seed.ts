@@ -8,7 +8,7 @@ import type { RulesOff } from '../../../lib/partitions/rules.js'
 import { allPartitions, type PartitionId } from '../../../lib/ring/index.js'
 import { History } from './history.js'
 import type { AppendMessage, AppendReply, ListMessage, ListState } from './list-kind.js'
-import { type Placements, SimCluster, type SimNode } from './sim-cluster.js'
+import { clockOffMs, type Placements, SimCluster, type SimNode } from './sim-cluster.js'
 import { World } from './world.js'
 
 export interface SeedOptions {
@@ -46,6 +46,7 @@ const faultKinds = [
   'away-from-one',
   'loss',
   'slow',
+  'clock',
 ] as const
 
 type FaultKind = (typeof faultKinds)[number]
@@ -130,6 +131,8 @@ class Run {
     if (!(await world.run(3_000, () => cluster.nodes.every(node => node.isReady)))) {
       world.problem(`nodes do not start: ${cluster.nodes.map(node => `${node.id} ${node.isReady}`).join()}`)
     }
+    // A node that had nobody to ask when its clock was wrong by an hour has set alarms an hour off.
+    if (cluster.excusedMs > 10 * clockOffMs) return
     if (!(await this.#becomesQuiet())) world.problem('effects or history do not come to an end')
     await this.#checkEnd()
   }
@@ -215,6 +218,14 @@ class Run {
       case 'loss':
         cluster.configurations.faults.loss = random.next() * 0.5
         return
+      case 'clock':
+        // The wall clock steps: nothing of this life sees it, the next one starts with it.
+        one.offsetMs = random.pick([-3_600_000, -300, 300, 3_600_000])
+        if (random.chance(0.7) && alive.length > 1) this.#crash(one)
+        world.schedule(6_000 + random.next() * 3_000, () => {
+          one.offsetMs = random.below(2 * clockOffMs) - clockOffMs
+        })
+        return
       case 'slow':
         cluster.network.delayMsMax = random.pick([1, 2, 10, 50])
     }
@@ -271,12 +282,12 @@ class Run {
     const { random } = this.world
     const id = `i${this.#nextId++}`
     const others = this.keys.filter(other => other !== key)
-    const wakeAtMs = 1_700_000_000_000 + Math.floor(this.world.nowMs) + random.below(1_500)
+    const wakeInMs = random.below(1_500)
     const message: AppendMessage = {
       type: 'append',
       id,
       ...(random.chance(0.15) && others.length > 0 && { other: random.pick(others) }),
-      ...(random.chance(0.1) && { wakeAtMs }),
+      ...(random.chance(0.1) && { wakeInMs }),
     }
     this.history.sent(key, message)
     return message

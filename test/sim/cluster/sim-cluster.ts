@@ -38,6 +38,11 @@ export interface SimClusterOptions {
   readonly copiesMin?: number
 }
 
+/** How far the clocks of machines are off at most, unless one is set wrong on purpose. */
+export const clockOffMs = 20
+/** What is not the clocks': time is counted in whole ms, and drawn together while it passes. */
+const countedMs = 15
+
 const storeIdKey = metaKey('store-id')
 
 export class SimNode {
@@ -56,7 +61,8 @@ export class SimNode {
 
   constructor(
     readonly id: NodeId,
-    readonly offsetMs: number,
+    /** How far its wall clock is ahead; a process takes it over at its start. */
+    public offsetMs: number,
   ) {}
 
   get isAlive(): boolean {
@@ -91,6 +97,8 @@ export class SimCluster {
   readonly heard = new Map<string, number>()
   readonly history = new Map<EntityKey, { epoch: number; seq: number; ids: readonly string[] }>()
   crashes = 0
+  /** How far node time may be off in truth: clocks that were wrong when nobody could be asked. */
+  excusedMs = clockOffMs
 
   constructor(options: SimClusterOptions) {
     const { nodes, world } = options
@@ -99,7 +107,10 @@ export class SimCluster {
     this.network = new SimNetwork(world)
     this.ids = options.partitions ?? allPartitions()
     this.configurations = new SimConfigurations(world, this.ids)
-    this.nodes = Array.from({ length: nodes }, (_, index) => new SimNode(`node-${index}` as NodeId, 0))
+    this.nodes = Array.from(
+      { length: nodes },
+      (_, index) => new SimNode(`node-${index}` as NodeId, world.random.below(2 * clockOffMs) - clockOffMs),
+    )
   }
 
   /** Starts a node, again and again until it runs. */
@@ -111,6 +122,7 @@ export class SimCluster {
     node.isReady = false
     node.trap = undefined
     node.pausedAtMs = undefined
+    const witnesses = this.nodes.filter(other => other !== node && other.isReady)
     const disk = new SimDisk(world, life, node.content)
     node.disk = disk
     disk.onWritten = operations => {
@@ -118,7 +130,7 @@ export class SimCluster {
         if (key.startsWith('h/') && 'value' in rest) this.#checkHead(node, key, rest.value)
       }
     }
-    this.#open(node, life, disk).catch((error: unknown) => {
+    this.#open(node, life, disk, witnesses).catch((error: unknown) => {
       if (life.isDead) return
       this.#log(node).debug('start.failed', {
         error: error instanceof Error ? error.stack : error,
@@ -129,7 +141,7 @@ export class SimCluster {
     })
   }
 
-  async #open(node: SimNode, life: Life, disk: SimDisk): Promise<void> {
+  async #open(node: SimNode, life: Life, disk: SimDisk, witnesses: readonly SimNode[]): Promise<void> {
     const { configurations, network, world } = this
     const { copiesMin = 1, factor, placements, rulesOff } = this.#options
     const partitions = await openPartitions({
@@ -178,7 +190,15 @@ export class SimCluster {
       },
     })
     node.partitions = partitions
-    partitions.register(listKind)
+    partitions.register(
+      listKind(
+        () => world.nowMs,
+        lateMs => {
+          if (lateMs < -2 * this.excusedMs - countedMs)
+            world.problem(`I7: an alarm came ${Math.round(-lateMs)} ms early on ${node.id}`)
+        },
+      ),
+    )
     partitions.onEffect('sink', {
       dispatch: async effect => {
         if (life.isDead) return await new Promise(() => undefined)
@@ -200,6 +220,12 @@ export class SimCluster {
     })
     await partitions.start()
     node.isReady = true
+    // Somebody could be asked all the time.
+    const isSure = witnesses.some(
+      other => other.isReady && network.heardSince(node.id, other.id) <= life.startedMs,
+    )
+    if (!isSure)
+      this.excusedMs = Math.max(this.excusedMs, ...this.nodes.map(other => Math.abs(other.offsetMs)))
   }
 
   /** SIGKILL. */
@@ -236,6 +262,7 @@ export class SimCluster {
     if (!life || life.isDead || life.isPaused) return
     life.isPaused = true
     node.pausedAtMs = this.world.nowMs
+    this.network.disturbed(node.id)
     this.network.changed()
   }
 
@@ -244,6 +271,7 @@ export class SimCluster {
     if (!life || life.isDead || !life.isPaused) return
     node.peers?.forgive(this.world.nowMs - (node.pausedAtMs ?? this.world.nowMs))
     life.resume()
+    this.network.disturbed(node.id)
     this.network.changed()
   }
 

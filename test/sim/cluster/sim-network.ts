@@ -16,6 +16,7 @@ const silentAfterMs = 500
 /** Gossip gives a silent member up after so long. */
 const forgottenAfterMs = 2_000
 const beaconMs = 100
+const beaconBodyMs = 500
 const refusedAfterMs = 20
 
 interface Direction {
@@ -48,6 +49,8 @@ export class SimNetwork {
   readonly #nodes = new Map<NodeId, SimPeers>()
   readonly #diedAtMs = new Map<NodeId, number>()
   readonly #cut = new Set<string>()
+  /** When a node was last cut off from another, in either direction, or paused. */
+  readonly #faultMs = new Map<NodeId, number>()
   readonly #connections = new Map<SimPeers, Map<SimPeers, Connection>>()
 
   constructor(world: World) {
@@ -98,17 +101,31 @@ export class SimNetwork {
     return this.#nodes.get(nodeId)?.life.isDead ? this.#diedAtMs.get(nodeId) : undefined
   }
 
+  /** Since when two nodes could talk without a fault in between; infinite when they cannot. */
+  heardSince(one: NodeId, other: NodeId): number {
+    const faultMs = Math.max(this.#faultMs.get(one) ?? 0, this.#faultMs.get(other) ?? 0)
+    const isHeard =
+      !this.isCut(one, other) && !this.isCut(other, one) && this.at(other)?.life.isPaused === false
+    return isHeard ? faultMs : Number.POSITIVE_INFINITY
+  }
+
   isCut(from: NodeId, to: NodeId): boolean {
     return this.#cut.has(`${from}>${to}`)
   }
 
+  disturbed(...nodes: readonly NodeId[]): void {
+    for (const node of nodes) this.#faultMs.set(node, this.#world.nowMs)
+  }
+
   cut(from: NodeId, to: NodeId): void {
     this.#cut.add(`${from}>${to}`)
+    this.disturbed(from, to)
     this.changed()
   }
 
   /** Ends all cuts: what was held arrives, or its connection is reset. */
   heal(): void {
+    for (const pair of this.#cut) this.disturbed(...(pair.split('>') as NodeId[]))
     this.#cut.clear()
     this.changed()
     for (const [one, others] of this.#connections) {
@@ -203,6 +220,8 @@ export class SimPeers implements Peers {
   readonly #conditionHandlers = new Set<(nodeId: NodeId, condition: PeerCondition) => void>()
   readonly #memberHandlers = new Set<(members: readonly Member[]) => void>()
   isStarted = false
+  #beacon: (() => Buffer) | undefined
+  #onBeacon: ((from: Member, body: Buffer, roundTripMs: number) => void) | undefined
 
   constructor(
     world: World,
@@ -250,9 +269,35 @@ export class SimPeers implements Peers {
 
   learn(): void {}
 
-  setBeacon(): void {}
+  setBeacon(body: () => Buffer): void {
+    this.#beacon = body
+  }
 
-  onBeacon(): void {}
+  onBeacon(handler: (from: Member, body: Buffer, roundTripMs: number) => void): void {
+    this.#onBeacon = handler
+    this.#beaconLater()
+  }
+
+  /** What the others attach comes as late as it may: their answer was given at any time of the round trip. */
+  #beaconLater(): void {
+    this.#world.schedule(
+      beaconBodyMs,
+      () => {
+        for (const other of this.#network.alive()) {
+          if (other === this || !other.#beacon || this.condition(other.self.nodeId).kind !== 'connected')
+            continue
+          if (other.life.isPaused) continue
+          this.#onBeacon?.(
+            other.self,
+            other.#beacon(),
+            this.#world.random.next() * 2 * this.#network.delayMsMax,
+          )
+        }
+        this.#beaconLater()
+      },
+      this.life,
+    )
+  }
 
   condition(nodeId: NodeId): PeerCondition {
     const { nowMs } = this.#world

@@ -145,6 +145,7 @@ function isBefore(a: Event, b: Event): boolean {
 export class Life {
   isDead = false
   isPaused = false
+  readonly startedMs: number
   #messages: Event[] = []
   #others: Event[] = []
   readonly clock: Clock
@@ -155,6 +156,7 @@ export class Life {
     /** How far this machine's clock is ahead, in ms. */
     offsetMs: number,
   ) {
+    this.startedMs = world.nowMs
     this.clock = {
       nowMs: () => Math.floor(epochMs + world.nowMs + offsetMs),
       setTimer: (ms, fn) => world.schedule(ms, fn, this),
