@@ -338,7 +338,8 @@ export class Committer {
       if (!this.#isWriting && !this.#isRecovering && this.#queue.length > 0) void this.#writeGroup()
     }
     const sinceMs = clock.nowMs() - this.#groupAtMs
-    if (replication && sinceMs >= 0 && sinceMs < groupIntervalMs) clock.setTimer(groupIntervalMs - sinceMs, write)
+    const isTooSoon = replication && sinceMs >= 0 && sinceMs < groupIntervalMs
+    if (isTooSoon) clock.setTimer(groupIntervalMs - sinceMs, write)
     // Everything that this turn of the event loop still decides goes into the same batch.
     else clock.soon(write)
   }
