@@ -87,6 +87,8 @@ export const clusterTimes = {
 
 /** Rows read longer ago may have changed much. */
 const rowsOldMs = 3_000
+/** All partitions are looked at that often also when nothing seems to have changed. */
+const lookAgainMs = 500
 const copiesAtOnceMax = 16
 const handOversAtOnceMax = 4
 const forwardMsMax = 10_000
@@ -152,6 +154,8 @@ export class Cluster implements Ring {
   #step: Promise<void> | undefined
   #isWanted = false
   #isFailing = false
+  /** When all partitions were looked at last, and what was known of the nodes then. */
+  #looked = { evidence: '', atMs: Number.NEGATIVE_INFINITY }
   /** Where partitions should live among these members: computed anew only when they change. */
   #placed: { readonly names: string; readonly placement: readonly (readonly NodeId[])[] } | undefined
   #routeWaiters: (() => void)[] = []
@@ -670,8 +674,9 @@ export class Cluster implements Ring {
     this.#timer = this.#options.clock.setTimer(delayMs, () => {
       this.#timer = undefined
       if (this.#step || this.#state !== 'running') return
+      const isWanted = this.#isWanted
       this.#isWanted = false
-      this.#step = this.#reconcile()
+      this.#step = this.#reconcile(isWanted)
         .then(
           () => {
             this.#isFailing = false
@@ -691,17 +696,32 @@ export class Cluster implements Ring {
     })
   }
 
-  async #reconcile(): Promise<void> {
+  async #reconcile(isWanted: boolean): Promise<void> {
     const { clock } = this.#options
     this.#reportSilent()
     this.#countSeen()
     if (this.#mustRead || clock.nowMs() - this.#readAtMs >= clusterTimes.pollMs) await this.#read()
+    if (!isWanted && !this.#isWanted && this.#isAsBefore()) return
     await this.#leadOwn()
     if (!this.#mayChange()) return
     await this.#removeDead()
     await this.#takeOver()
     this.#copyWhereMissing()
     this.#moveToPlace()
+  }
+
+  /** Nothing is under way, and nobody has fallen silent since the last look: no partition needs to be looked at yet. */
+  #isAsBefore(): boolean {
+    const nowMs = this.#options.clock.nowMs()
+    const silences = this.#registered.map(({ storeId }) =>
+      [clusterTimes.removeAfterMs, clusterTimes.takeOverAfterMs].map(ms => this.#isDead(storeId, ms)),
+    )
+    const evidence = `${this.#mayChange()} ${silences}`
+    const isBusy = this.#copying.size + this.#handing.size + this.#leading.size + this.#swapping.size > 0
+    const { atMs } = this.#looked
+    if (!isBusy && evidence === this.#looked.evidence && nowMs - atMs < lookAgainMs) return true
+    this.#looked = { evidence, atMs: nowMs }
+    return false
   }
 
   /** Nodes that nothing is heard of any more, told once for each silence. */

@@ -20,7 +20,7 @@ import type { CallHandler, Member, PeerCondition, PeerCounters, PeerIdentity, Pe
 import { SecureSockets } from './secure-sockets.js'
 import { type Resolve, resolveHost, Seeds } from './seeds.js'
 
-const beaconIntervalMs = 100
+const beaconIntervalMs = 200
 /** An own tick later than this was a stall of this node, not silence of the others. */
 const stallMs = 100
 const leaveMsMax = 1_000

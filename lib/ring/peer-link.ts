@@ -16,15 +16,15 @@ import type { Line } from './line.js'
 import { DialError, isOneLife } from './peer-channel.js'
 import type { Member, PeerCondition } from './peers.js'
 
-/** Five beacons: a line on which nothing came for longer is silent. */
-const silentAfterMs = 500
+/** Three signs of life: a line on which nothing came for longer is silent. */
+const silentAfterMs = 600
 const redialMsMin = 10
 const redialMsMax = 250
 /** A node that has been away for long is tried less often; it dials us when it is back. */
 const longGoneMs = 30_000
 const redialLongGoneMs = 1_000
 /** Whoever was heard so recently is not asked for a sign of life: most often one side's asking serves both. */
-const heardRecentlyMs = 80
+const heardRecentlyMs = 160
 /** What beacons carry moves slowly; a sign of life without it costs a fraction. */
 const beaconIntervalMs = 500
 /** Silence that gossip should hear of, and how often it is told: whoever lives after all refutes it. */

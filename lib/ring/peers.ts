@@ -73,7 +73,7 @@ export interface Peers {
   onCondition(handler: (nodeId: NodeId, condition: PeerCondition) => void): () => void
   /**
    * What this node answers the others' beacons with, e.g. node time. A peer asks for it every 500 ms; for a mere sign of
-   * life it asks every 100 ms in which it has heard nothing from this node.
+   * life it asks every 200 ms in which it has heard nothing from this node.
    */
   setBeacon(body: () => Buffer): void
   /** Each answer to a beacon of this node: what the peer attached, and how long there and back took, in ms. */
