@@ -59,7 +59,13 @@ export function createIdentities(options: {
   const times = { idleMs: limits.sessionIdleMsMax, absoluteMs: limits.sessionAbsoluteMsMax }
   const keys = new Cache<HostIdentity | null>({ clock, freshMs: keyFreshMs, staleMs, entriesMax })
   const sessions = new Cache<SessionRow | null>({ clock, freshMs: sessionFreshMs, staleMs, entriesMax })
-  const actors = new Cache<Actor | null>({ clock, freshMs: actorFreshMs, staleMs, entriesMax })
+  const actors = new Cache<Actor | null>({
+    clock,
+    freshMs: actorFreshMs,
+    staleMs,
+    entriesMax,
+    refresh: 'background',
+  })
   const touchedAtMs = new Map<string, number>()
   const handlers = new Set<(revoked: Revoked) => void>()
   const rightsHandlers = new Set<Parameters<Accounts['onRightsChanged']>[0]>()
