@@ -83,6 +83,26 @@ export class TextSocket {
     return this.#socket.isPaused
   }
 
+  /** Bytes that wait for the peer to read, roughly. */
+  get waitingBytes(): number {
+    return this.#isClosed ? 0 : this.#stream.writableLength + this.#waitingBytes
+  }
+
+  /** Resolves when nothing waits any more, or the socket is gone, or after `waitMsMax`. */
+  drained(waitMsMax: number): Promise<void> {
+    return new Promise(resolve => {
+      const done = (): void => {
+        timer.cancel()
+        this.#stream.off('drain', done)
+        this.#stream.off('close', done)
+        resolve()
+      }
+      const timer = this.#options.clock.setTimer(waitMsMax, done)
+      this.#stream.once('drain', done)
+      this.#stream.once('close', done)
+    })
+  }
+
   /** Reads nothing until `resume`; TCP holds the peer back. */
   pause(): void {
     this.#socket.pause()

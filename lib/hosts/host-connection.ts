@@ -8,6 +8,7 @@
 import type { Duplex } from 'node:stream'
 import type { WebSocket } from 'ws'
 import type { HostIdentity } from '../accounts/index.js'
+import { AppError } from '../errors.js'
 import type { ConnectionId, EntityKey, InstanceId } from '../ids.js'
 import { limits } from '../limits.js'
 import type { Clock, Timer } from '../partitions/index.js'
@@ -36,6 +37,11 @@ const runningSoftMax = 256
 const writtenMax = 4_096
 /** Runs of one host that wait for answers, remembered to ask for what may have been missed. */
 const runsMax = 65_536
+/** While more waits to be read, what lies on disk stays there: a long backlog must not look like a deaf host. */
+const pacedBytesMax = limits.socketSendBufferBytesMax / 4
+/** A host that reads nothing for so long while this much waits is cut off, in ms. */
+const deafMsMax = 10_000
+const lookAgainMs = 50
 /** How long a peer may take to answer a close, in ms. */
 const goodbyeMsMax = 5_000
 
@@ -65,6 +71,7 @@ export class HostConnection {
   #windowStartMs = 0
   #windowCalls = 0
   #parked = false
+  #pace: Promise<unknown> = Promise.resolve()
 
   constructor(
     socket: WebSocket,
@@ -177,6 +184,33 @@ export class HostConnection {
 
   get isClosed(): boolean {
     return this.#socket.isClosed
+  }
+
+  /**
+   * Writes when the host has read most of what it was sent before, in the order of the calls. Rejects with
+   * `host-not-found` when the socket is gone before that.
+   */
+  paced<Written>(write: () => Written): Promise<Written> {
+    const written = this.#pace.then(async () => {
+      await this.#whenRead()
+      return write()
+    })
+    this.#pace = written.catch(() => undefined)
+    return written
+  }
+
+  async #whenRead(): Promise<void> {
+    let before = this.#socket.waitingBytes
+    let readAtMs = this.#clock.nowMs()
+    while (this.#socket.waitingBytes > pacedBytesMax) {
+      await this.#socket.drained(lookAgainMs)
+      const nowMs = this.#clock.nowMs()
+      if (this.#socket.waitingBytes < before) readAtMs = nowMs
+      before = this.#socket.waitingBytes
+      // No reason: an SDK that is told one may not connect again.
+      if (nowMs - readAtMs >= deafMsMax) this.#socket.terminate()
+    }
+    if (this.#socket.isClosed) throw new AppError('host-not-found')
   }
 
   close(code: number, reason: string): void {

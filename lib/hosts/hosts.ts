@@ -519,12 +519,17 @@ export class Hosts {
     }
     const call = effect.payload as unknown as HostCall
     if (connection.sdk && !connection.sdk.supports(call.method)) return
-    if (call.method === 'START_TRANSACTION' && connection.sdk?.startsTwice) {
-      const reply = await this.#options.runtime.send<HostReply>(key, { type: 'start-written', instanceId })
-      if (!reply.accepted) return
-    }
     // The entity made the data for this method; see HostCall.
-    await connection.rpc.call(call.method, call.data as never).acked
+    const write = () => connection.rpc.call(call.method, call.data as never)
+    if (call.method === 'START_TRANSACTION' && connection.sdk?.startsTwice) {
+      // First, so that what is noted as written really is.
+      await connection.paced(() => undefined)
+      const reply = await this.#options.runtime.send<HostReply>(key, { type: 'start-written', instanceId })
+      if (reply.accepted) await write().acked
+      return
+    }
+    const { acked } = await connection.paced(write)
+    await acked
   }
 
   /** A host that is lost will never be told; nobody has to wait for that. */

@@ -29,7 +29,8 @@ export interface FailurePoints {
 
 /**
  * Parses `name[:count]` as given in INTERVAL_FAILPOINT: the `count`-th time (1 by default) the point is reached, `kill`
- * is called. By default that is SIGKILL to this process, which no handler can soften.
+ * is called. By default that is SIGKILL to this process, which no handler can soften. `name:delay=ms` holds the path there
+ * for so long each time instead: at `commit.before-write`, that is a slow disk.
  * @throws Error naming the known points when the text is not understood
  */
 export function parseFailurePoints(
@@ -38,7 +39,9 @@ export function parseFailurePoints(
 ): FailurePoints | undefined {
   if (text === undefined || text === '') return undefined
   const [name, countText = '1', ...rest] = text.split(':')
-  const count = Number(countText)
+  const delayMs = Number(/^delay=(\d{1,6})$/.exec(countText)?.[1])
+  const isDelay = delayMs > 0 && rest.length === 0
+  const count = isDelay ? 1 : Number(countText)
   if (
     !failurePointNames.some(known => known === name) ||
     rest.length > 0 ||
@@ -46,8 +49,14 @@ export function parseFailurePoints(
     count < 1
   ) {
     throw new Error(
-      `INTERVAL_FAILPOINT must be NAME or NAME:COUNT, with NAME one of ${failurePointNames.join(', ')}`,
+      `INTERVAL_FAILPOINT must be NAME, NAME:COUNT or NAME:delay=MS, with NAME one of ${failurePointNames.join(', ')}`,
     )
+  }
+  if (isDelay) {
+    return {
+      reach: reached =>
+        reached === name ? new Promise<void>(resolve => setTimeout(resolve, delayMs)) : undefined,
+    }
   }
   let left = count
   return {

@@ -17,18 +17,26 @@ const { values } = parseArgs({
     'rule-off': { type: 'string' },
     /** Runs each seed twice and compares. */
     twice: { type: 'boolean', default: false },
+    /** Probability that a message between nodes arrives twice. */
+    duplicates: { type: 'string', default: '0' },
     'keep-going': { type: 'boolean', default: false },
   },
 })
 const rule = values['rule-off']
 const placements: Placements = new Map()
 const run = (seed: number): Promise<SeedResult> =>
-  runSeed({ seed, placements, ...(rule !== undefined && { rulesOff: { [rule]: true } }) })
+  runSeed({
+    seed,
+    placements,
+    duplicates: Number(values.duplicates),
+    ...(rule !== undefined && { rulesOff: { [rule]: true } }),
+  })
 
 const first = Number(values.from)
 const seeds = Number(values.seeds)
 const startedAt = performance.now()
 const totals = { acked: 0, read: 0, crashes: 0, events: 0, virtualMs: 0, faults: 0 }
+const counts = new Map<string, number>()
 let failed = 0
 for (let seed = first; seed < first + seeds; seed += 1) {
   const result = await run(seed)
@@ -38,6 +46,7 @@ for (let seed = first; seed < first + seeds; seed += 1) {
   totals.events += result.events
   totals.virtualMs += result.virtualMs
   for (const count of result.faults.values()) totals.faults += count
+  for (const [what, count] of result.counts) counts.set(what, (counts.get(what) ?? 0) + count)
   if (values.twice && (await run(seed)).digest !== result.digest) {
     console.log(`seed ${seed} does not repeat its run`)
     failed += 1
@@ -56,4 +65,5 @@ console.log(
     `${totals.faults} faults, ${totals.crashes} crashes, ${totals.events} events, ` +
     `${Math.round(totals.virtualMs / 1_000)} s of virtual time in ${seconds.toFixed(1)} s`,
 )
+if (counts.size > 0) console.log([...counts].map(([what, count]) => `${count} ${what}`).join(', '))
 process.exitCode = failed > 0 ? 1 : 0

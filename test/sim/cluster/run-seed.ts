@@ -15,6 +15,8 @@ export interface SeedOptions {
   readonly seed: number
   readonly placements: Placements
   readonly rulesOff?: RulesOff
+  /** Probability that a message between nodes arrives twice. */
+  readonly duplicates?: number
 }
 
 export interface SeedResult {
@@ -23,6 +25,8 @@ export interface SeedResult {
   readonly read: number
   readonly crashes: number
   readonly faults: ReadonlyMap<string, number>
+  /** What happened beside the faults that were chosen: writes lost, messages doubled. */
+  readonly counts: ReadonlyMap<string, number>
   readonly events: number
   readonly virtualMs: number
   readonly digest: number
@@ -64,6 +68,7 @@ export async function runSeed(options: SeedOptions): Promise<SeedResult> {
     read: history.read,
     crashes: cluster.crashes,
     faults,
+    counts: world.counts,
     events: world.events,
     virtualMs: world.nowMs,
     digest: history.digest,
@@ -82,7 +87,7 @@ class Run {
   #clientsLeft = 0
   #areClientsWanted = true
 
-  constructor({ placements, rulesOff, seed }: SeedOptions) {
+  constructor({ duplicates, placements, rulesOff, seed }: SeedOptions) {
     this.world = new World(seed)
     const { random } = this.world
     const nodes = random.pick([3, 3, 3, 4, 5, 7])
@@ -98,6 +103,7 @@ class Run {
       placements,
       ...(rulesOff && { rulesOff }),
     })
+    this.cluster.network.duplicates = duplicates ?? 0
     this.history = new History(this.cluster, this.keys)
     this.#kinds = faultKinds.filter(kind => kind === 'heal' || random.chance(0.4))
   }

@@ -92,7 +92,9 @@ export class SimDisk implements Disk {
   crash(): Map<string, Buffer> {
     const { random } = this.#world
     const waiting = [...this.#unsynced, ...[...this.#underWay].filter(() => random.chance(0.5))]
-    for (const operations of waiting.slice(0, random.below(waiting.length + 1))) {
+    const kept = random.below(waiting.length + 1)
+    this.#world.count('writes lost', this.#unsynced.length + this.#underWay.size - kept)
+    for (const operations of waiting.slice(0, kept)) {
       apply(this.#durable, operations)
       this.onWritten?.(operations)
     }

@@ -45,6 +45,8 @@ interface Hearing {
 export class SimNetwork {
   /** Longest time a message takes when nothing is wrong. */
   delayMsMax = 2
+  /** Probability that a message arrives a second time, at once or seconds later, whoever leads then. */
+  duplicates = 0
   readonly #world: World
   readonly #nodes = new Map<NodeId, SimPeers>()
   readonly #diedAtMs = new Map<NodeId, number>()
@@ -342,6 +344,7 @@ export class SimPeers implements Peers {
       const timer = this.#world.schedule(deadlineMs, () => call.reject(new AppError('timeout')), this.life)
       connection.calls.add(call)
       const copy = Buffer.from(body)
+      this.#arriveAgain(target, kind, copy)
       this.#network.carry(this, target, connection, () => {
         target.#answer(this.self, kind, copy).then(
           reply => {
@@ -364,6 +367,24 @@ export class SimPeers implements Peers {
         )
       })
     })
+  }
+
+  #arriveAgain(target: SimPeers, kind: string, body: Buffer): void {
+    const { duplicates } = this.#network
+    const { random } = this.#world
+    // A transfer of a snapshot is a conversation: a connection never repeats a part of it.
+    if (duplicates === 0 || kind.startsWith('snapshot-') || !random.chance(duplicates)) return
+    const delayMs = random.next() * random.pick([5, 1_000, 8_000])
+    const again = () => {
+      this.#world.count('messages doubled', 1)
+      target.#answer(this.self, kind, Buffer.from(body)).catch((error: unknown) => {
+        if (!(error instanceof AppError))
+          this.#world.problem(
+            `${kind} failed the second time: ${error instanceof Error ? error.stack : String(error)}`,
+          )
+      })
+    }
+    this.#world.schedule(delayMs, again, target.life)
   }
 
   /** Looks whether signs of life come from a process. */

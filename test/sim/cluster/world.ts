@@ -25,6 +25,8 @@ const epochMs = 1_700_000_000_000
 export class World {
   nowMs = 0
   readonly random: Random
+  /** How often things happened, by name. */
+  readonly counts = new Map<string, number>()
   /** What is wrong with the code under test: the run fails. */
   readonly problems: string[] = []
   events = 0
@@ -37,6 +39,10 @@ export class World {
 
   problem(text: string): void {
     if (this.problems.length < 20) this.problems.push(`${this.nowMs.toFixed(1)} ms: ${text}`)
+  }
+
+  count(what: string, times: number): void {
+    this.counts.set(what, (this.counts.get(what) ?? 0) + times)
   }
 
   schedule(delayMs: number, fn: () => void, life?: Life, isMessage = false): Timer {
