@@ -11,6 +11,7 @@ import type { Accounts, ClientIdentity } from '../accounts/index.js'
 import { AppError } from '../errors.js'
 import type { Directories, Hosts } from '../hosts/index.js'
 import type { ClientId, EntityKey, InstanceId, SessionId } from '../ids.js'
+import { inTurn } from '../in-turn.js'
 import { limits } from '../limits.js'
 import type { Log } from '../log.js'
 import type { Clock, EntityRuntime, Signal, Timer } from '../partitions/index.js'
@@ -122,12 +123,13 @@ export class Clients {
     })
   }
 
-  /** Tells every browser to connect again. */
-  drain(): void {
+  /** Tells browsers to connect again, one after another over `spreadMs`. Resolves when all have been told. */
+  async drain(spreadMs: number): Promise<void> {
     this.#draining = true
     this.#heartbeat?.cancel()
-    for (const connection of this.#connections)
-      connection.close(1012, 'Closing briefly for a planned restart.')
+    await inTurn([...this.#connections], spreadMs, this.#options.clock, connection =>
+      connection.close(1012, 'Closing briefly for a planned restart.'),
+    )
   }
 
   async #requested(connection: ClientConnection, request: Request): Promise<unknown> {

@@ -72,6 +72,7 @@ export class HostConnection {
   #windowCalls = 0
   #parked = false
   #pace: Promise<unknown> = Promise.resolve()
+  #isHeld = false
 
   constructor(
     socket: WebSocket,
@@ -217,6 +218,18 @@ export class HostConnection {
     this.#socket.close(code, reason)
   }
 
+  /** Reads no more calls, for good: those that were read are answered before it is closed. */
+  pause(): void {
+    this.#isHeld = true
+    this.#socket.pause()
+  }
+
+  /** Reads on, if only to hear the end. */
+  resume(): void {
+    this.#isHeld = false
+    this.#maybeResume()
+  }
+
   #called(call: IncomingCall): Promise<unknown> {
     this.firstRpcId ??= call.rpcId
     const id = Number(call.rpcId)
@@ -256,7 +269,7 @@ export class HostConnection {
   }
 
   #maybeResume(): void {
-    if (this.#socket.isClosed || this.#resume || !this.#socket.isPaused) return
+    if (this.#socket.isClosed || this.#isHeld || this.#resume || !this.#socket.isPaused) return
     if (!this.#isBusy(runningSoftMax / 2)) this.#socket.resume()
   }
 

@@ -10,6 +10,7 @@ import type { WebSocket } from 'ws'
 import type { HostIdentity } from '../accounts/index.js'
 import { AppError } from '../errors.js'
 import { type ApiKeyId, type ConnectionId, type EntityKey, type InstanceId, newId } from '../ids.js'
+import { inTurn } from '../in-turn.js'
 import { limits } from '../limits.js'
 import type { Log } from '../log.js'
 import type { Clock, Effect, EntityRuntime, Json, Signal, Timer } from '../partitions/index.js'
@@ -77,6 +78,9 @@ const parkedMax = 8
 const prepareMsMax = 5_000
 
 /** Mailboxes of hosts that are away. */
+/** A draining host is closed, answered or not, after twice this. */
+const answeredMsMax = 1_500
+const lookAgainMs = 10
 const awayMailboxesMax = 10_000
 
 export class Hosts {
@@ -336,12 +340,29 @@ export class Hosts {
     this.#options.runtime.locations.withdraw(socketOf(instanceId))
   }
 
-  /** Tells every host to connect again, and takes no more. */
-  drain(): void {
+  /**
+   * Tells hosts to connect again, one after another over `spreadMs`, each when it has been answered what it asked.
+   * Resolves when all have been told.
+   */
+  async drain(spreadMs: number): Promise<void> {
     this.#draining = true
     this.#heartbeat?.cancel()
-    for (const connection of this.#connections.values()) {
+    await inTurn([...this.#connections.values()], spreadMs, this.#options.clock, async connection => {
+      // An SDK that is dropped before it is introduced never comes back.
+      await this.#until(() => connection.isClosed || this.#ready.has(connection))
+      connection.pause()
+      await this.#until(() => connection.isClosed || connection.rpc.runningCount === 0)
       connection.close(1012, 'Closing briefly for a planned restart.')
+      connection.resume()
+    })
+  }
+
+  /** Looks again and again, for a while. */
+  async #until(isDone: () => boolean): Promise<void> {
+    const { clock } = this.#options
+    const untilMs = clock.nowMs() + answeredMsMax
+    while (!isDone() && clock.nowMs() < untilMs) {
+      await new Promise<void>(resolve => clock.setTimer(lookAgainMs, resolve))
     }
   }
 

@@ -52,6 +52,9 @@ import { RingStatus } from './ring-status.js'
 import { refuseFullDisk } from './room.js'
 import { Sockets } from './sockets.js'
 
+/** Sockets are told to connect again over so long: the other nodes take them one by one. */
+const drainSpreadMsMax = 2_000
+const drainSpreadMsEach = 10
 /** How long callers wait, and that they are refused when what they ask for cannot be done now. */
 const refusable = { deadlineMs: limits.clientCallMsMax, isRefusable: true }
 /** Places whose declarations are remembered as recorded. */
@@ -133,8 +136,14 @@ class Node {
     this.#revocations?.cancel()
     this.#demo?.stop()
     this.#sockets?.drain()
-    this.#clients?.drain()
-    this.#hosts?.drain()
+    const sockets = (this.#clients?.count ?? 0) + (this.#hosts?.count ?? 0)
+    const spreadMs = Math.min(drainSpreadMsMax, sockets * drainSpreadMsEach)
+    // Whoever comes back elsewhere finds leaders that stay.
+    await Promise.all([
+      this.#partitions?.leave(),
+      this.#clients?.drain(spreadMs),
+      this.#hosts?.drain(spreadMs),
+    ])
     await this.#admin?.close()
     await this.#http?.close()
     await this.#partitions?.stop()

@@ -79,8 +79,8 @@ export const clusterTimes = {
   stepMs: 50,
   callMs: 5_000,
   positionsMs: 500,
-  /** A hand-over that cannot drain within so long is given up. */
-  drainMs: 1_000,
+  /** A hand-over that cannot drain within so long is given up: no session stands still for long. */
+  drainMs: 150,
   /** A partition does not go back to where it came from within so long. */
   restMs: 30_000,
 } as const
@@ -89,6 +89,12 @@ export const clusterTimes = {
 const rowsOldMs = 3_000
 /** All partitions are looked at that often also when nothing seems to have changed. */
 const lookAgainMs = 500
+/** What does not drain at once when its node leaves is given so long. */
+const lastDrainMs = 1_000
+/** After a hand-over that failed its partition is left alone for so long. */
+const handAgainMs = 1_000
+/** While the database is away nobody waits for it at the end. */
+const forgetMsMax = 1_000
 const copiesAtOnceMax = 16
 const handOversAtOnceMax = 4
 const forwardMsMax = 10_000
@@ -99,7 +105,8 @@ const retryMsMax = 200
 /** What a request waits out: its partition has no leader for a moment. */
 const passing: ReadonlySet<string> = new Set(['unavailable', 'timeout', 'draining'])
 
-type State = 'starting' | 'running' | 'stopping'
+/** A node that leaves hands over what it leads, and waits for nobody who has died meanwhile. */
+type State = 'starting' | 'running' | 'leaving' | 'stopping'
 
 export interface PartitionStatus {
   readonly partition: PartitionId
@@ -123,6 +130,8 @@ export class Cluster implements Ring {
   #disk: Store | undefined
   #inbound: InboundHandler | undefined
   #state: State = 'starting'
+  /** This process is the one that the registry names. */
+  #isRegistered = false
   readonly #rows = new Map<PartitionId, Configuration>()
   /** Every node that is or was registered, by store. */
   readonly #nodes = new Map<StoreId, RegisteredNode>()
@@ -134,6 +143,8 @@ export class Cluster implements Ring {
   #startedAtMs = 0
   readonly #copying = new Map<string, Promise<void>>()
   readonly #handing = new Set<PartitionId>()
+  /** Partitions whose hand-over failed a moment ago. */
+  readonly #handAgainAtMs = new Map<PartitionId, number>()
   readonly #silent = new Set<NodeId>()
   /** Who led a partition before, and until when. */
   readonly #before = new Map<PartitionId, { readonly owner: StoreId; readonly untilMs: number }>()
@@ -266,7 +277,9 @@ export class Cluster implements Ring {
     const { boot, channelAddress, forwardAddress, nodeId } = peers.self
     const node = { nodeId, storeId: this.#store, boot, channelAddress, forwardAddress }
     const epochs = new Map([...heads].map(([partition, head]) => [partition, head.epoch + 1]))
-    await store.note('cluster', await configurations.register(node, epochs))
+    const clusterId = await configurations.register(node, epochs)
+    this.#isRegistered = true
+    await store.note('cluster', clusterId)
     // Nothing is taken before the store says whose it is, or a crash would leave entities of an unknown cluster.
     this.#copies = copies
     this.#startedAtMs = clock.nowMs()
@@ -361,18 +374,46 @@ export class Cluster implements Ring {
   /** Hands everything this node leads over to its followers, `deadlineMs` at most, and tells the others that it goes. */
   async leave(deadlineMs: number): Promise<void> {
     const { clock, peers } = this.#options
-    this.#state = 'stopping'
+    if (this.#state !== 'running') return
+    this.#state = 'leaving'
     const untilMs = clock.nowMs() + deadlineMs
     await peers.leave().catch(() => undefined)
-    const waiting = this.#led()
+    const placement = this.#placement(nodeId => nodeId !== this.self)
+    const tried = new Set<PartitionId>()
+    const stores = this.#storesByNode()
+    const waiting = this.#led().filter(partition => this.replication.following(partition).length > 0)
     const worker = async () => {
       for (let next = waiting.pop(); next !== undefined && clock.nowMs() < untilMs; next = waiting.pop()) {
-        const follower = this.replication.following(next).find(store => this.#isConnected(store))
-        if (follower) await this.#handOver(next, follower).catch(() => undefined)
+        const following = this.replication.following(next).filter(store => this.#isConnected(store))
+        const [wanted] = this.#wanted(placement, stores, next)
+        const to = wanted && following.includes(wanted) ? wanted : following[0]
+        // What does not drain at once is given longer: this node does not stay.
+        const drainMs = tried.has(next) ? lastDrainMs : clusterTimes.drainMs
+        if (to && !this.#handing.has(next)) await this.#handOver(next, to, drainMs).catch(() => undefined)
+        if (!this.#committer.leads(next)) continue
+        // It could not drain, or the rows could not be changed: perhaps in a moment.
+        waiting.unshift(next)
+        tried.add(next)
+        await new Promise<void>(resolve => clock.setTimer(clusterTimes.stepMs, resolve))
       }
     }
     await Promise.all(Array.from({ length: handOversAtOnceMax }, worker))
-    await this.#options.configurations.forget(this.self).catch(() => undefined)
+    const kept = this.#led().length
+    this.#options.log.info('cluster.left', { kept, ms: Math.round(clock.nowMs() - untilMs + deadlineMs) })
+  }
+
+  /** Takes this node out of the registry: it has left, and counts for no majority. */
+  async forget(): Promise<void> {
+    if (!this.#isRegistered) return
+    const { clock, configurations } = this.#options
+    await new Promise<void>(resolve => {
+      const timer = clock.setTimer(forgetMsMax, resolve)
+      const done = () => {
+        timer.cancel()
+        resolve()
+      }
+      configurations.forget(this.self).then(done, done)
+    })
   }
 
   status(): PartitionStatus[] {
@@ -522,6 +563,10 @@ export class Cluster implements Ring {
     if (lost.size > 0) this.#resign(lost)
     if (!changed) return
     for (const { partition } of rows) this.#countCopies(partition)
+    // At once, and not when the loop comes round to it: messages wait for a new leader.
+    if (this.#state === 'running') {
+      this.#leadOwn().catch((error: unknown) => this.#options.log.warn('partitions.not-led', { error }))
+    }
     this.#noticeLeaders(rows.map(row => this.#rows.get(row.partition) ?? row))
     const waiters = this.#routeWaiters
     this.#routeWaiters = []
@@ -664,16 +709,20 @@ export class Cluster implements Ring {
 
   // --- the loop ---
 
+  get #isLooping(): boolean {
+    return this.#state === 'running' || this.#state === 'leaving'
+  }
+
   #wake(): void {
     this.#isWanted = true
-    if (this.#state === 'running' && !this.#step) this.#again(0)
+    if (this.#isLooping && !this.#step) this.#again(0)
   }
 
   #again(delayMs: number): void {
     this.#timer?.cancel()
     this.#timer = this.#options.clock.setTimer(delayMs, () => {
       this.#timer = undefined
-      if (this.#step || this.#state !== 'running') return
+      if (this.#step || !this.#isLooping) return
       const isWanted = this.#isWanted
       this.#isWanted = false
       this.#step = this.#reconcile(isWanted)
@@ -691,7 +740,7 @@ export class Cluster implements Ring {
         )
         .then(delayMs => {
           this.#step = undefined
-          if (this.#state === 'running') this.#again(delayMs)
+          if (this.#isLooping) this.#again(delayMs)
         })
     })
   }
@@ -705,6 +754,7 @@ export class Cluster implements Ring {
     await this.#leadOwn()
     if (!this.#mayChange()) return
     await this.#removeDead()
+    if (this.#state !== 'running') return
     await this.#takeOver()
     this.#copyWhereMissing()
     this.#moveToPlace()
@@ -758,7 +808,8 @@ export class Cluster implements Ring {
   }
 
   /** Leads partitions under rows that name this node; what their followers have is found out afterwards. */
-  async #lead(rows: readonly Configuration[]): Promise<void> {
+  async #lead(named: readonly Configuration[]): Promise<void> {
+    const rows = named.filter(row => !this.#leading.has(row.partition))
     if (rows.length === 0) return
     for (const row of rows) this.#leading.add(row.partition)
     try {
@@ -935,11 +986,13 @@ export class Cluster implements Ring {
     await this.#lead(mine.filter(row => row.owner === this.#store))
   }
 
-  #placement(): readonly (readonly NodeId[])[] {
+  #placement(counts: (nodeId: NodeId) => boolean = () => true): readonly (readonly NodeId[])[] {
     const members = this.#options.peers
       .members()
       .map(member => member.nodeId)
       .filter(nodeId => nodeId === this.self || this.#options.peers.condition(nodeId).kind === 'connected')
+      .filter(counts)
+    if (members.length === 0) return []
     const names = members.join()
     if (this.#placed?.names !== names) {
       const { factor } = this.#options
@@ -1062,7 +1115,9 @@ export class Cluster implements Ring {
       const before = this.#before.get(partition)
       if (before?.owner === first && clock.nowMs() - before.untilMs < clusterTimes.restMs) continue
       if (this.#handing.size >= handOversAtOnceMax || !following.includes(first)) continue
-      this.#handOver(partition, first).catch((error: unknown) => {
+      if ((this.#handAgainAtMs.get(partition) ?? 0) > clock.nowMs()) continue
+      this.#handOver(partition, first, clusterTimes.drainMs).catch((error: unknown) => {
+        this.#handAgainAtMs.set(partition, clock.nowMs() + handAgainMs)
         this.#options.log.warn('hand-over.failed', {
           partition,
           error: error instanceof Error ? error.message : error,
@@ -1072,9 +1127,9 @@ export class Cluster implements Ring {
   }
 
   /** Rejects when that takes too long. */
-  async #drained(runtime: Runtime, partition: PartitionId): Promise<void> {
+  async #drained(runtime: Runtime, partition: PartitionId, drainMs: number): Promise<void> {
     await new Promise<void>((resolve, reject) => {
-      const timer = this.#options.clock.setTimer(clusterTimes.drainMs, () => reject(new AppError('timeout')))
+      const timer = this.#options.clock.setTimer(drainMs, () => reject(new AppError('timeout')))
       runtime
         .hold(partition)
         .then(resolve, reject)
@@ -1083,13 +1138,13 @@ export class Cluster implements Ring {
   }
 
   /** Makes a follower the leader, without losing or refusing anything: messages wait meanwhile. */
-  async #handOver(partition: PartitionId, to: StoreId): Promise<void> {
+  async #handOver(partition: PartitionId, to: StoreId, drainMs: number): Promise<void> {
     const runtime = this.#runtime
     const row = this.#rows.get(partition)
     if (!runtime || !row || row.owner !== this.#store || !row.replicas.includes(to)) return
     this.#handing.add(partition)
     try {
-      await this.#drained(runtime, partition)
+      await this.#drained(runtime, partition, drainMs)
       const replicas = [this.#store, ...row.replicas.filter(store => store !== to)]
       const changed = await this.#swap([{ partition, epoch: row.epoch + 1, owner: to, replicas }])
       if (changed.length === 0) runtime.release(partition)

@@ -29,6 +29,8 @@ export interface EffectsOptions {
   readonly log: Log
   readonly drops: LazyDrops
   readonly keys: (partition: PartitionId) => PartitionKeys
+  /** True when the commit of this number is on disk and on every replica; its effects stay where they are until then. */
+  readonly isReleased: (partition: PartitionId, seq: number) => boolean
   /** Effects kept in memory. */
   readonly effectsMax: number
   readonly failurePoints?: FailurePoints | undefined
@@ -418,11 +420,10 @@ export class Effects {
       slot.next = until ?? ''
       slot.isLoading = false
       for (const [key, effects] of byEntity) {
-        this.#merge(
-          slot,
-          key,
-          effects.sort((a, b) => (isBefore(a.order, b.order) ? -1 : 1)),
-        )
+        // A page also shows what is being written, or waits for replicas: that is added when it has arrived there.
+        const released = effects.filter(({ order }) => this.#options.isReleased(slot.partition, order[1]))
+        released.sort((a, b) => (isBefore(a.order, b.order) ? -1 : 1))
+        if (released.length > 0) this.#merge(slot, key, released)
       }
     } catch (error) {
       this.#options.log.warn('effects.read-failed', { partition: slot.partition, error })

@@ -101,7 +101,9 @@ export interface Partitions extends EntityRuntime {
   readonly outboxFull: boolean
   /** Dispatches what is stored, delivers alarms, writes history. Call it once, after everything is registered. */
   start(): Promise<void>
-  /** Takes nothing new, waits for what is being done, `deadlineMs` (5,000) at most, and closes the store. */
+  /** Hands what this node leads over to the others, `deadlineMs` (4,000) at most, and goes on as an edge. */
+  leave(deadlineMs?: number): Promise<void>
+  /** Leaves, takes nothing new, waits for what is being done, `deadlineMs` (5,000) at most, and closes the store. */
   stop(options?: { readonly deadlineMs?: number }): Promise<void>
   stats(): PartitionsStats
 }
@@ -163,6 +165,11 @@ export async function openPartitions(options: PartitionsOptions): Promise<Partit
     accepts: (partition, from, epoch) => cluster?.accepts(partition, from, epoch) ?? true,
   })
   let stopped: Promise<void> | undefined
+  let left: Promise<void> | undefined
+  const leave = (deadlineMs = 4_000): Promise<void> => {
+    left ??= cluster?.leave(deadlineMs) ?? Promise.resolve()
+    return left
+  }
   return {
     store,
     ring,
@@ -188,9 +195,11 @@ export async function openPartitions(options: PartitionsOptions): Promise<Partit
       await cluster?.open(runtime, store)
       await runtime.start()
     },
+    leave,
     stop({ deadlineMs = 5_000 } = {}) {
       stopped ??= (async () => {
-        await cluster?.leave(deadlineMs)
+        await leave(deadlineMs)
+        await cluster?.forget()
         await runtime.stop(deadlineMs)
         courier.stop()
         await cluster?.stop()

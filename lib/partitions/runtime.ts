@@ -85,6 +85,8 @@ export class Runtime {
   readonly #drops: LazyDrops
   /** Partitions this node leads and takes messages for. */
   readonly #served = new Set<PartitionId>()
+  /** Partitions a commit of which failed, until the disk was read again. */
+  readonly #failed = new Set<PartitionId>()
   #isStarted = false
   #sweep: Timer | undefined
   #isStopping = false
@@ -115,6 +117,8 @@ export class Runtime {
       random,
       log: log.child('effects'),
       effectsMax: options.effectsInMemoryMax,
+      isReleased: (partition, seq) =>
+        this.committer.isAcked(partition, seq) && this.committer.writtenHead(partition).seq >= seq,
     })
     const { time } = options
     this.alarms = new Alarms({
@@ -689,6 +693,7 @@ export class Runtime {
     for (const partition of partitions) {
       this.outbox.failed(partition)
       this.effects.reload(partition)
+      this.#failed.add(partition)
       this.alarms.reload(partition)
     }
   }
@@ -706,6 +711,9 @@ export class Runtime {
   #resume(): void {
     const stalled = [...this.#stalled]
     this.#stalled.clear()
+    // Only now is it known which of the failed commits are on disk after all.
+    for (const partition of this.#failed) if (this.committer.leads(partition)) this.effects.reload(partition)
+    this.#failed.clear()
     for (const entity of stalled) this.#pump(entity)
     this.#drops.flush()
   }

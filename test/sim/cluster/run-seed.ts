@@ -51,6 +51,7 @@ const faultKinds = [
   'loss',
   'slow',
   'clock',
+  'leave',
 ] as const
 
 type FaultKind = (typeof faultKinds)[number]
@@ -224,6 +225,11 @@ class Run {
       case 'loss':
         cluster.configurations.faults.loss = random.next() * 0.5
         return
+      case 'leave':
+        if (alive.length === 1) return
+        cluster.leave(one)
+        world.schedule(random.next() * 8_000, () => this.#startAgain(one))
+        return
       case 'clock':
         // The wall clock steps: nothing of this life sees it, the next one starts with it.
         one.offsetMs = random.pick([-3_600_000, -300, 300, 3_600_000])
@@ -253,6 +259,8 @@ class Run {
   }
 
   #startAgain(node: SimNode): void {
+    // One that is just leaving is started when it has left.
+    if (node.isAlive && node.isLeaving) this.world.schedule(100, () => this.#startAgain(node))
     if (!node.isAlive) this.cluster.start(node)
   }
 
@@ -267,6 +275,8 @@ class Run {
     for (const node of cluster.nodes) {
       node.trap = undefined
       cluster.resume(node)
+      // One that is just leaving takes its partitions along for some seconds, as the only copy perhaps.
+      if (node.isLeaving) cluster.crash(node)
       this.#startAgain(node)
     }
   }

@@ -53,6 +53,8 @@ export class SimNode {
   content: ReadonlyMap<string, Buffer> = new Map()
   /** Opened and started, as far as it got. */
   isReady = false
+  /** It has been told to stop. */
+  isLeaving = false
   /** Where it dies next: a failure point, and how often it is reached before. */
   trap: { readonly name: FailurePointName; left: number } | undefined
   pausedAtMs: number | undefined
@@ -97,6 +99,7 @@ export class SimCluster {
   readonly heard = new Map<string, number>()
   readonly history = new Map<EntityKey, { epoch: number; seq: number; ids: readonly string[] }>()
   crashes = 0
+  leaves = 0
   /** How far node time may be off in truth: clocks that were wrong when nobody could be asked. */
   excusedMs = clockOffMs
 
@@ -120,6 +123,7 @@ export class SimCluster {
     const life = new Life(world, node.id, node.offsetMs)
     node.life = life
     node.isReady = false
+    node.isLeaving = false
     node.trap = undefined
     node.pausedAtMs = undefined
     const witnesses = this.nodes.filter(other => other !== node && other.isReady)
@@ -239,6 +243,21 @@ export class SimCluster {
     node.disk = undefined
     node.partitions = undefined
     node.isReady = false
+  }
+
+  /** SIGTERM: the node hands over what it leads, stops, and the process ends. */
+  leave(node: SimNode): void {
+    const { life, partitions } = node
+    if (!life || life.isDead || !partitions || !node.isReady) return
+    node.isReady = false
+    node.isLeaving = true
+    this.leaves += 1
+    const end = () => {
+      if (!life.isDead) this.crash(node)
+    }
+    // It is ended when it takes too long.
+    this.world.schedule(9_000, end, life)
+    this.world.schedule(0, () => void partitions.stop({ deadlineMs: 4_000 }).then(end, end), life)
   }
 
   /** Loses the disk of a node that is down. */

@@ -82,7 +82,7 @@ export class SimConfigurations {
   async #ask<T>(life: Life, execute: () => Promise<T>, lost: () => void = () => undefined): Promise<T> {
     if (life.isDead) return await new Promise(() => undefined)
     const { random } = this.#world
-    const delayMs = random.chance(0.03) ? random.next() * 300 : 0.3 + random.next() * 2
+    const delayMs = random.chance(0.03) && !this.#world.isCalm ? random.next() * 300 : 0.3 + random.next() * 2
     // The statement is on its way whatever becomes of the node.
     await this.#world.wait(delayMs)
     if (this.faults.isAway || this.faults.awayFrom.has(life.name)) {

@@ -83,7 +83,10 @@ export class SimDisk implements Disk {
     } else this.#unsynced.push(operations)
     this.onWritten?.(operations)
     const { random } = this.#world
-    await this.#world.wait(random.chance(0.01) ? random.next() * 200 : random.next(), this.#life)
+    await this.#world.wait(
+      random.chance(0.01) && !this.#world.isCalm ? random.next() * 200 : random.next(),
+      this.#life,
+    )
   }
 
   async close(): Promise<void> {}

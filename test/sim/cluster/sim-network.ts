@@ -186,9 +186,10 @@ export class SimNetwork {
     if (!direction) return
     const { generation } = connection
     const { random } = this.#world
-    const delayMs = random.chance(0.02)
-      ? random.next() * 40 * this.delayMsMax
-      : random.next() * this.delayMsMax
+    const delayMs =
+      random.chance(0.02) && !this.#world.isCalm
+        ? random.next() * 40 * this.delayMsMax
+        : random.next() * this.delayMsMax
     const atMs = Math.max(direction.lastArrivalMs, this.#world.nowMs + delayMs)
     direction.lastArrivalMs = atMs
     const take = () => {

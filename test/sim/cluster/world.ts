@@ -30,6 +30,8 @@ export class World {
   /** What is wrong with the code under test: the run fails. */
   readonly problems: string[] = []
   events = 0
+  /** Nothing takes much longer than usual. */
+  isCalm = false
   #order = 0
   readonly #heap: Event[] = []
 
