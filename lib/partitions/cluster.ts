@@ -260,7 +260,7 @@ export class Cluster implements Ring {
 
   /** Registers this node, founds the cluster if there is none, and leads what is this node's by its rows. */
   async open(runtime: Runtime, store: Store): Promise<void> {
-    const { clock, configurations, log, peers } = this.#options
+    const { clock, log, peers } = this.#options
     this.#runtime = runtime
     this.#disk = store
     const copies = new Copies({
@@ -272,12 +272,13 @@ export class Cluster implements Ring {
     })
     const heads = await runtime.committer.readHeads(allPartitions())
     copies.load(heads)
+    if ((await store.noted('superseded')) !== undefined) throw new AppError('conflict', supersededMessage)
     await this.#checkCluster(store, heads)
     await peers.start()
     const { boot, channelAddress, forwardAddress, nodeId } = peers.self
     const node = { nodeId, storeId: this.#store, boot, channelAddress, forwardAddress }
     const epochs = new Map([...heads].map(([partition, head]) => [partition, head.epoch + 1]))
-    const clusterId = await configurations.register(node, epochs)
+    const clusterId = await this.#register(node, epochs)
     this.#isRegistered = true
     await store.note('cluster', clusterId)
     // Nothing is taken before the store says whose it is, or a crash would leave entities of an unknown cluster.
@@ -292,6 +293,23 @@ export class Cluster implements Ring {
     await isTimed
     this.#state = 'running'
     this.#again(0)
+  }
+
+  /**
+   * Registers this process life. A directory that was refused as an old copy stays refused: each start counts its boot
+   * on, and would pass for the newest in the end.
+   */
+  async #register(node: RegisteredNode, epochs: ReadonlyMap<PartitionId, number>): Promise<string> {
+    try {
+      return await this.#options.configurations.register(node, epochs)
+    } catch (error) {
+      if (error instanceof AppError && error.code === 'conflict') {
+        const nodes = await this.#options.configurations.nodes().catch(() => [])
+        const newer = nodes.find(({ storeId, boot }) => storeId === node.storeId && boot >= node.boot)
+        if (newer) await this.#disk?.note('superseded', String(newer.boot))
+      }
+      throw error
+    }
   }
 
   /** Entities of another cluster, or of a node alone, must not be taken for copies of this one's, or overwritten. */
@@ -1159,4 +1177,6 @@ export class Cluster implements Ring {
   }
 }
 
+const supersededMessage =
+  'This data directory is a copy of one that has been started since. Use the newer one, or an empty directory.'
 const empty = Buffer.alloc(0)

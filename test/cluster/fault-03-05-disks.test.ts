@@ -7,30 +7,61 @@ import { cpSync, lstatSync, mkdirSync, mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import t from 'tap'
+import type { TestCluster } from '../support/cluster.js'
+import type { TestServer } from '../support/server.js'
 import { RingRig } from './ring-rig.js'
 
-t.setTimeout(300_000)
+const isLong = process.env.TEST_LONG !== undefined
+const rounds = Number(process.env.TEST_ROUNDS ?? (isLong ? 20 : 1))
+/** In these, nodes are seen not to serve what they must not. */
+const watchedMs = 7_000
+// They take minutes.
+const skip = !isLong && 'a part of npm run test:long'
 
-const rounds = process.env.TEST_LONG === undefined ? 2 : 20
+t.setTimeout(isLong ? 3_600_000 : 300_000)
+
 const isNoSocket = (path: string): boolean => !lstatSync(path).isSocket()
 const pause = (delayMs: number): Promise<void> => new Promise(resolve => setTimeout(resolve, delayMs))
 
-// It takes minutes.
-const skip = process.env.TEST_LONG === undefined && 'a part of npm run test:long'
+function wipe(server: TestServer): void {
+  rmSync(server.folder, { recursive: true, force: true, maxRetries: 5 })
+  mkdirSync(server.folder)
+}
 
-t.test('rows 3 and 5: all nodes killed; disks wiped and set back', { timeout: 3_000_000, skip }, async t => {
+/** A copy of the directory of a node that does not run. */
+function backupOf(server: TestServer): string {
+  const backup = mkdtempSync(join(tmpdir(), 'interval-backup-'))
+  cpSync(server.folder, backup, { recursive: true, filter: isNoSocket })
+  return backup
+}
+
+function restore(server: TestServer, backup: string): void {
+  rmSync(server.folder, { recursive: true, force: true, maxRetries: 5 })
+  cpSync(backup, server.folder, { recursive: true })
+}
+
+/** Starts a node; resolves with what it said when it ended instead of getting ready. */
+function started(server: TestServer): Promise<string> {
+  return server.run().then(
+    () => 'started',
+    () => (server.isRunning ? 'not ready' : server.output),
+  )
+}
+
+t.test('rows 3 and 5: all nodes killed; disks wiped and set back', { timeout: 3_000_000 }, async t => {
   const rig = await RingRig.start(3, {
-    versions: ['2.0.0', '1.4.0', '0.38.0'],
+    versions: isLong ? ['2.0.0', '1.4.0', '0.38.0'] : ['1.4.0', '0.38.0'],
     environment: { DEBUG: process.env.TEST_DEBUG ?? '' },
   })
   t.teardown(() => rig.stop())
   const { cluster } = rig
+  t.comment(`Postgres: ${cluster.postgres.kind}`)
   await rig.load(150)
   await rig.allGoOn()
 
   await t.test(`row 3: all killed at once and started in any order, ${rounds} times`, async t => {
     for (let round = 0; round < rounds; round++) {
-      const answers = rig.answers
+      const { answers } = rig
       await Promise.all(cluster.servers.map(server => server.kill()))
       const order = [0, 1, 2].sort(() => Math.random() - 0.5)
       const startedAtMs = Date.now()
@@ -41,19 +72,18 @@ t.test('rows 3 and 5: all nodes killed; disks wiped and set back', { timeout: 3_
         }),
       )
       const readyMs = Date.now() - startedAtMs
-      await cluster.covered()
       await rig.allGoOn()
       t.pass(
-        `started as ${order.join()}: ready after ${readyMs} ms, all runs went on from ${answers} answers`,
+        `started as ${order.join()}: ready after ${readyMs} ms, all ${rig.runs.length} runs went on after ${Date.now() - startedAtMs} ms, from ${answers} answers`,
       )
+      await cluster.covered()
     }
   })
 
-  await t.test('row 5: one disk wiped', async t => {
+  await t.test('row 5: one disk wiped', { skip }, async t => {
     const server = cluster.node(1)
     await server.kill()
-    rmSync(server.folder, { recursive: true, force: true, maxRetries: 5 })
-    mkdirSync(server.folder)
+    wipe(server)
     await server.run()
     await cluster.covered()
     await rig.allGoOn()
@@ -65,38 +95,106 @@ t.test('rows 3 and 5: all nodes killed; disks wiped and set back', { timeout: 3_
     await cluster.covered()
   })
 
-  await t.test('a disk set back to what it held before', async t => {
+  await t.test('row 5: a disk set back to what it held before', { skip }, async t => {
     const server = cluster.node(2)
-    const backup = mkdtempSync(join(tmpdir(), 'interval-backup-'))
-    t.teardown(() => rmSync(backup, { recursive: true, force: true }))
     await server.kill()
-    cpSync(server.folder, backup, { recursive: true, filter: isNoSocket })
+    const backup = backupOf(server)
+    t.teardown(() => rmSync(backup, { recursive: true, force: true }))
     await server.run()
     await cluster.covered()
     await rig.allGoOn()
     await rig.allGoOn()
     await server.kill()
     await rig.allGoOn()
-    rmSync(server.folder, { recursive: true, force: true, maxRetries: 5 })
-    cpSync(backup, server.folder, { recursive: true })
-    const outcome = await server.run().then(
-      () => 'started',
-      (error: Error) => `refused: ${error.message}`,
-    )
-    t.comment(outcome)
-    if (outcome === 'started') {
-      await cluster.covered()
-      await rig.allGoOn()
-      await cluster.node(0).kill()
-      await rig.allGoOn()
-      t.pass('it was copied to anew: the runs went on from its copies')
-      await cluster.node(0).run()
-      await cluster.covered()
-    }
+    restore(server, backup)
+    for (let attempt = 1; attempt <= 3; attempt++)
+      t.match(
+        await started(server),
+        /a copy of one that has been started since/,
+        `start ${attempt} is refused`,
+      )
+    wipe(server)
+    await server.run()
+    await cluster.covered()
+    await rig.allGoOn()
   })
+
+  for (const first of ['owner', 'replica'] as const) {
+    for (const fate of ['wiped', 'set back'] as const) {
+      await t.test(
+        `row 5: both members killed, the ${first} first; one of them ${fate}`,
+        { skip },
+        async t => {
+          await cluster.settled(3)
+          const [owner, replica] = first === 'owner' ? [1, 2] : [2, 1]
+          const harmed = cluster.node(owner)
+          // What it held before the last answers.
+          await harmed.kill()
+          const backup = backupOf(harmed)
+          t.teardown(() => rmSync(backup, { recursive: true, force: true }))
+          await harmed.run()
+          await cluster.covered()
+          await cluster.settled(3)
+          const own = await partitionsOf(cluster, owner, replica)
+          const others = await partitionsOf(cluster, replica, owner)
+          const both = [...own, ...others]
+          t.comment(`${own.length} and ${others.length} partitions are on these two nodes only`)
+          await rig.allGoOn()
+          const order = first === 'owner' ? [owner, replica] : [replica, owner]
+          await Promise.all(
+            order.map(async (index, place) => {
+              await pause(place * 100)
+              await cluster.node(index).kill()
+            }),
+          )
+          if (fate === 'wiped') wipe(harmed)
+          else restore(harmed, backup)
+          const starting = started(harmed)
+          const untilMs = Date.now() + watchedMs
+          let looks = 0
+          while (Date.now() < untilMs) {
+            const served = await servedBy(cluster, [0, owner])
+            const wrong = both.filter(partition => served.has(partition))
+            if (wrong.length > 0) t.fail(`${wrong.length} partitions are served without their copies`)
+            looks += 1
+            await pause(100)
+          }
+          t.pass(`looked ${looks} times: nobody serves what is only on the disk of the other`)
+          await cluster.node(replica).run()
+          const said = await starting
+          if (fate === 'set back') {
+            t.match(said, /a copy of one that has been started since/, 'the old disk is refused')
+            wipe(harmed)
+            await harmed.run()
+          }
+          await rig.allGoOn()
+          await cluster.covered()
+          t.pass('all runs went on once the other was back')
+        },
+      )
+    }
+  }
 
   t.same(await rig.finish(), [], 'every acknowledged answer arrived once, in order')
   t.comment(
     `${rig.answers} answers in ${rig.runs.length} runs; asked again: ${JSON.stringify(rig.refusals())}`,
   )
 })
+
+/** Partitions that this node leads and that the other alone has a copy of. */
+async function partitionsOf(cluster: TestCluster, owner: number, replica: number): Promise<number[]> {
+  const [status, other] = await Promise.all([cluster.status(owner), cluster.status(replica)])
+  return status.partitions
+    .filter(({ serving, replicas }) => serving && replicas.length === 1 && replicas[0] === other.node)
+    .map(({ partition }) => partition)
+}
+
+/** What any of these nodes serves. One that is only starting, or has ended, serves nothing. */
+async function servedBy(cluster: TestCluster, nodes: readonly number[]): Promise<Set<number>> {
+  const statuses = await Promise.all(nodes.map(node => cluster.status(node).catch(() => null)))
+  return new Set(
+    statuses.flatMap(
+      status => status?.partitions.flatMap(({ partition, serving }) => (serving ? [partition] : [])) ?? [],
+    ),
+  )
+}

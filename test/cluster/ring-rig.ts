@@ -117,6 +117,10 @@ export class RingRig {
     }
   }
 
+  partitionOf(run: SteadyRun): number {
+    return partitionOf(`transaction:${run.id}`)
+  }
+
   async run(place: RunPlace): Promise<SteadyRun> {
     const balancer = await this.balancer(place.edge ?? null)
     const run = await SteadyRun.start({
@@ -182,10 +186,13 @@ export class RingRig {
   async #whereAre(runs: readonly SteadyRun[]): Promise<string> {
     const owners = await this.cluster.owners()
     const leaders = runs.map(run => owners[partitionOf(`transaction:${run.id}`)] ?? 'nobody').join()
-    // Whether it is only the window that has not been told.
+    // Whether it is only the window that has not been told. What nobody serves is asked for without an end.
+    const late = new Promise<null>(resolve => setTimeout(() => resolve(null), 5_000).unref())
     const seen = await Promise.all(
       runs.slice(0, 3).map(async run => {
-        const { steps, status, hostConnected } = await run.attach()
+        const attached = await Promise.race([run.attach(), late])
+        if (attached === null) return 'not to be had'
+        const { steps, status, hostConnected } = attached
         const labels = steps.map(step => `${step.call.toRender[0]?.label}${step.answered ? ' answered' : ''}`)
         return `${status}, host ${hostConnected}, ${labels.slice(-3).join()}`
       }),

@@ -92,9 +92,10 @@ export class TestServer {
     child.stdout?.on('data', collect)
     child.stderr?.on('data', collect)
     await eventually(() => {
-      if (!this.isRunning) throw new Error(`the server ended while starting:\n${this.#output}`)
-      if (!this.#output.includes('Interval is ready')) throw new Error(`not ready yet:\n${this.#output}`)
+      if (this.isRunning && !this.#output.includes('Interval is ready'))
+        throw new Error(`not ready yet:\n${this.#output}`)
     }, 60_000)
+    if (!this.isRunning) throw new Error(`the server ended while starting:\n${this.#output}`)
   }
 
   /** Kills the process as `kill -9` does and waits until it is gone. */
