@@ -238,7 +238,11 @@ export class HostConnection {
     if (this.#parked) this.#events.spoke(this)
     if (call.method !== 'INITIALIZE_HOST' && this.sdk === null) this.#endWaiting()
     this.#throttle()
-    return this.#events.called(this, call).finally(() => this.#maybeResume())
+    return this.#events.called(this, call).finally(() => {
+      // The call counts as running until its answer is written: a commit that ends all of them at once would leave the
+      // last one looking at a full house, and the socket paused for ever.
+      if (this.#socket.isPaused) this.#clock.soon(() => this.#maybeResume())
+    })
   }
 
   #received(text: Buffer): void {

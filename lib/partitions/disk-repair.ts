@@ -4,11 +4,12 @@
  * Invariant: nothing is destroyed. Every file is linked into `quarantine/<name>/` before the repair; afterwards the
  * links of files that the repair kept unchanged are removed, so what stays there is what it dropped or rewrote.
  */
-import { link, mkdir, readdir, readFile, rename, rm, stat, unlink } from 'node:fs/promises'
+import { link, mkdir, readdir, readFile, rename, rm, stat, unlink, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 
 import type { DiskDamage } from './disk.js'
 import { leveldown } from './leveldb.js'
+import { damagedTables } from './table-check.js'
 
 const dataFile = /^(\d+\.(ldb|sst|log)|MANIFEST-\d+|CURRENT)$/
 
@@ -25,6 +26,26 @@ export async function directoryLooksDamaged(path: string): Promise<string | unde
   return undefined
 }
 
+/** There while a store is open, and after a life that did not close it. */
+const openMark = 'in-use'
+
+/** Marks the store as open. Resolves with the damaged tables when the life before did not close it. */
+export async function markOpened(path: string): Promise<string[]> {
+  const mark = join(path, openMark)
+  await mkdir(path, { recursive: true })
+  const wasClosed = await stat(mark).then(
+    () => false,
+    () => true,
+  )
+  const damaged = wasClosed ? [] : await damagedTables(path)
+  await writeFile(mark, '')
+  return damaged
+}
+
+export async function markClosed(path: string): Promise<void> {
+  await rm(join(path, openMark), { force: true })
+}
+
 /** True when a store, whole or damaged, is in the directory. */
 export async function directoryHasStore(path: string): Promise<boolean> {
   return (await dataFiles(path)).length > 0
@@ -34,6 +55,9 @@ export async function directoryHasStore(path: string): Promise<boolean> {
 export async function repairDirectory(path: string, name: string, cause: unknown): Promise<DiskDamage> {
   const quarantine = join(path, 'quarantine', safeName(name))
   await mkdir(quarantine, { recursive: true })
+  // A repair reads tables as trustfully as a merge does, and would end the process like one.
+  const damaged = await damagedTables(path)
+  for (const file of damaged) await rename(join(path, file), join(quarantine, file))
   const names = await dataFiles(path)
   for (const file of names) await link(join(path, file), join(quarantine, file))
   await new Promise<void>((resolve, reject) => {
@@ -45,7 +69,7 @@ export async function repairDirectory(path: string, name: string, cause: unknown
   })
   // LevelDB moves what it gave up to `lost/`; the same bytes are linked in quarantine.
   await rm(join(path, 'lost'), { recursive: true, force: true })
-  const kept: string[] = []
+  const kept: string[] = [...damaged]
   for (const file of names) {
     if (await isSameFile(join(path, file), join(quarantine, file))) await unlink(join(quarantine, file))
     else kept.push(file)

@@ -11,7 +11,7 @@ import type { AbstractIterator } from 'abstract-leveldown'
 
 import levelup from 'levelup'
 
-import { directoryLooksDamaged, LogWatch, repairDirectory } from './disk-repair.js'
+import { directoryLooksDamaged, LogWatch, markClosed, markOpened, repairDirectory } from './disk-repair.js'
 import type { KeyRange } from './keys.js'
 import { leveldown, memdown } from './leveldb.js'
 
@@ -80,7 +80,9 @@ export async function openLevelDisk(options: LevelDiskOptions): Promise<Disk> {
     options.onDamage(damage)
   }
   const hint = await directoryLooksDamaged(path)
+  const tables = await markOpened(path)
   if (hint !== undefined) await repair(new Error(`Corruption: ${hint}`))
+  else if (tables.length > 0) await repair(new Error('Corruption: the checksum of a table is wrong'))
   const watch = await LogWatch.begin(path)
   let level: Level
   try {
@@ -190,6 +192,7 @@ class LevelDisk implements Disk {
   async close(): Promise<void> {
     await this.#repairing
     await this.#level.close()
+    if (this.#repairer) await markClosed(this.#repairer.path)
   }
 
   async #run<T>(operation: () => Promise<T>): Promise<T> {
