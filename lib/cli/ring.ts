@@ -4,10 +4,11 @@ import { AppError } from '../errors.js'
 import type { ClusterStatus, NodeStatus, PartitionPlace } from '../http/index.js'
 import { askAdmin, isNobodyThere } from '../node/admin-socket.js'
 import { shortId } from '../node/ring-problems.js'
+import type { Adoption } from '../partitions/index.js'
 import { type Command, type CommandContext, jsonFlag, UsageError } from './command.js'
 import { textTable } from './help.js'
 
-const actions: Readonly<Record<string, (context: CommandContext) => Promise<number>>> = { status }
+const actions: Readonly<Record<string, (context: CommandContext) => Promise<number>>> = { status, adopt }
 
 export const ringCommand: Command = {
   name: 'ring',
@@ -15,10 +16,13 @@ export const ringCommand: Command = {
   summary: 'shows the nodes of the cluster, who serves what, and what is missing',
   details: [
     'status          members, partitions, copies, lag, and what is not as it should be',
+    'adopt           says which partitions nobody can lead: all who had them are gone, or the database was set back;',
+    '                with --accept-loss they go on with the highest copies that can be reached, if only empty ones',
     'Asks the running node of the same storage:path, which asks the others.',
   ],
   flags: [
     jsonFlag,
+    { name: 'accept-loss', takesValue: false, description: 'adopt: do it; what nobody has is lost' },
     { name: 'partitions', takesValue: false, description: 'status: also one line for each partition' },
   ],
   async run(context) {
@@ -44,11 +48,42 @@ async function status({ flags, io, configuration }: CommandContext): Promise<num
   return 0
 }
 
+async function adopt({ flags, io, configuration }: CommandContext): Promise<number> {
+  const { config } = configuration()
+  const acceptLoss = flags.has('accept-loss')
+  const found = (await askNode(config.storage.path, 'ringAdopt', { acceptLoss })) as readonly Adoption[]
+  if (flags.has('json')) io.print(JSON.stringify(found, null, 2))
+  else for (const line of adoptLines(found, acceptLoss)) io.print(line)
+  return acceptLoss || found.length === 0 ? 0 : 1
+}
+
+/** What is, or would be, adopted, for people. */
+export function adoptLines(adoptions: readonly Adoption[], isDone: boolean): string[] {
+  if (adoptions.length === 0) return ['Every partition has a member that answers. There is nothing to adopt.']
+  const lost = adoptions.filter(adoption => adoption.mayLose)
+  const empty = lost.filter(adoption => adoption.seq === 0)
+  const whole = adoptions.length - lost.length
+  const lines = [
+    isDone
+      ? `Adopted ${adoptions.length} partitions: ${adoptions.map(({ partition }) => partition).join(', ')}.`
+      : `${adoptions.length} partitions wait: ${adoptions.map(({ partition }) => partition).join(', ')}.`,
+  ]
+  if (whole > 0) lines.push(`${whole} as they are: their owners answer, only the database was set back.`)
+  if (lost.length > 0) {
+    lines.push(
+      `${lost.length} from older copies, ${empty.length} of them empty: what their members had beyond is lost.`,
+    )
+  }
+  if (!isDone)
+    lines.push('Start the nodes that have them, or do it with --accept-loss. It is written to the audit log.')
+  return lines
+}
+
 /** Asks the node whose data lies in `path`; without one, the error says what to do. */
-async function askNode(path: string, operation: string): Promise<unknown> {
+async function askNode(path: string, operation: string, argument: unknown = {}): Promise<unknown> {
   const holder = lockHolderOf(path, systemProcesses())
   try {
-    return await askAdmin(holder?.adminSocket ?? adminSocketPathFor(path), operation, {})
+    return await askAdmin(holder?.adminSocket ?? adminSocketPathFor(path), operation, argument)
   } catch (error) {
     if (!isNobodyThere(error)) throw error
     const message =

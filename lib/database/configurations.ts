@@ -7,7 +7,7 @@
  */
 import { AppError } from '../errors.js'
 import type { NodeId } from '../ids.js'
-import type { Configuration, Configurations, RegisteredNode, StoreId } from '../partitions/index.js'
+import type { Change, Configuration, Configurations, RegisteredNode, StoreId } from '../partitions/index.js'
 import type { PartitionId } from '../ring/index.js'
 import type { Database } from './database.js'
 
@@ -99,11 +99,11 @@ export class DatabaseConfigurations implements Configurations {
     await this.#database.query('delete from cluster_nodes where node_id = $1', [nodeId])
   }
 
-  async swap(changes: readonly Configuration[]): Promise<readonly Configuration[]> {
+  async swap(changes: readonly Change[]): Promise<readonly Configuration[]> {
     const { rows } = await this.#database.query<ConfigurationRow>(
       `with changes as (
-         select * from unnest($1::integer[], $2::bigint[], $3::text[], $4::text[], $5::text[])
-           as c (partition, epoch, owner, replicas, nonce)
+         select * from unnest($1::integer[], $2::bigint[], $3::text[], $4::text[], $5::text[], $6::bigint[])
+           as c (partition, epoch, owner, replicas, nonce, from_epoch)
        ), locked as (
          select p.partition from partition_configurations p join changes c on c.partition = p.partition
          order by p.partition for update of p
@@ -112,7 +112,7 @@ export class DatabaseConfigurations implements Configurations {
        set epoch = c.epoch, owner = c.owner, nonce = c.nonce, changed_at = now(),
          replicas = array(select jsonb_array_elements_text(c.replicas::jsonb))
        from changes c join locked l on l.partition = c.partition
-       where p.partition = c.partition and p.epoch = c.epoch - 1
+       where p.partition = c.partition and p.epoch = c.from_epoch
        returning p.partition, p.epoch, p.owner, p.replicas, p.nonce`,
       [
         changes.map(change => change.partition),
@@ -120,6 +120,7 @@ export class DatabaseConfigurations implements Configurations {
         changes.map(change => change.owner),
         changes.map(change => JSON.stringify(change.replicas)),
         changes.map(change => change.nonce),
+        changes.map(change => change.fromEpoch ?? change.epoch - 1),
       ],
     )
     const changed = new Set(rows.map(row => row.partition))

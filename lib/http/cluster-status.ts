@@ -23,6 +23,8 @@ export interface NodeReport {
   readonly damages: number
   /** Partitions it leads whose writes it refuses, since those who must have a copy do not answer. */
   readonly refusing: number
+  /** Partitions that stand still since the database was set back to an older state. */
+  readonly rewound: number
 }
 
 /** What the asked node knows first-hand of another one's process. */

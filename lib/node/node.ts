@@ -437,7 +437,28 @@ class Node {
     if (operation === 'clusterStatus') {
       return this.#ringStatus?.status() ?? Promise.reject(new AppError('unavailable'))
     }
+    if (operation === 'ringAdopt') {
+      return this.#adopt(accounts, (argument as { acceptLoss?: unknown } | null)?.acceptLoss === true)
+    }
     return runAdminOperation(operation, argument, { accounts })
+  }
+
+  /** What an operator decides about partitions that nobody can lead, in the audit log. */
+  async #adopt(accounts: AccountsService, isDecided: boolean): Promise<unknown> {
+    const cluster = this.#partitions?.cluster
+    if (!cluster) throw new AppError('bad-request', 'A node alone has everything there is to have.')
+    const adoptions = await cluster.adopt(isDecided)
+    if (isDecided && adoptions.length > 0) {
+      accounts.audit({
+        name: 'ring.adopted',
+        details: {
+          node: this.#directory.nodeId,
+          partitions: adoptions.map(({ partition }) => partition).join(),
+          mayLose: adoptions.filter(({ mayLose }) => mayLose).length,
+        },
+      })
+    }
+    return adoptions
   }
 
   #buildRingStatus(partitions: Partitions, database: Database): RingStatus {
@@ -463,6 +484,7 @@ class Node {
       outboxRows,
       damages: damages.length,
       refusing: partitions.cluster?.refusing ?? 0,
+      rewound: partitions.cluster?.rewound ?? 0,
     }
   }
 

@@ -23,6 +23,11 @@ export function problemsOf(status: Omit<ClusterStatus, 'problems'>): string[] {
       if (reasons.length > 0) problems.push(`${name} is not ready: ${reasons.join(', ')}.`)
       if (reasons.length < report.notReady.length)
         problems.push(`${name} is isolated. ${whatToDo(nodes, id)}`)
+      if (report.rewound > 0) {
+        problems.push(
+          `${name} has seen newer rows of ${counted(report.rewound, 'partition')} than the database holds: it was set back. They stand still; \`interval-server ring adopt --accept-loss\` goes on with what the nodes have.`,
+        )
+      }
       if (report.refusing > 0) {
         problems.push(
           `${name} refuses what browsers and callers write to ${counted(report.refusing, 'partition')}, and holds what hosts say: the nodes with the copies do not answer.`,

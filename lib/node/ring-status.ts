@@ -31,6 +31,7 @@ const reportShape = z.object({
   outboxRows: z.number(),
   damages: z.number(),
   refusing: z.number().default(0),
+  rewound: z.number().default(0),
 })
 const nodeShape = z.string().max(idTextMax).nullable()
 const answerShape = z.object({

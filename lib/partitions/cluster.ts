@@ -29,6 +29,7 @@ import {
   place,
   type Ring,
 } from '../ring/index.js'
+import { type Adoption, adoptionOf, type Orphan } from './adoption.js'
 import type { Clock, Timer } from './clock.js'
 import type { Committer } from './committer.js'
 import {
@@ -143,6 +144,8 @@ export class Cluster implements Ring {
   #startedAtMs = 0
   readonly #copying = new Map<string, Promise<void>>()
   readonly #handing = new Set<PartitionId>()
+  /** Partitions whose rows were set back, with the epoch that the database shows. */
+  readonly #rewound = new Map<PartitionId, number>()
   /** Partitions whose hand-over failed a moment ago. */
   readonly #handAgainAtMs = new Map<PartitionId, number>()
   readonly #silent = new Set<NodeId>()
@@ -227,6 +230,7 @@ export class Cluster implements Ring {
       await this.#held.endSnapshot(partition, id, from.storeId, position)
       return empty
     })
+    peers.onCall('rows-wanted', () => Buffer.from(JSON.stringify([...this.#rows.values()])))
     peers.onCall('rows', (_from, body) => {
       this.#learn(JSON.parse(body.toString()) as Configuration[])
       return empty
@@ -288,7 +292,7 @@ export class Cluster implements Ring {
     this.#stop.push(peers.onMembers(() => this.#wake()))
     await this.#read()
     // Nothing is led before this node knows what time it is.
-    const isTimed = this.time.settle(() => this.#others(), clusterTimes.startMs)
+    const isTimed = this.time.settle(() => this.#others(), clusterTimes.startMs).then(() => this.#askRows())
     await this.#claim(isTimed)
     await isTimed
     this.#state = 'running'
@@ -540,7 +544,10 @@ export class Cluster implements Ring {
 
   async #read(): Promise<void> {
     const { clock, configurations, peers } = this.#options
+    // What was known before the question can only be outdone by an honest answer.
+    const before = new Map([...this.#rows].map(([partition, row]) => [partition, row.epoch]))
     const [rows, nodes] = [await configurations.read(), await configurations.nodes()]
+    this.#compare(rows, before)
     this.#registered = nodes
     for (const node of nodes) this.#nodes.set(node.storeId, node)
     peers.learn(nodes.filter(node => node.nodeId !== this.self))
@@ -549,6 +556,110 @@ export class Cluster implements Ring {
     this.#learn(rows)
     // Who leads is known already, but perhaps not that it is in another life.
     this.#noticeLeaders([...this.#rows.values()])
+  }
+
+  /**
+   * Rows that are older than what this node has seen: the database was set back, by a restore or a standby that lagged.
+   * Nobody can say who else has changed what, so those partitions stop until an operator has looked.
+   */
+  #compare(rows: readonly Configuration[], before: ReadonlyMap<PartitionId, number>): void {
+    const stopped = new Set<PartitionId>()
+    const known: Configuration[] = []
+    for (const { epoch, partition } of rows) {
+      if (epoch >= (before.get(partition) ?? 0)) {
+        this.#rewound.delete(partition)
+        continue
+      }
+      const row = this.#rows.get(partition)
+      if (row) known.push(row)
+      if (!this.#rewound.has(partition)) stopped.add(partition)
+      this.#rewound.set(partition, epoch)
+    }
+    if (stopped.size === 0) return
+    this.#options.log.error('configurations.set-back', { partitions: stopped.size })
+    const led = new Set([...stopped].filter(partition => this.#committer.leads(partition)))
+    if (led.size > 0) this.#resign(led)
+    // Whoever has just started knows nothing else than the rows as they are.
+    this.#tell(known)
+  }
+
+  /** Others may have seen newer rows than the database shows: what they know counts until the rows are read again. */
+  async #askRows(): Promise<void> {
+    const { peers } = this.#options
+    const connected = this.#others().filter(id => peers.condition(id).kind === 'connected')
+    const answers = await Promise.all(
+      connected.map(id =>
+        peers.call(id, 'rows-wanted', empty, clusterTimes.positionsMs).catch(() => undefined),
+      ),
+    )
+    for (const answer of answers) {
+      if (!answer) continue
+      const rows = JSON.parse(answer.toString()) as Configuration[]
+      for (const { epoch, partition } of rows) {
+        const known = this.#rows.get(partition)
+        if (known && epoch > known.epoch && !this.#rewound.has(partition)) {
+          this.#rewound.set(partition, known.epoch)
+        }
+      }
+      this.#learn(rows)
+    }
+    this.#mustRead = true
+  }
+
+  /** Partitions whose rows in the database are older than what this node has seen. */
+  get rewound(): number {
+    return this.#rewound.size
+  }
+
+  /**
+   * What an operator has to decide: partitions whose members are all gone, and those whose rows were set back. With
+   * `isDecided` they go on with the highest copies that can be reached. A partition of which a member answers is left.
+   */
+  async adopt(isDecided: boolean): Promise<readonly Adoption[]> {
+    if (this.#state !== 'running') throw new AppError('unavailable', 'This node is starting or stopping.')
+    await this.#read()
+    const isGone = (store: StoreId) =>
+      store !== this.#store && this.#isDead(store, clusterTimes.takeOverAfterMs)
+    const orphans: Orphan[] = []
+    for (const row of this.#rows.values()) {
+      const databaseEpoch = this.#rewound.get(row.partition)
+      if (databaseEpoch === undefined && ![row.owner, ...row.replicas].every(isGone)) continue
+      const isOwnerAlive = row.owner === this.#store || this.#isConnected(row.owner)
+      orphans.push({ row, databaseEpoch: databaseEpoch ?? row.epoch, isOwnerAlive })
+    }
+    if (orphans.length === 0) return []
+    const partitions = orphans.map(orphan => orphan.row.partition)
+    const positions = new Map<StoreId, Map<PartitionId, CopyPosition>>()
+    for (const store of [this.#store, ...this.#nodes.keys()]) {
+      if (positions.has(store) || (store !== this.#store && !this.#isConnected(store))) continue
+      const answer =
+        store === this.#store
+          ? partitions.map(partition => this.#held.position(partition))
+          : await this.#askPositions(store, partitions)
+      positions.set(store, new Map(answer.map(position => [position.partition, position])))
+    }
+    const adoptions = orphans.flatMap(orphan => {
+      const known = [...positions].flatMap(([store, byPartition]) => {
+        const position = byPartition.get(orphan.row.partition)
+        return position ? [[store, position] as const] : []
+      })
+      return adoptionOf(orphan, new Map(known), this.#options.factor) ?? []
+    })
+    if (!isDecided) return adoptions
+    const nonce = newId<string>()
+    const changes = adoptions.map(({ epoch, fromEpoch, owner, partition, replicas }) => ({
+      ...{ epoch, fromEpoch, owner, partition, replicas },
+      nonce,
+    }))
+    const rows = await this.#options.configurations.swap(changes)
+    this.#mustRead = true
+    const mine = rows.filter(row => row.nonce === nonce)
+    for (const row of mine) this.#rewound.delete(row.partition)
+    this.#learn(mine)
+    this.#tell(mine)
+    this.#options.log.warn('partitions.adopted', { count: mine.length })
+    const adopted = new Set(mine.map(row => row.partition))
+    return adoptions.filter(adoption => adopted.has(adoption.partition))
   }
 
   #noticeLeaders(rows: readonly Configuration[]): void {
@@ -819,6 +930,7 @@ export class Cluster implements Ring {
     const rows = [...this.#rows.values()].filter(
       row =>
         row.owner === this.#store &&
+        !this.#rewound.has(row.partition) &&
         !this.#committer.leads(row.partition) &&
         !this.#leading.has(row.partition),
     )
@@ -978,6 +1090,7 @@ export class Cluster implements Ring {
     const rows = [...this.#rows.values()].filter(
       row =>
         row.owner !== this.#store &&
+        !this.#rewound.has(row.partition) &&
         row.replicas.includes(this.#store) &&
         this.#isDead(row.owner, clusterTimes.takeOverAfterMs),
     )

@@ -48,10 +48,16 @@ export interface Configurations {
   /** Takes a node out of the registry, after it left for good. */
   forget(nodeId: NodeId): Promise<void>
   /**
-   * Changes rows whose epoch is one below the given one, all of them in one statement. Resolves with the rows of these
+   * Changes rows whose epoch is one below the given one (or `fromEpoch`), all of them in one statement. Resolves with the rows of these
    * partitions as they stand afterwards, changed or not. Rejects when that is unknown.
    */
-  swap(changes: readonly Configuration[]): Promise<readonly Configuration[]>
+  swap(changes: readonly Change[]): Promise<readonly Configuration[]>
+}
+
+/** A row as it is to be. */
+export interface Change extends Configuration {
+  /** The row's epoch before, when it is not the one below: only what an operator decides leaps. */
+  readonly fromEpoch?: number
 }
 
 /** True when `storeId` is owner or replica. */

@@ -2,7 +2,7 @@
 import { AppError } from '../errors.js'
 import type { NodeId } from '../ids.js'
 import type { PartitionId } from '../ring/index.js'
-import type { Configuration, Configurations, RegisteredNode } from './configuration.js'
+import type { Change, Configuration, Configurations, RegisteredNode } from './configuration.js'
 
 export class MemoryConfigurations implements Configurations {
   readonly rows = new Map<PartitionId, Configuration>()
@@ -37,10 +37,10 @@ export class MemoryConfigurations implements Configurations {
     this.registry.delete(nodeId)
   }
 
-  async swap(changes: readonly Configuration[]): Promise<readonly Configuration[]> {
-    return changes.flatMap(change => {
+  async swap(changes: readonly Change[]): Promise<readonly Configuration[]> {
+    return changes.flatMap(({ fromEpoch, ...change }) => {
       const row = this.rows.get(change.partition)
-      if (row?.epoch === change.epoch - 1) this.rows.set(change.partition, change)
+      if (row?.epoch === (fromEpoch ?? change.epoch - 1)) this.rows.set(change.partition, change)
       return this.rows.get(change.partition) ?? []
     })
   }

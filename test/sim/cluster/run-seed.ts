@@ -52,6 +52,7 @@ const faultKinds = [
   'slow',
   'clock',
   'leave',
+  'full-disk',
 ] as const
 
 type FaultKind = (typeof faultKinds)[number]
@@ -225,6 +226,13 @@ class Run {
       case 'loss':
         cluster.configurations.faults.loss = random.next() * 0.5
         return
+      case 'full-disk':
+        // Every write fails: the process ends, and cannot start before there is room.
+        one.isFull = true
+        world.schedule(random.next() * 4_000, () => {
+          one.isFull = false
+        })
+        return
       case 'leave':
         if (alive.length === 1) return
         cluster.leave(one)
@@ -274,6 +282,7 @@ class Run {
     cluster.network.heal()
     for (const node of cluster.nodes) {
       node.trap = undefined
+      node.isFull = false
       cluster.resume(node)
       // One that is just leaving takes its partitions along for some seconds, as the only copy perhaps.
       if (node.isLeaving) cluster.crash(node)

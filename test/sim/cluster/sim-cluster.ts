@@ -53,6 +53,8 @@ export class SimNode {
   content: ReadonlyMap<string, Buffer> = new Map()
   /** Opened and started, as far as it got. */
   isReady = false
+  /** Its disk takes nothing. */
+  isFull = false
   /** It has been told to stop. */
   isLeaving = false
   /** Where it dies next: a failure point, and how often it is reached before. */
@@ -129,6 +131,7 @@ export class SimCluster {
     const witnesses = this.nodes.filter(other => other !== node && other.isReady)
     const disk = new SimDisk(world, life, node.content)
     node.disk = disk
+    disk.isFull = () => node.isFull
     disk.onWritten = operations => {
       for (const { key, ...rest } of operations) {
         if (key.startsWith('h/') && 'value' in rest) this.#checkHead(node, key, rest.value)
@@ -154,7 +157,12 @@ export class SimCluster {
       clock: life.clock,
       random: () => world.random.next(),
       log: this.#log(node),
-      onFatal: error => world.problem(`${node.id} disk: ${String(error)}`),
+      onFatal: error => {
+        if (!node.isFull || life.isDead) return world.problem(`${node.id} disk: ${String(error)}`)
+        // As a node does: it ends.
+        this.crash(node)
+        world.schedule(300 + world.random.next() * 700, () => this.start(node))
+      },
       failurePoints: {
         reach: name => {
           const { trap } = node

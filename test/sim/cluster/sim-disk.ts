@@ -9,6 +9,8 @@ import type { Life, World } from './world.js'
 export class SimDisk implements Disk {
   /** Sees every write when it is on the medium. */
   onWritten: ((operations: readonly DiskOperation[]) => void) | undefined
+  /** True while nothing can be written. */
+  isFull: () => boolean = () => false
   readonly #world: World
   readonly #life: Life
   /** What is read. */
@@ -75,6 +77,10 @@ export class SimDisk implements Disk {
     this.#underWay.add(operations)
     await this.#delay()
     this.#underWay.delete(operations)
+    if (this.isFull()) {
+      this.#world.count('writes failed', 1)
+      throw new Error('no space left on device')
+    }
     this.#apply(operations)
     if (sync) {
       for (const earlier of this.#unsynced) apply(this.#durable, earlier)

@@ -3,11 +3,14 @@ import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import t from 'tap'
+import { adoptLines } from '../../../lib/cli/ring.js'
 import { openDataDirectory } from '../../../lib/config/index.js'
 import type { ClusterStatus, NodeStatus } from '../../../lib/http/index.js'
 import { listenAdmin } from '../../../lib/node/admin-socket.js'
 import { problemsOf } from '../../../lib/node/ring-problems.js'
 import { mergePlaces } from '../../../lib/node/ring-status.js'
+import type { StoreId } from '../../../lib/partitions/index.js'
+import type { PartitionId } from '../../../lib/ring/index.js'
 import { command } from './command-process.js'
 
 const report = {
@@ -19,6 +22,7 @@ const report = {
   outboxRows: 0,
   damages: 0,
   refusing: 0,
+  rewound: 0,
 }
 const node = (id: string, fields: Partial<NodeStatus> = {}): NodeStatus => ({
   id,
@@ -115,6 +119,29 @@ t.test('the highest epoch counts, and a node that was succeeded does not', async
   )
   const known = { partitions: [{ ...own, epoch: 4, owner: 'b', serving: false }] }
   t.same(mergePlaces(new Map([['a', known]]))[0], { ...expected[0], servedBy: null, seq: null, lag: null })
+})
+
+t.test('what an operator is told before and after an adoption', async t => {
+  const one = {
+    partition: 3 as PartitionId,
+    fromEpoch: 4,
+    epoch: 5,
+    owner: 'a' as StoreId,
+    replicas: [],
+    seq: 7,
+  }
+  const adoptions = [
+    { ...one, mayLose: false },
+    { ...one, partition: 4 as PartitionId, seq: 0, mayLose: true },
+  ]
+  t.match(adoptLines([], false).join(' '), /nothing to adopt/)
+  t.same(adoptLines(adoptions, false), [
+    '2 partitions wait: 3, 4.',
+    '1 as they are: their owners answer, only the database was set back.',
+    '1 from older copies, 1 of them empty: what their members had beyond is lost.',
+    'Start the nodes that have them, or do it with --accept-loss. It is written to the audit log.',
+  ])
+  t.equal(adoptLines(adoptions, true)[0], 'Adopted 2 partitions: 3, 4.')
 })
 
 t.test('what is not as it should be is said', async t => {
