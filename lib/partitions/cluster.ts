@@ -193,6 +193,7 @@ export class Cluster implements Ring {
         options.log.error('copy.diverged', { partition, store })
         this.#remove([partition], store).catch(() => undefined)
       },
+      mayName: (partition, store) => this.#mayName(partition, store),
       fewSinceMs: partition => this.#fewSinceMs.get(partition),
       isIsolated: () => this.#isIsolated(),
     })

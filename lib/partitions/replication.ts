@@ -61,18 +61,21 @@ export interface LeaderReplicationOptions {
   outdated(partitions: readonly PartitionId[]): void
   /** A follower holds something else than this leader: it needs a fresh copy. */
   diverged(partition: PartitionId, store: StoreId): void
+  /** True when the configuration names the store, or may do so by a change of which nothing was heard. */
+  mayName(partition: PartitionId, store: StoreId): boolean
   /** Since when the partition's configuration names fewer stores than it must; undefined when there are enough. */
   fewSinceMs(partition: PartitionId): number | undefined
   /** True when this node sees too few of the others. */
   isIsolated(): boolean
 }
 
-interface Follower {
+/** A store that commits are brought to; another copy to it, or another time of leading, makes another of these. */
+export interface Follower {
   readonly store: StoreId
   /** -1 until it has confirmed `base`. */
   ackedSeq: number
   /** Where its leader stood when it began to follow. */
-  readonly base: { readonly seq: number; readonly chain: ChainHash }
+  base: { readonly seq: number; readonly chain: ChainHash }
   /** What is gathered while it is being copied to; undefined once it follows. */
   gathered: { commits: Commit[]; bytes: number } | undefined
   /** Since when it lacks something and has confirmed nothing new. */
@@ -147,25 +150,42 @@ export class LeaderReplication implements Replication {
     return followers.filter(follower => !follower.gathered).map(follower => follower.store)
   }
 
-  /** Gathers commits for a store from now on; the snapshot it will be sent holds everything before. */
-  beginCopy(partition: PartitionId, store: StoreId): void {
+  /**
+   * Gathers commits for a store from now on; the snapshot it will be sent holds everything before. What is returned
+   * stands for this copy and no later one. Throws `conflict` when the store is waited for already: it would not be,
+   * while it is copied to.
+   */
+  beginCopy(partition: PartitionId, store: StoreId): Follower {
+    const followers = this.#followers.get(partition)
+    const known = followers?.get(store)
+    if (!followers || (known && !known.gathered)) throw new AppError('conflict')
     const base = { seq: 0, chain: { high: 0, low: 0 } }
     const gathered = { commits: [], bytes: 0 }
-    const follower = { store, ackedSeq: -1, base, gathered, behindSinceMs: undefined }
-    this.#followers.get(partition)?.set(store, follower)
+    const follower: Follower = { store, ackedSeq: -1, base, gathered, behindSinceMs: undefined }
+    followers.set(store, follower)
+    return follower
   }
 
   /** The snapshot, up to `head`, is on the store's disk: every commit waits for it from now on. False: begin anew. */
-  endCopy(partition: PartitionId, store: StoreId, head: PartitionHead): boolean {
-    const followers = this.#followers.get(partition)
-    const follower = followers?.get(store)
-    if (!followers || !follower?.gathered) return false
+  endCopy(partition: PartitionId, follower: Follower, head: PartitionHead): boolean {
+    if (!this.#isCurrent(partition, follower) || !follower.gathered) return false
     const { commits } = follower.gathered
-    const behindSinceMs = commits.length > 0 ? this.#options.clock.nowMs() : undefined
-    this.#unansweredSinceMs.delete(store)
-    followers.set(store, { store, ackedSeq: head.seq, base: head, gathered: undefined, behindSinceMs })
-    this.#send(store, commits)
+    this.#unansweredSinceMs.delete(follower.store)
+    follower.ackedSeq = head.seq
+    follower.base = head
+    follower.gathered = undefined
+    follower.behindSinceMs = commits.length > 0 ? this.#options.clock.nowMs() : undefined
+    this.#send(follower.store, commits)
     return true
+  }
+
+  /** Forgets a copy that failed, unless its store has come to follow in another way meanwhile. */
+  abandonCopy(partition: PartitionId, follower: Follower): void {
+    if (this.#isCurrent(partition, follower)) this.drop(partition, follower.store)
+  }
+
+  #isCurrent(partition: PartitionId, follower: Follower): boolean {
+    return this.#followers.get(partition)?.get(follower.store) === follower
   }
 
   /**
@@ -183,7 +203,11 @@ export class LeaderReplication implements Replication {
     }
   }
 
+  /** Waits for a store no longer. A row that names it, or may, has to be changed first: it could lead by it. */
   drop(partition: PartitionId, store: StoreId): void {
+    const follower = this.#followers.get(partition)?.get(store)
+    const isCounted = follower !== undefined && !follower.gathered
+    if (isCounted && this.#options.mayName(partition, store) && !this.#options.rulesOff?.removalKnown) return
     if (!this.#followers.get(partition)?.delete(store)) return
     this.#forgetIdle(store)
     this.#options.committer().acked(partition)

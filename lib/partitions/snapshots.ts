@@ -38,12 +38,12 @@ export async function sendSnapshot(
   const id = newId()
   const { epoch } = committer.head(partition)
   await call(to, 'snapshot-begin', Buffer.from(JSON.stringify({ partition, id, epoch })))
-  const { head, pages } = await committer.between(() => {
+  const { follower, head, pages } = await committer.between(() => {
     const at = committer.writtenHead(partition)
     // Led anew meanwhile: the receiver knows this leader by another epoch.
     if (at.epoch !== epoch) throw new AppError('conflict')
-    replication.beginCopy(partition, to)
-    return { head: at, pages: store.pages(new PartitionKeys(partition, at.generation).all()) }
+    const follower = replication.beginCopy(partition, to)
+    return { follower, head: at, pages: store.pages(new PartitionKeys(partition, at.generation).all()) }
   })
   try {
     for (;;) {
@@ -56,10 +56,10 @@ export async function sendSnapshot(
     }
     const { generation: _own, ...position } = head
     await call(to, 'snapshot-end', Buffer.from(JSON.stringify({ partition, id, position })))
-    if (!replication.endCopy(partition, to, head)) throw new Error('too much was written meanwhile')
+    if (!replication.endCopy(partition, follower, head)) throw new Error('too much was written meanwhile')
     if (!options.rulesOff?.caughtUp) await replication.caughtUp(partition, to)
   } catch (error) {
-    replication.drop(partition, to)
+    replication.abandonCopy(partition, follower)
     throw error
   } finally {
     await pages.end()
