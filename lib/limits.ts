@@ -149,7 +149,12 @@ export const limitTable = {
   commitQueueBytesMax: {
     value: 268_435_456,
     unit: 'bytes',
-    reason: 'commits waiting for the disk; beyond it writers wait',
+    reason: 'commits waiting for the disk or for replicas; beyond it writers wait',
+  },
+  partitionQueueBytesMax: {
+    value: 16_777_216,
+    unit: 'bytes',
+    reason: 'those of one partition, so that one that waits for a replica does not stop the others',
   },
   diskFreeBytesMin: {
     value: 67_108_864,
@@ -169,9 +174,10 @@ export const limitTable = {
   },
   // between nodes
   peerMessageBytesMax: {
-    value: 67_108_864,
+    value: 201_326_592,
     unit: 'bytes',
-    reason: 'one message to another node; large things go in pages',
+    reason:
+      'one message to another node; more than twice the largest record, which JSON within JSON may double',
   },
   peerQueueBytesMax: {
     value: 268_435_456,

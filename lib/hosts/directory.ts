@@ -4,13 +4,15 @@
  * Which hosts are connected right now is soft state and not in here; edges know it.
  */
 import { AppError } from '../errors.js'
-import type { InstanceId } from '../ids.js'
+import type { ConnectionId, InstanceId } from '../ids.js'
 import { limits } from '../limits.js'
 import type { AlarmMessage, Decision, EntityKind, Json } from '../partitions/entity.js'
 import type { Definitions } from './definitions.js'
 
 export interface DirectoryHost {
   readonly instanceId: InstanceId
+  /** Its newest: a removal because of an older one comes too late. */
+  readonly connectionId: ConnectionId
   /** Digest of its definitions. */
   readonly digest: string
   readonly sdkName: string
@@ -29,13 +31,15 @@ export type DirectoryMessage =
   | {
       readonly type: 'announce'
       readonly instanceId: InstanceId
+      readonly connectionId: ConnectionId
       readonly digest: string
       readonly definitions: Definitions
       readonly sdkName: string
       readonly sdkVersion: string
     }
   | { readonly type: 'shutdown'; readonly instanceId: InstanceId }
-  | { readonly type: 'remove'; readonly instanceId: InstanceId }
+  /** The host that had this connection last is lost. Said at least once, and perhaps when it has long been back. */
+  | { readonly type: 'remove'; readonly instanceId: InstanceId; readonly connectionId: ConnectionId }
   | { readonly type: 'read' }
   /** Is there a leader that answers? */
   | { readonly type: 'ready' }
@@ -68,7 +72,7 @@ export const directoryKind: EntityKind<DirectoryState, DirectoryMessage> = {
         return change(state, { ...host, shuttingDown: true }, context.key)
       }
       case 'remove':
-        return remove(state, message.instanceId, context.key)
+        return remove(state, message, context.key)
       case 'read':
         return { state, reply: readable(state) }
       case 'ready':
@@ -112,17 +116,26 @@ function announce(
   message: Extract<DirectoryMessage, { type: 'announce' }>,
   key: string,
 ): Decision<DirectoryState, unknown> {
-  const { instanceId, digest, sdkName, sdkVersion } = message
+  const { instanceId, connectionId, digest, sdkName, sdkVersion } = message
   const before = state.hosts.get(instanceId)
   if (before?.digest === digest && !before.shuttingDown && before.sdkVersion === sdkVersion) {
-    return { state, signals: changed(key), reply: {} }
+    if (before.connectionId === connectionId) return { state, signals: changed(key), reply: {} }
+    return change(state, { ...before, connectionId }, key)
   }
   if (!before && state.hosts.size >= limits.hostsPerDirectoryMax) {
     throw new AppError('too-many-requests', 'Too many hosts of this environment have connected lately.')
   }
   let order = 1
   for (const host of state.hosts.values()) if (host.order >= order) order = host.order + 1
-  const host: DirectoryHost = { instanceId, digest, sdkName, sdkVersion, shuttingDown: false, order }
+  const host: DirectoryHost = {
+    instanceId,
+    connectionId,
+    digest,
+    sdkName,
+    sdkVersion,
+    shuttingDown: false,
+    order,
+  }
   const hosts = new Map(state.hosts).set(instanceId, host)
   const isNew = !state.definitions.has(digest)
   const definitions = isNew
@@ -143,11 +156,11 @@ function announce(
 
 function remove(
   state: DirectoryState,
-  instanceId: InstanceId,
+  { instanceId, connectionId }: Extract<DirectoryMessage, { type: 'remove' }>,
   key: string,
 ): Decision<DirectoryState, unknown> {
   const before = state.hosts.get(instanceId)
-  if (!before) return { state, reply: {} }
+  if (before?.connectionId !== connectionId) return { state, reply: {} }
   const hosts = new Map(state.hosts)
   hosts.delete(instanceId)
   const definitions = new Map(state.definitions)

@@ -4,7 +4,7 @@
  */
 import type { HostIdentity } from '../accounts/index.js'
 import { AppError } from '../errors.js'
-import { type EntityKey, isId, type TransactionId } from '../ids.js'
+import { type EntityKey, isId, newId, type TransactionId } from '../ids.js'
 import type { Log } from '../log.js'
 import type { Clock, EntityRuntime, Json } from '../partitions/index.js'
 import {
@@ -34,7 +34,8 @@ export interface HostCallsOptions {
     organizationId: HostIdentity['organization']['id'],
     slugs: readonly string[],
   ): Promise<string[]>
-  notify(identity: HostIdentity, notification: ServerMethodInputs<'NOTIFY'>): Promise<boolean>
+  /** `id` is the notification's unless it has a key of its own: it may be said again. */
+  notify(identity: HostIdentity, notification: ServerMethodInputs<'NOTIFY'>, id: string): Promise<boolean>
   /** A host spoke of a run or page that is another host's. */
   denied(connection: HostConnection, id: string): void
   /** A host has declared something new; for the records in the database, which nobody waits for. */
@@ -111,7 +112,7 @@ export class HostCalls {
       case 'SEND_PAGE':
         return this.#page(connection, call.data)
       case 'NOTIFY':
-        return this.#options.notify(connection.identity, call.data)
+        return this.#notify(connection, call.data)
       case 'BEGIN_HOST_SHUTDOWN':
         return this.#shutdown(connection, call.rpcId)
       case 'INITIALIZE_HOST':
@@ -158,6 +159,7 @@ export class HostCalls {
         this.#options.runtime.send(directory, {
           type: 'announce',
           instanceId,
+          connectionId: connection.id,
           digest: digestOf(definitions),
           definitions: { actions: definitions.actions, pages: definitions.pages },
           sdkName: sdk.name ?? '',
@@ -263,6 +265,11 @@ export class HostCalls {
         layout,
       }),
     )
+  }
+
+  #notify(connection: HostConnection, notification: Inputs<'NOTIFY'>): Promise<boolean> {
+    const id = newId<string>()
+    return this.#held(connection, () => this.#options.notify(connection.identity, notification, id))
   }
 
   async #shutdown(connection: HostConnection, rpcId: string): Promise<{ type: 'success' }> {

@@ -234,7 +234,7 @@ function alarm(
         id: `${host.instanceId}:lost:${host.connectionId}`,
         to: 'entity',
         target: directoryKey(host.environmentId, host.developerId),
-        payload: { type: 'remove', instanceId: host.instanceId },
+        payload: { type: 'remove', instanceId: host.instanceId, connectionId: host.connectionId },
       },
     ],
     reply: {},

@@ -28,7 +28,7 @@ import {
   hostKind,
 } from '../hosts/index.js'
 import { createHttpServer, type HttpServer, type NodeReport } from '../http/index.js'
-import { type EntityKey, newId } from '../ids.js'
+import type { EntityKey } from '../ids.js'
 import { limits } from '../limits.js'
 import { createLog, type Log } from '../log.js'
 import {
@@ -272,7 +272,7 @@ class Node {
       denied: (connection, run) => denied(accounts, connection.identity, { what: 'run', run }),
       dashboardUrl: connection => this.#dashboardUrl(connection),
       unknownTeams: (organizationId, slugs) => accounts.unknownTeams(organizationId, slugs),
-      notify: async (identity, notification) => {
+      notify: async (identity, notification, freshId) => {
         const { transactionId, message, title, idempotencyKey } = notification
         const deliveries = (notification.deliveryInstructions ?? []).map(({ to, method }) => ({
           to,
@@ -281,12 +281,13 @@ class Node {
         // A repeat under the same key is the same notification.
         const id =
           idempotencyKey == null
-            ? newId<string>()
+            ? freshId
             : createHash('sha256')
                 .update(JSON.stringify([identity.organization.id, transactionId, idempotencyKey]))
                 .digest('base64url')
         const content = { id, title: title ?? null, message, deliveries }
-        return await this.#notify(identity.organization.id, transactionId, content)
+        // Hosts are held, not refused.
+        return await this.#notify(identity.organization.id, transactionId, content, {})
       },
       declared: (connection, definitions) => this.#recordDeclarations(accounts, connection, definitions),
     })
@@ -358,6 +359,7 @@ class Node {
       readonly message: string
       readonly deliveries: readonly { readonly to: string; readonly method: 'EMAIL' | 'SLACK' | null }[]
     },
+    options: { readonly deadlineMs?: number; readonly isRefusable?: boolean },
   ): Promise<boolean> {
     // Without a run there is nobody to show it to; it was heard.
     if (transactionId === null) return true
@@ -366,7 +368,7 @@ class Node {
     const reply = await this.#partitions?.send<{ accepted: boolean }>(
       `transaction:${transactionId}`,
       content,
-      refusable,
+      options,
     )
     return reply?.accepted ?? false
   }
@@ -397,7 +399,7 @@ class Node {
       health: { notReady: () => this.#notReady(), commit: app.commit ?? undefined },
       sdk: {
         onNotification: async ({ host: identity, transactionId, ...notification }) => {
-          await this.#notify(identity.organization.id, transactionId, notification)
+          await this.#notify(identity.organization.id, transactionId, notification, refusable)
         },
         placeOfTransaction: id =>
           partitions.send<Located>(`transaction:${id}`, { type: 'locate' }, refusable),

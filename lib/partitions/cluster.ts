@@ -195,6 +195,7 @@ export class Cluster implements Ring {
       },
       mayName: (partition, store) => this.#mayName(partition, store),
       fewSinceMs: partition => this.#fewSinceMs.get(partition),
+      isConnected: store => this.#isConnected(store),
       isIsolated: () => this.#isIsolated(),
     })
     const { peers } = options

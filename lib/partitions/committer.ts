@@ -61,8 +61,10 @@ export interface CommitterOptions {
   readonly log: Log
   /** fsync before a commit counts as done. */
   readonly sync: boolean
-  /** Bytes of queued commits beyond which `isReady` turns false. */
+  /** Bytes of commits that wait for disk or replicas beyond which `isReady` turns false. */
   readonly queueBytesMax: number
+  /** The same for one partition: beyond it, it alone has to wait. As much as all when absent. */
+  readonly partitionBytesMax?: number
   readonly failurePoints?: FailurePoints | undefined
   /** Brings commits to the replicas; without it there are none. */
   readonly replication?: CommitReplication | undefined
@@ -85,6 +87,10 @@ interface PartitionState {
   writtenHead: PartitionHead
   /** On disk here, but not on every replica; in order. */
   unacked: QueuedCommit[]
+  /** Bytes that wait for disk or replicas. */
+  waitingBytes: number
+  /** Somebody was told to wait. */
+  wasFull: boolean
 }
 
 /** A batch larger than this keeps the ones behind it waiting too long. */
@@ -149,7 +155,14 @@ export class Committer {
   async lead(heads: ReadonlyMap<PartitionId, PartitionHead>): Promise<void> {
     for (const [partition, head] of heads) {
       const keys = new PartitionKeys(partition, head.generation)
-      this.#partitions.set(partition, { head, keys, writtenHead: head, unacked: [] })
+      this.#partitions.set(partition, {
+        head,
+        keys,
+        writtenHead: head,
+        unacked: [],
+        waitingBytes: 0,
+        wasFull: false,
+      })
     }
     await this.#writeHeads([...heads.keys()])
   }
@@ -241,6 +254,16 @@ export class Committer {
     return !this.#isRecovering && !this.#isClosed
   }
 
+  /** False while nothing may be committed to this partition, until `onReady`: others may have room. */
+  isReadyFor(partition: PartitionId): boolean {
+    if (!this.isReady) return false
+    const state = this.#partitions.get(partition)
+    const { partitionBytesMax = this.#options.queueBytesMax } = this.#options
+    if (!state || state.waitingBytes < partitionBytesMax) return true
+    state.wasFull = true
+    return false
+  }
+
   get queueBytes(): number {
     return this.#queueBytes
   }
@@ -320,6 +343,7 @@ export class Committer {
   #push(commit: QueuedCommit): void {
     this.#queue.push(commit)
     this.#queueBytes += commit.bytes
+    if (commit.state) commit.state.waitingBytes += commit.bytes
     this.#schedule()
   }
 
@@ -404,6 +428,15 @@ export class Committer {
 
   #finish(commit: QueuedCommit, error?: unknown): void {
     this.#queueBytes -= commit.bytes
+    const { state } = commit
+    if (state) {
+      const { partitionBytesMax = this.#options.queueBytesMax } = this.#options
+      state.waitingBytes -= commit.bytes
+      if (state.wasFull && state.waitingBytes < partitionBytesMax / 2) {
+        state.wasFull = false
+        this.#options.clock.soon(() => this.#options.onReady())
+      }
+    }
     commit.done(error)
   }
 

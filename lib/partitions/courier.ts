@@ -7,7 +7,8 @@
  *
  * What can go wrong: a signal is lost with its leader, or with a connection. Signals are not stored, so whoever holds
  * the socket is told that it may have missed something, and asks the entity anew: for all entities of a partition when
- * it has a new leader, for one when a signal of it could not be carried.
+ * it has a new leader, for one when a signal of it could not be carried. When nobody is known to hold the socket, that
+ * is told as soon as somebody does: the link to its node may have been cut, while the socket stood.
  */
 import { AppError } from '../errors.js'
 import type { EntityKey, NodeId } from '../ids.js'
@@ -60,11 +61,15 @@ export class Courier {
   readonly #missedHandlers = new Map<string, MissedHandler>()
   /** What edges are being told that they missed. */
   readonly #missed = new Set<string>()
+  /** By socket that nobody is known to hold: what was said to it meanwhile. */
+  readonly #unheard = new Map<string, Map<string, { readonly missed: Missed; readonly key: EntityKey }>>()
+  #unheardCount = 0
   readonly #abort = new AbortController()
 
   constructor(options: CourierOptions) {
     this.#options = options
     this.locations = new Locations(options.clock, options.peers, options.log.child('locations'))
+    this.locations.onChange((name, present) => present && this.#found(name))
     const { peers, runtime } = options
     if (!peers) return
     peers.onCall('signal', (from, body) => {
@@ -112,13 +117,14 @@ export class Courier {
       const where = reach(signal)
       if (where === 'everywhere') {
         handler(signal, key)
-        for (const { nodeId } of this.#others()) this.#carry(nodeId, signal, key, () => nodeId)
+        for (const { nodeId } of this.#others()) this.#carry(nodeId, signal, key)
         return
       }
       const node = this.locations.locate(where.socket)
       // Nobody holds it: the handler knows what that means.
       if (node === undefined || node === 'here') handler(signal, key)
-      else this.#carry(node, signal, key, () => this.locations.locate(where.socket))
+      if (node === undefined) this.#remember(where.socket, { to: signal.to, target: signal.target }, key)
+      else if (node !== 'here') this.#carry(node, signal, key, where.socket)
     })
   }
 
@@ -131,8 +137,8 @@ export class Courier {
     for (const handler of this.#missedHandlers.values()) handler(key => partitions.has(partitionOf(key)))
   }
 
-  /** Brings a signal to its edge. When that fails, says that it was missed to the node that `edge` names then. */
-  #carry(to: NodeId, signal: Signal, key: EntityKey, edge: () => NodeId | 'here' | undefined): void {
+  /** Brings a signal to its edge. When that fails, says that it was missed to the node that holds the socket then. */
+  #carry(to: NodeId, signal: Signal, key: EntityKey, socket?: string): void {
     const body = Buffer.from(JSON.stringify({ signal, ...this.#said(key) }))
     this.#peers.call(to, 'signal', body, callMs).catch((error: unknown) => {
       const words = error instanceof Error ? error.message : error
@@ -141,19 +147,25 @@ export class Courier {
       if (!this.#missedHandlers.has(signal.to) || this.#missed.has(id) || this.#missed.size >= missedMax)
         return
       this.#missed.add(id)
-      void this.#tellMissed({ to: signal.to, target: signal.target }, key, edge).finally(() =>
+      const missed = { to: signal.to, target: signal.target }
+      void this.#tellMissed(missed, key, socket ?? to, socket === undefined).finally(() =>
         this.#missed.delete(id),
       )
     })
   }
 
-  async #tellMissed(missed: Missed, key: EntityKey, edge: () => NodeId | 'here' | undefined): Promise<void> {
+  /** Tells whoever holds a socket, or a node when `isNode`, again and again until it has heard. */
+  async #tellMissed(missed: Missed, key: EntityKey, socket: string, isNode = false): Promise<void> {
     for (let tries = 0; tries < missedTriesMax && !this.#abort.signal.aborted; tries++) {
       await new Promise<void>(resolve => this.#options.clock.setTimer(missedAgainMs, resolve))
       const said = this.#said(key)
-      const node = edge()
-      // A socket that comes back asks by itself; so do the sockets of a partition that has a new leader.
-      if (node === undefined || said.epoch === 0) return
+      // The sockets of a partition that has a new leader ask by themselves.
+      if (said.epoch === 0) return
+      const node = isNode ? (socket as NodeId) : this.locations.locate(socket)
+      if (node === undefined) {
+        this.#remember(socket, missed, key)
+        return
+      }
       if (node === 'here') {
         this.#haveMissed(missed, key)
         return
@@ -165,6 +177,33 @@ export class Courier {
         // It is tried again.
       }
     }
+  }
+
+  /** Nobody is known to hold the socket: whoever does is told as soon as that is known. */
+  #remember(socket: string, missed: Missed, key: EntityKey): void {
+    if (!this.#options.peers || !this.#missedHandlers.has(missed.to)) return
+    let list = this.#unheard.get(socket)
+    if (!list) {
+      list = new Map()
+      this.#unheard.set(socket, list)
+    }
+    const id = `${missed.to} ${missed.target} ${key}`
+    if (!list.has(id)) this.#unheardCount += 1
+    list.set(id, { missed, key })
+    for (const [oldest, { size }] of this.#unheard) {
+      if (this.#unheardCount <= missedMax || oldest === socket) break
+      // A socket that comes back itself asks for everything.
+      this.#unheard.delete(oldest)
+      this.#unheardCount -= size
+    }
+  }
+
+  #found(socket: string): void {
+    const list = this.#unheard.get(socket)
+    if (!list) return
+    this.#unheard.delete(socket)
+    this.#unheardCount -= list.size
+    for (const { missed, key } of list.values()) void this.#tellMissed(missed, key, socket)
   }
 
   #haveMissed({ to, target }: Missed, key: EntityKey): void {

@@ -11,6 +11,7 @@
  * still to be read. What can go wrong: the node dies between confirmation and drop. Then it is dispatched again, under
  * the same id.
  */
+import { AppError } from '../errors.js'
 import type { EntityKey } from '../ids.js'
 import type { Log } from '../log.js'
 import type { PartitionId } from '../ring/index.js'
@@ -31,6 +32,11 @@ export interface EffectsOptions {
   readonly keys: (partition: PartitionId) => PartitionKeys
   /** True when the commit of this number is on disk and on every replica; its effects stay where they are until then. */
   readonly isReleased: (partition: PartitionId, seq: number) => boolean
+  /**
+   * Makes sure that this node still leads the partition, or rejects; undefined where there is nobody to ask. Asked before
+   * whatever does not leave directly after its commit: meanwhile another node may have undone it.
+   */
+  readonly confirm?: (partition: PartitionId) => Promise<void> | undefined
   /** Effects kept in memory. */
   readonly effectsMax: number
   readonly failurePoints?: FailurePoints | undefined
@@ -80,6 +86,8 @@ const pageEffectsMax = 1_000
 const pageBytesMax = 8 * 1024 * 1024
 const loadsAtOnceMax = 16
 const rotationMs = 1_000
+/** What is sent longer after its commit is not sent directly after it. */
+const directMs = 1_000
 
 export class Effects {
   readonly #options: EffectsOptions
@@ -88,6 +96,8 @@ export class Effects {
   /** Lanes by what `redispatch` names. */
   readonly #targets = new Map<string, Set<Lane>>()
   readonly #abort = new AbortController()
+  /** When effects came with their commit; those read from the disk are not in it. */
+  readonly #committedAtMs = new WeakMap<OrderedEffect, number>()
   #isStarted = false
   #count = 0
   #inFlight = 0
@@ -161,6 +171,8 @@ export class Effects {
       return
     }
     if (!contains(slot.window, key)) return
+    const nowMs = this.#options.clock.nowMs()
+    for (const item of effects) this.#committedAtMs.set(item, nowMs)
     this.#merge(slot, key, effects)
     if (this.#count > this.#options.effectsMax) this.#makeRoom()
   }
@@ -309,9 +321,18 @@ export class Effects {
 
   async #dispatch(dispatcher: EffectDispatcher, item: OrderedEffect, lane: Lane): Promise<void> {
     const { failurePoints } = this.#options
+    if (!this.#isDirect(item, lane)) {
+      await this.#options.confirm?.(lane.partition)
+      if (lane.isGone) throw new AppError('unavailable')
+    }
     if (failurePoints) await failurePoints.reach('effect.before-dispatch')
     await dispatcher.dispatch(item.effect, lane.key, this.#abort.signal)
     if (failurePoints) await failurePoints.reach('effect.after-confirm')
+  }
+
+  #isDirect(item: OrderedEffect, lane: Lane): boolean {
+    const atMs = this.#committedAtMs.get(item) ?? Number.NEGATIVE_INFINITY
+    return lane.failures === 0 && this.#options.clock.nowMs() - atMs <= directMs
   }
 
   #settle(lane: Lane, item: OrderedEffect, failure: { readonly error: unknown } | undefined): void {

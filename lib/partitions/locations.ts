@@ -185,6 +185,14 @@ export class Locations {
 
   #left(nodeId: NodeId, name: string, about: string): void {
     if (this.#nodes.get(name) !== nodeId) return
+    // A node that was away says late what it holds, and takes it back: another one has held it all the time.
+    for (const [other, { names }] of this.#remotes) {
+      const said = other === nodeId ? undefined : names.get(name)
+      if (said === undefined) continue
+      this.#nodes.set(name, other)
+      this.#notify(name, true, said)
+      return
+    }
     this.#nodes.delete(name)
     if (!this.#own.has(name)) this.#notify(name, false, about)
   }

@@ -67,6 +67,8 @@ export interface LeaderReplicationOptions {
   fewSinceMs(partition: PartitionId): number | undefined
   /** True when this node sees too few of the others. */
   isIsolated(): boolean
+  /** False while a message to the store's node would fail at once. */
+  isConnected(store: StoreId): boolean
 }
 
 /** A store that commits are brought to; another copy to it, or another time of leading, makes another of these. */
@@ -480,7 +482,11 @@ export class LeaderReplication implements Replication {
   #lose(store: StoreId): void {
     if (this.#lost.has(store)) return
     this.#lost.add(store)
-    this.#options.clock.setTimer(retryMs, () => {
+    const again = (): void => {
+      if (!this.#options.isConnected(store) && this.#isFollowing(store)) {
+        this.#options.clock.setTimer(retryMs, again)
+        return
+      }
       this.#lost.delete(store)
       const committer = this.#options.committer()
       const commits: Commit[] = []
@@ -492,6 +498,12 @@ export class LeaderReplication implements Replication {
         }
       }
       this.#send(store, commits)
-    })
+    }
+    this.#options.clock.setTimer(retryMs, again)
+  }
+
+  #isFollowing(store: StoreId): boolean {
+    for (const followers of this.#followers.values()) if (followers.has(store)) return true
+    return false
   }
 }

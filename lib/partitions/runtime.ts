@@ -101,6 +101,7 @@ export class Runtime {
       log: log.child('committer'),
       sync,
       queueBytesMax: limits.commitQueueBytesMax,
+      partitionBytesMax: limits.partitionQueueBytesMax,
       failurePoints,
       replication: options.replication,
       onFailure: partitions => this.#discard(partitions),
@@ -114,6 +115,7 @@ export class Runtime {
     const shared = { store, clock, keys, drops: this.#drops, failurePoints }
     this.effects = new Effects({
       ...shared,
+      confirm: partition => options.replication?.confirm(partition),
       random,
       log: log.child('effects'),
       effectsMax: options.effectsInMemoryMax,
@@ -467,7 +469,7 @@ export class Runtime {
 
   #pump(entity: LiveEntity): void {
     while (entity.mailbox.length > 0 && entity.phase === 'live') {
-      if (!this.committer.isReady) {
+      if (!this.committer.isReadyFor(entity.partition)) {
         this.#stalled.add(entity)
         return
       }

@@ -35,7 +35,7 @@ const steadyMs = 250
 /** A call that finds no line dials, unless a dial has just failed. */
 const callRedialMs = 20
 const waitingCallsMax = 4_096
-const waitingBytesMax = 67_108_864
+const waitingBytesMax = 268_435_456
 
 export interface PeerLinkOptions {
   readonly target: Member

@@ -114,6 +114,7 @@ function announced(...hosts: [string, DeclaredAction[], DeclaredPage[]?][]): Sub
     directory.tell({
       type: 'announce',
       instanceId,
+      connectionId: `${instanceId} 1`,
       digest: digestOf(definitions),
       definitions,
       sdkName: '',
@@ -134,20 +135,33 @@ t.test('equal hosts are stored once; the last one takes the declaration with it'
     directory.tell({
       type: 'announce',
       instanceId: 'instance-1',
+      connectionId: 'instance-1 1',
       digest: digestOf({ actions: [action('a')], pages: [] }),
       definitions: { actions: [action('a')], pages: [] },
       sdkName: '',
       sdkVersion: '',
     }).put,
     undefined,
-    'a reconnect writes nothing',
+    'the same declaration again writes nothing',
   )
-  directory.tell({ type: 'remove', instanceId: 'instance-1' })
+  directory.tell({ type: 'remove', instanceId: 'instance-1', connectionId: 'instance-1 1' })
   t.equal(definitions().length, 1)
-  directory.tell({ type: 'remove', instanceId: 'instance-2' })
+  directory.tell({ type: 'remove', instanceId: 'instance-2', connectionId: 'instance-2 1' })
   t.equal(directory.records.size, 0)
   const reloaded = directoryKind.load(new Map(), directory.key)
   t.equal(reloaded.hosts.size, 0)
+})
+
+t.test('a removal because of an older connection does not remove a host that is back', async t => {
+  const directory = announced(['instance-1', [action('a')]])
+  const definitions = { actions: [action('a')], pages: [] }
+  const again = { type: 'announce', instanceId: 'instance-1', connectionId: 'instance-1 2', definitions }
+  const { put } = directory.tell({ ...again, digest: digestOf(definitions), sdkName: '', sdkVersion: '' })
+  t.same([...(put ?? [])].length, 1, 'a reconnect writes one small record')
+  directory.tell({ type: 'remove', instanceId: 'instance-1', connectionId: 'instance-1 1' })
+  t.ok(directory.records.has('host/instance-1'))
+  directory.tell({ type: 'remove', instanceId: 'instance-1', connectionId: 'instance-1 2' })
+  t.equal(directory.records.size, 0)
 })
 
 t.test('a directory takes no more hosts than its bound; those it has may come again', async t => {
@@ -156,16 +170,25 @@ t.test('a directory takes no more hosts than its bound; those it has may come ag
   const records = new Map<string, Json>([[`definitions/${digest}`, definitions as unknown as Json]])
   for (let order = 1; order <= limits.hostsPerDirectoryMax; order += 1) {
     const instanceId = `instance-${order}`
-    const host = { instanceId, digest, sdkName: '', sdkVersion: '', shuttingDown: false, order }
+    const connectionId = `${instanceId} 1`
+    const host = { instanceId, connectionId, digest, sdkName: '', sdkVersion: '', shuttingDown: false, order }
     records.set(`host/${instanceId}`, host)
   }
   const directory = new Subject(directoryKind, directoryKey('environment-1', null))
   directory.state = directoryKind.load(records, directory.key)
   const announce = (instanceId: string) =>
-    directory.tell({ type: 'announce', instanceId, digest, definitions, sdkName: '', sdkVersion: '2.0.0' })
+    directory.tell({
+      type: 'announce',
+      instanceId,
+      connectionId: `${instanceId} 1`,
+      digest,
+      definitions,
+      sdkName: '',
+      sdkVersion: '2.0.0',
+    })
   t.throws(() => announce('one-too-many'), { code: 'too-many-requests' })
   t.ok(announce('instance-7').put)
-  directory.tell({ type: 'remove', instanceId: 'instance-8' })
+  directory.tell({ type: 'remove', instanceId: 'instance-8', connectionId: 'instance-8 1' })
   t.ok(announce('one-too-many').put)
 })
 

@@ -162,6 +162,41 @@ t.test('writers wait while the queue is full', async t => {
   t.equal(committer.queueBytes, 0)
 })
 
+t.test('a partition that waits for its replica stops itself alone', async t => {
+  const store = await memoryStore()
+  const acked = new Map([[one, 0]])
+  let ready = 0
+  const committer = new Committer({
+    store,
+    clock,
+    log: silentLog,
+    sync: false,
+    queueBytesMax: 10_000,
+    partitionBytesMax: 300,
+    replication: {
+      send: () => undefined,
+      ackedSeq: partition => acked.get(partition) ?? Number.POSITIVE_INFINITY,
+    },
+    onFailure: () => undefined,
+    onReady: () => {
+      ready += 1
+    },
+  })
+  await committer.open([one, two])
+  const waiting = ['a', 'b', 'c'].map(name => committer.commit(one, [putOperation(one, name)]))
+  await committer.between(() => undefined)
+  t.notOk(committer.isReadyFor(one))
+  t.ok(committer.isReadyFor(two))
+  t.ok(committer.isReady)
+  await committer.commit(two, [putOperation(two, 'a')])
+  acked.delete(one)
+  committer.acked(one)
+  await Promise.all(waiting)
+  await new Promise(resolve => setImmediate(resolve))
+  t.equal(ready, 1, 'and is told when there is room')
+  t.ok(committer.isReadyFor(one))
+})
+
 t.test('a record is bound to its key, not to its generation', async t => {
   const key = new PartitionKeys(one, 0).record('counter:x', 'a')
   const { bytes } = sealRecord(key, '"é"')

@@ -1,0 +1,122 @@
+/** Where sockets are, and what is done about signals for sockets that nobody is known to hold. */
+import t from 'tap'
+import type { EntityKey, NodeId } from '../../../lib/ids.js'
+import { limits } from '../../../lib/limits.js'
+import { silentLog } from '../../../lib/log.js'
+import { VirtualClock } from '../../../lib/partitions/clock.js'
+import { Courier } from '../../../lib/partitions/courier.js'
+import type { Signal } from '../../../lib/partitions/entity.js'
+import { Locations } from '../../../lib/partitions/locations.js'
+import type { Runtime } from '../../../lib/partitions/runtime.js'
+import type { CallHandler, Member, Peers } from '../../../lib/ring/index.js'
+
+const member = (nodeId: string): Member => ({
+  nodeId: nodeId as NodeId,
+  storeId: `store of ${nodeId}`,
+  boot: 1,
+  channelAddress: '127.0.0.1:1',
+  forwardAddress: '127.0.0.1:2',
+})
+
+/** The peers of node C, whose messages are looked at and never arrive anywhere. */
+class FakePeers {
+  readonly self = member('C')
+  readonly calls: { to: string; kind: string; body: string }[] = []
+  readonly #handlers = new Map<string, CallHandler>()
+
+  members(): Member[] {
+    return [member('A'), member('B'), this.self]
+  }
+
+  onCall(kind: string, handler: CallHandler): void {
+    this.#handlers.set(kind, handler)
+  }
+
+  onCondition(): () => void {
+    return () => undefined
+  }
+
+  async call(to: string, kind: string, body: Buffer): Promise<Buffer> {
+    this.calls.push({ to, kind, body: body.toString() })
+    return Buffer.from('taken')
+  }
+
+  say(from: string, kind: string, content: object): void {
+    void this.#handlers.get(kind)?.(member(from), Buffer.from(JSON.stringify(content)))
+  }
+
+  /** A node tells everything it holds. */
+  holds(from: string, ...names: string[]): void {
+    this.say(from, 'locations', {
+      boot: 1,
+      number: 1,
+      whole: true,
+      came: names.map(name => [name, '']),
+      went: [],
+    })
+  }
+}
+
+t.test('a socket that a node takes back too late is where it has been all the time', async t => {
+  const peers = new FakePeers()
+  const locations = new Locations(new VirtualClock(), peers as unknown as Peers)
+  peers.holds('A', 'host:1')
+  locations.lost('A' as NodeId)
+  peers.holds('B', 'host:1')
+  t.equal(locations.locate('host:1'), 'B')
+  peers.holds('A', 'host:1')
+  peers.say('A', 'locations', { boot: 1, number: 2, whole: false, came: [], went: ['host:1'] })
+  t.equal(locations.locate('host:1'), 'B')
+  peers.holds('B')
+  t.equal(locations.locate('host:1'), undefined)
+})
+
+t.test(
+  'what is said to a socket that nobody holds is told to be missed as soon as somebody does',
+  async t => {
+    const clock = new VirtualClock()
+    const peers = new FakePeers()
+    let says: (signal: Signal, key: EntityKey) => void = () => undefined
+    const runtime = {
+      onSignal: (_to: string, handler: typeof says) => {
+        says = handler
+      },
+      epochOf: () => 3,
+    }
+    const courier = new Courier({
+      clock,
+      log: silentLog,
+      peers: peers as unknown as Peers,
+      runtime: runtime as unknown as Runtime,
+      accepts: () => true,
+    })
+    courier.onMissed('host', () => undefined)
+    courier.onSignal(
+      'host',
+      () => undefined,
+      signal => ({ socket: `host:${signal.target}` }),
+    )
+    const key = 'transaction:1' as EntityKey
+    says({ to: 'host', target: 'instance-1', payload: 'the answer' }, key)
+    says({ to: 'host', target: 'instance-1', payload: 'and another' }, key)
+    const told = () => peers.calls.filter(({ kind }) => kind === 'missed')
+    clock.advance(60_000)
+    t.same(told(), [])
+    peers.holds('B', 'host:instance-1')
+    clock.advance(1_000)
+    await new Promise(resolve => setImmediate(resolve))
+    clock.advance(1_000)
+    await new Promise(resolve => setImmediate(resolve))
+    t.same(
+      told().map(({ to, body }) => ({ to, ...(JSON.parse(body) as object) })),
+      [{ to: 'B', missed: { to: 'host', target: 'instance-1' }, key, epoch: 3 }],
+    )
+  },
+)
+
+t.test('limits fit each other', async t => {
+  t.ok(limits.peerMessageBytesMax > 2 * limits.entityRecordBytesMax, 'a record as JSON within JSON')
+  t.ok(limits.peerQueueBytesMax > limits.peerMessageBytesMax)
+  t.ok(limits.entityRecordBytesMax >= limits.ioCallBytesMax)
+  t.ok(limits.commitQueueBytesMax > limits.entityRecordBytesMax)
+})
