@@ -35,6 +35,7 @@ function leader(named: ReadonlySet<StoreId>) {
     mayName: (_partition, name) => named.has(name),
     fewSinceMs: () => undefined,
     isIsolated: () => false,
+    isConnected: () => true,
   })
   return { committer, replication }
 }
