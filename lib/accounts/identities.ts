@@ -139,7 +139,7 @@ export function createIdentities(options: {
 
     async actor(userId, organizationSlug, environmentSlug) {
       const found = await actors.get(
-        JSON.stringify([userId, organizationSlug, environmentSlug]),
+        `${userId} ${organizationSlug} ${environmentSlug}`,
         () => findActor(database, userId, organizationSlug, environmentSlug),
         value => value !== null,
       )

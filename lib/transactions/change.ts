@@ -23,6 +23,7 @@ import {
   type Now,
   nowText,
   type TransactionState,
+  waitingStatus,
 } from './state.js'
 
 /** A call to the host that must arrive, whatever happens to us in between. */
@@ -45,6 +46,9 @@ export type ClientSignal =
   | { [Name in EventName]: { readonly event: Name; readonly data: Events[Name] } }[EventName]
   /** Is this window still there? If not, the edge says `client-gone`. */
   | { readonly probe: true }
+
+/** SDKs and windows repeat only what they said last. */
+const answeredRequestsMax = 4
 
 export class Change {
   readonly start: TransactionStart
@@ -78,6 +82,20 @@ export class Change {
     Object.assign(this.#draft, part)
   }
 
+  /** The status as it follows from the groups: it is not written, since it follows from them after a crash as well. */
+  showStatus(): void {
+    const status = this.waitingStatus()
+    if (this.#draft) this.#draft.status = status
+    else this.state = { ...this.state, now: { ...this.state.now, status } }
+  }
+
+  /** The answer of this request goes with its group, and may be sent again. */
+  #rememberAnswered({ answer }: Group): void {
+    if (!answer) return
+    const answeredRequests = [...this.now.answeredRequests, answer.requestId].slice(-answeredRequestsMax)
+    this.setNow({ answeredRequests })
+  }
+
   /** Writes a record. Values come from our own types, all of which JSON can hold. */
   record(name: string, value: unknown): void {
     this.#put.set(name, value as Json)
@@ -90,10 +108,7 @@ export class Change {
 
   /** Awaiting input while any step waits for an answer. */
   waitingStatus(): 'running' | 'awaiting-input' {
-    const waits = this.state.groups.some(
-      group => group.answer === null && !(group.displayOnly && this.start.appends),
-    )
-    return waits ? 'awaiting-input' : 'running'
+    return waitingStatus(this.state.groups, this.start.appends)
   }
 
   /** Adds the group, or replaces the one of the same order. */
@@ -111,7 +126,10 @@ export class Change {
     }
     const text = `{"call":${ioCallText(group.call)},${JSON.stringify(render).slice(1)}`
     this.#put.set(groupRecord(group.order), new JsonText(text))
-    if (index >= 0 && groups[index]?.answer && !group.answer) this.forget(answerRecord(group.order))
+    const before = groups[index]
+    if (!before?.answer || group.answer) return
+    this.forget(answerRecord(group.order))
+    this.#rememberAnswered(before)
   }
 
   /** Changes what was answered to a group, without writing its render again. */
@@ -133,6 +151,7 @@ export class Change {
     this.state = { ...this.state, groups: this.state.groups.filter(other => other.order !== group.order) }
     this.forget(groupRecord(group.order))
     if (group.answer || group.setState) this.forget(answerRecord(group.order))
+    this.#rememberAnswered(group)
   }
 
   /** Tells the browser that is attached, if there is one. */

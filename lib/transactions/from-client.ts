@@ -13,9 +13,6 @@ import { emptyNow, type Group, type TransactionState } from './state.js'
 
 type Of<Type extends ClientMessage['type']> = Extract<ClientMessage, { type: Type }>
 
-/** Requests remembered after their answer was taken. A window has one answer in flight per open step. */
-const answeredRequestsMax = 4
-
 /** Other organizations' ids do not exist for the asker, and other people's are theirs alone. */
 export function checkAsker(start: TransactionStart, asker: Asker): void {
   if (start.organizationId !== asker.organizationId)
@@ -135,8 +132,7 @@ export function decideAnswer(
   if (message.kind === 'RETURN') {
     const answer = { id: group.renderId, renderId: group.renderId, value, requestId, delivered: false }
     change.putAnswer(group, { answer, setState: null })
-    const answeredRequests = [...change.now.answeredRequests, requestId].slice(-answeredRequestsMax)
-    change.setNow({ status: change.waitingStatus(), answeredRequests })
+    change.showStatus()
     change.deliver({ inputGroupKey: group.inputGroupKey, deliveryId: answer.id, value })
   } else {
     const setState = { id: `${group.renderId}:${requestId}`, value, requestId, delivered: false }

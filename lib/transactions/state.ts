@@ -24,6 +24,7 @@ import type { IoCall, LoadingState } from '../sdk/io-call.js'
 import type { TransactionStart } from './messages.js'
 
 export interface Now {
+  /** While it runs, it follows from the groups: a change of it alone is not written. */
   readonly status: TransactionStatus
   /** The browser window that is attached; it stays after its socket is gone, until its grace is over. */
   readonly clientId: ClientId | null
@@ -49,7 +50,10 @@ export interface Now {
   readonly notes: number
   /** Ids of renders whose answer the host has taken: sent again by a host, they are never shown again. Newest last. */
   readonly answeredRenders: readonly string[]
-  /** Ids of the requests that answered last: sent again by a window, they are confirmed again. Newest last. */
+  /**
+   * Ids of the requests that answered groups which are gone: sent again by a window, they are confirmed again. Newest
+   * last. Those of groups that are still there are in their answers.
+   */
   readonly answeredRequests: readonly string[]
 }
 
@@ -137,6 +141,12 @@ export const answerRecord = (order: number): string => `answer/${String(order).p
 export const logRecord = (index: number): string => `log/${String(index).padStart(8, '0')}`
 export const noteRecord = (order: number): string => `note/${String(order).padStart(8, '0')}`
 
+/** Awaiting input while any step waits for an answer. */
+export function waitingStatus(groups: readonly Group[], appends: boolean): 'running' | 'awaiting-input' {
+  const waits = groups.some(group => group.answer === null && !(group.displayOnly && appends))
+  return waits ? 'awaiting-input' : 'running'
+}
+
 /** Rebuilds the state from its records; `start` is null where there are none. */
 export function loadTransaction(records: ReadonlyMap<string, Json>): TransactionState {
   const groups: Group[] = []
@@ -153,9 +163,12 @@ export function loadTransaction(records: ReadonlyMap<string, Json>): Transaction
   }
   groups.sort((a, b) => a.order - b.order)
   logs.sort((a, b) => a.index - b.index || a.atMs - b.atMs)
+  const start = (records.get('start') as unknown as TransactionStart | undefined) ?? null
+  const stored = { ...emptyNow, ...(records.get('now') as unknown as Partial<Now> | undefined) }
+  const runs = start !== null && (stored.status === 'running' || stored.status === 'awaiting-input')
   return {
-    start: (records.get('start') as unknown as TransactionStart | undefined) ?? null,
-    now: { ...emptyNow, ...(records.get('now') as unknown as Partial<Now> | undefined) },
+    start,
+    now: runs ? { ...stored, status: waitingStatus(groups, start.appends) } : stored,
     groups,
     logs,
     notes,
