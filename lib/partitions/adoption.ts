@@ -17,6 +17,8 @@ export interface Orphan {
   readonly row: Configuration
   /** Epoch of the row in the database: lower when it was set back. */
   readonly databaseEpoch: number
+  /** The highest that is known to have been there: above the row's when nobody here knows the newest row. */
+  readonly seenEpoch: number
   /** Its owner can be reached. */
   readonly isOwnerAlive: boolean
 }
@@ -35,18 +37,29 @@ export interface Adoption {
 
 /** Who leads an orphan from now on; undefined when nobody reachable says where it stands. */
 export function adoptionOf(
-  { databaseEpoch, isOwnerAlive, row }: Orphan,
+  { databaseEpoch, isOwnerAlive, row, seenEpoch }: Orphan,
   positions: ReadonlyMap<StoreId, CopyPosition>,
   copiesMax: number,
 ): Adoption | undefined {
   const { partition } = row
-  const epochs = [...positions.values()].map(position => position.epoch)
-  const epoch = Math.max(row.epoch, databaseEpoch, ...epochs) + 1
+  const epochs = [...positions.values()].map(position => Math.max(position.epoch, position.seenEpoch ?? 0))
+  const newest = Math.max(row.epoch, seenEpoch, databaseEpoch, ...epochs)
+  const epoch = newest + 1
   const fromEpoch = databaseEpoch
   const owned = positions.get(row.owner)
-  if (isOwnerAlive && owned) {
+  const isExceeded = owned && [...positions.values()].some(other => comparePositions(other, owned) > 0)
+  // A database that has come past what was seen was led by old rows meanwhile: what was acknowledged before may be gone.
+  if (isOwnerAlive && owned && !isExceeded && row.epoch === newest) {
     const { owner, replicas } = row
-    return { partition, fromEpoch, epoch, owner, replicas, seq: owned.seq, mayLose: false }
+    return {
+      partition,
+      fromEpoch,
+      epoch,
+      owner,
+      replicas,
+      seq: owned.seq,
+      mayLose: databaseEpoch >= row.epoch,
+    }
   }
   // Of equal ones a member goes before others, so that most stays as it was.
   const ranked = [...positions].sort(

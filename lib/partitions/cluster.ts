@@ -45,6 +45,7 @@ import { comparePositions, type PartitionHead } from './position.js'
 import { type ConfirmAnswer, type ConfirmQuestion, LeaderReplication } from './replication.js'
 import type { RulesOff } from './rules.js'
 import type { Runtime } from './runtime.js'
+import { adoptedAt, nonceAfter, type SeenRow, SeenRows } from './seen-rows.js'
 import { sendSnapshot, snapshotIdBytes } from './snapshots.js'
 import type { Store } from './store.js'
 
@@ -144,8 +145,8 @@ export class Cluster implements Ring {
   #startedAtMs = 0
   readonly #copying = new Map<string, Promise<void>>()
   readonly #handing = new Set<PartitionId>()
-  /** Partitions whose rows were set back, with the epoch that the database shows. */
-  readonly #rewound = new Map<PartitionId, number>()
+  /** The newest rows this store has seen, and which of them the database does not show any more. */
+  #seenRows: SeenRows | undefined
   /** Partitions whose hand-over failed a moment ago. */
   readonly #handAgainAtMs = new Map<PartitionId, number>()
   readonly #silent = new Set<NodeId>()
@@ -232,9 +233,9 @@ export class Cluster implements Ring {
       await this.#held.endSnapshot(partition, id, from.storeId, position)
       return empty
     })
-    peers.onCall('rows-wanted', () => Buffer.from(JSON.stringify([...this.#rows.values()])))
+    peers.onCall('rows-wanted', () => this.#told([...this.#rows.values()], this.#seenRows?.all() ?? []))
     peers.onCall('rows', (_from, body) => {
-      this.#learn(JSON.parse(body.toString()) as Configuration[])
+      this.#hear(body)
       return empty
     })
     peers.onCall('send', async (_from, body) => {
@@ -264,6 +265,15 @@ export class Cluster implements Ring {
     return this.#copies
   }
 
+  get #seen(): SeenRows {
+    if (!this.#seenRows) throw new AppError('unavailable')
+    return this.#seenRows
+  }
+
+  #isSetBack(partition: PartitionId): boolean {
+    return this.#seenRows?.isSetBack(partition) ?? false
+  }
+
   /** Registers this node, founds the cluster if there is none, and leads what is this node's by its rows. */
   async open(runtime: Runtime, store: Store): Promise<void> {
     const { clock, log, peers } = this.#options
@@ -287,6 +297,9 @@ export class Cluster implements Ring {
     const clusterId = await this.#register(node, epochs)
     this.#isRegistered = true
     await store.note('cluster', clusterId)
+    const seen = new SeenRows(store)
+    await seen.load(clusterId)
+    this.#seenRows = seen
     // Nothing is taken before the store says whose it is, or a crash would leave entities of an unknown cluster.
     this.#copies = copies
     this.#startedAtMs = clock.nowMs()
@@ -489,7 +502,8 @@ export class Cluster implements Ring {
     const row = this.#rows.get(partition)
     const promised = this.#held.head(partition).epoch
     const known = Math.max(row?.epoch ?? 0, promised)
-    if (this.#leading.has(partition)) return { ok: false, epoch: known }
+    // Also of one that leads by old rows: what this copy holds may be all there is of what came after them.
+    if (this.#leading.has(partition) || this.#isSetBack(partition)) return { ok: false, epoch: known }
     if (this.#options.rulesOff?.epochs) return { ok: true, epoch: known }
     const isLeader = row === undefined || row.owner === from
     // What this store has promised an epoch, it remembers across its restarts, also before it has read any row.
@@ -520,7 +534,12 @@ export class Cluster implements Ring {
   async #positions(body: Buffer): Promise<Buffer> {
     const partitions = JSON.parse(body.toString()) as PartitionId[]
     await this.#held.settled(partitions)
-    return Buffer.from(JSON.stringify(partitions.map(partition => this.#held.position(partition))))
+    return Buffer.from(JSON.stringify(partitions.map(partition => this.#position(partition))))
+  }
+
+  #position(partition: PartitionId): CopyPosition {
+    const seenEpoch = Math.max(this.#seen.epoch(partition), this.#held.head(partition).epoch)
+    return { ...this.#held.position(partition), seenEpoch }
   }
 
   async #askPositions(store: StoreId, partitions: readonly PartitionId[]): Promise<CopyPosition[]> {
@@ -546,8 +565,8 @@ export class Cluster implements Ring {
 
   async #read(): Promise<void> {
     const { clock, configurations, peers } = this.#options
-    // What was known before the question can only be outdone by an honest answer.
-    const before = new Map([...this.#rows].map(([partition, row]) => [partition, row.epoch]))
+    // What was seen before the question can only be outdone by an honest answer.
+    const before = this.#seen.all()
     const [rows, nodes] = [await configurations.read(), await configurations.nodes()]
     this.#compare(rows, before)
     this.#registered = nodes
@@ -564,53 +583,58 @@ export class Cluster implements Ring {
    * Rows that are older than what this node has seen: the database was set back, by a restore or a standby that lagged.
    * Nobody can say who else has changed what, so those partitions stop until an operator has looked.
    */
-  #compare(rows: readonly Configuration[], before: ReadonlyMap<PartitionId, number>): void {
-    const stopped = new Set<PartitionId>()
-    const known: Configuration[] = []
-    for (const { epoch, partition } of rows) {
-      if (epoch >= (before.get(partition) ?? 0)) {
-        this.#rewound.delete(partition)
-        continue
-      }
-      const row = this.#rows.get(partition)
-      if (row) known.push(row)
-      if (!this.#rewound.has(partition)) stopped.add(partition)
-      this.#rewound.set(partition, epoch)
+  #compare(rows: readonly Configuration[], before: readonly SeenRow[]): void {
+    if (this.#options.rulesOff?.setBack) return
+    const found = new Set(this.#seen.compare(rows, before))
+    if (this.#seen.setBackCount > 0) {
+      // Again at each look: whoever comes back, or could not be reached before, knows nothing else than the rows as they are.
+      const known = [...found].flatMap(partition => this.#rows.get(partition) ?? [])
+      this.#tell(known, this.#seen.lost())
     }
-    if (stopped.size === 0) return
-    this.#options.log.error('configurations.set-back', { partitions: stopped.size })
-    const led = new Set([...stopped].filter(partition => this.#committer.leads(partition)))
+    if (found.size === 0) return
+    this.#options.log.error('configurations.set-back', { partitions: found.size })
+    const led = new Set([...found].filter(partition => this.#committer.leads(partition)))
     if (led.size > 0) this.#resign(led)
-    // Whoever has just started knows nothing else than the rows as they are.
-    this.#tell(known)
   }
 
-  /** Others may have seen newer rows than the database shows: what they know counts until the rows are read again. */
+  /** Others may have seen newer rows than the database shows: then it was set back, and this node leads none of those. */
   async #askRows(): Promise<void> {
-    const { peers } = this.#options
+    const { peers, rulesOff } = this.#options
+    if (rulesOff?.setBack) return
     const connected = this.#others().filter(id => peers.condition(id).kind === 'connected')
     const answers = await Promise.all(
       connected.map(id =>
         peers.call(id, 'rows-wanted', empty, clusterTimes.positionsMs).catch(() => undefined),
       ),
     )
-    for (const answer of answers) {
-      if (!answer) continue
-      const rows = JSON.parse(answer.toString()) as Configuration[]
-      for (const { epoch, partition } of rows) {
-        const known = this.#rows.get(partition)
-        if (known && epoch > known.epoch && !this.#rewound.has(partition)) {
-          this.#rewound.set(partition, known.epoch)
-        }
-      }
-      this.#learn(rows)
-    }
+    for (const answer of answers) if (answer) this.#hear(answer)
+    // Rows that have changed since they were read here are no evidence: only a later look is.
     this.#mustRead = true
+    await this.#read().catch(() => undefined)
+  }
+
+  #told(rows: readonly Configuration[], seen: readonly SeenRow[]): Buffer {
+    return Buffer.from(JSON.stringify({ rows, seen }))
+  }
+
+  #hear(body: Buffer): void {
+    const { rows, seen } = JSON.parse(body.toString()) as {
+      rows: readonly Configuration[]
+      seen: readonly SeenRow[]
+    }
+    this.#learn(rows)
+    if (this.#options.rulesOff?.setBack) return
+    for (const row of seen) {
+      if (row[1] <= (this.#seenRows?.epoch(row[0]) ?? 0)) continue
+      this.#seenRows?.see(row)
+      this.#mustRead = true
+    }
+    if (this.#mustRead) this.#wake()
   }
 
   /** Partitions whose rows in the database are older than what this node has seen. */
   get rewound(): number {
-    return this.#rewound.size
+    return this.#seenRows?.setBackCount ?? 0
   }
 
   /**
@@ -624,10 +648,11 @@ export class Cluster implements Ring {
       store !== this.#store && this.#isDead(store, clusterTimes.takeOverAfterMs)
     const orphans: Orphan[] = []
     for (const row of this.#rows.values()) {
-      const databaseEpoch = this.#rewound.get(row.partition)
+      const databaseEpoch = this.#seen.databaseEpoch(row.partition)
       if (databaseEpoch === undefined && ![row.owner, ...row.replicas].every(isGone)) continue
       const isOwnerAlive = row.owner === this.#store || this.#isConnected(row.owner)
-      orphans.push({ row, databaseEpoch: databaseEpoch ?? row.epoch, isOwnerAlive })
+      const seenEpoch = this.#seen.epoch(row.partition)
+      orphans.push({ row, databaseEpoch: databaseEpoch ?? row.epoch, seenEpoch, isOwnerAlive })
     }
     if (orphans.length === 0) return []
     const partitions = orphans.map(orphan => orphan.row.partition)
@@ -636,7 +661,7 @@ export class Cluster implements Ring {
       if (positions.has(store) || (store !== this.#store && !this.#isConnected(store))) continue
       const answer =
         store === this.#store
-          ? partitions.map(partition => this.#held.position(partition))
+          ? partitions.map(partition => this.#position(partition))
           : await this.#askPositions(store, partitions)
       positions.set(store, new Map(answer.map(position => [position.partition, position])))
     }
@@ -648,15 +673,14 @@ export class Cluster implements Ring {
       return adoptionOf(orphan, new Map(known), this.#options.factor) ?? []
     })
     if (!isDecided) return adoptions
-    const nonce = newId<string>()
+    const id = newId<string>()
     const changes = adoptions.map(({ epoch, fromEpoch, owner, partition, replicas }) => ({
       ...{ epoch, fromEpoch, owner, partition, replicas },
-      nonce,
+      nonce: nonceAfter(id, epoch),
     }))
     const rows = await this.#options.configurations.swap(changes)
     this.#mustRead = true
-    const mine = rows.filter(row => row.nonce === nonce)
-    for (const row of mine) this.#rewound.delete(row.partition)
+    const mine = rows.filter(row => row.nonce.startsWith(id))
     this.#learn(mine)
     this.#tell(mine)
     this.#options.log.warn('partitions.adopted', { count: mine.length })
@@ -680,6 +704,7 @@ export class Cluster implements Ring {
     const lost = new Set<PartitionId>()
     let changed = false
     for (const row of rows) {
+      this.#seenRows?.see([row.partition, row.epoch, row.nonce])
       const known = this.#rows.get(row.partition)
       if (known && known.epoch >= row.epoch) continue
       this.#rows.set(row.partition, row)
@@ -693,6 +718,8 @@ export class Cluster implements Ring {
     }
     if (lost.size > 0) this.#resign(lost)
     if (!changed) return
+    // A failing disk ends the process by itself.
+    this.#seenRows?.save().catch(() => undefined)
     for (const { partition } of rows) this.#countCopies(partition)
     // At once, and not when the loop comes round to it: messages wait for a new leader.
     if (this.#state === 'running') {
@@ -742,14 +769,19 @@ export class Cluster implements Ring {
       return !change?.isUnderWay && this.#rows.get(partition)?.epoch === epoch - 1
     })
     if (changes.length === 0) return []
-    const nonce = newId<string>()
+    const id = newId<string>()
     for (const { partition, replicas } of changes) {
       const members = new Set([...replicas, ...(this.#swapping.get(partition)?.replicas ?? [])])
       this.#swapping.set(partition, { isUnderWay: true, replicas: members })
     }
     let rows: readonly Configuration[]
     try {
-      rows = await this.#options.configurations.swap(changes.map(change => ({ ...change, nonce })))
+      rows = await this.#options.configurations.swap(
+        changes.map(change => {
+          const row = this.#rows.get(change.partition)
+          return { ...change, nonce: nonceAfter(id, row ? adoptedAt(row) : 0) }
+        }),
+      )
     } catch (error) {
       // It may have come through, or may still do so.
       for (const { partition } of changes) {
@@ -763,7 +795,7 @@ export class Cluster implements Ring {
       throw error
     }
     this.#learn(rows)
-    const mine = rows.filter(row => row.nonce === nonce)
+    const mine = rows.filter(row => row.nonce.startsWith(id))
     if (mine.length > 0) this.#tell(mine)
     return mine
   }
@@ -776,8 +808,8 @@ export class Cluster implements Ring {
     )
   }
 
-  #tell(rows: readonly Configuration[]): void {
-    const body = Buffer.from(JSON.stringify(rows))
+  #tell(rows: readonly Configuration[], seen: readonly SeenRow[] = []): void {
+    const body = this.#told(rows, seen)
     for (const { nodeId } of this.#options.peers.members()) {
       if (nodeId === this.self) continue
       this.#options.peers.call(nodeId, 'rows', body, clusterTimes.callMs).catch(() => undefined)
@@ -932,7 +964,7 @@ export class Cluster implements Ring {
     const rows = [...this.#rows.values()].filter(
       row =>
         row.owner === this.#store &&
-        !this.#rewound.has(row.partition) &&
+        !this.#isSetBack(row.partition) &&
         !this.#committer.leads(row.partition) &&
         !this.#leading.has(row.partition),
     )
@@ -947,9 +979,12 @@ export class Cluster implements Ring {
     try {
       // Nothing is taken from an earlier leader from here on; what was taken before is part of the history.
       await this.#held.settled(rows.map(row => row.partition))
+      // Whoever starts after all have died must know that this row was there.
+      await this.#seen.save()
       const heads = new Map<PartitionId, PartitionHead>()
       for (const { epoch, partition, replicas } of rows) {
         if (this.#rows.get(partition)?.epoch !== epoch || this.#committer.leads(partition)) continue
+        if (this.#isSetBack(partition)) continue
         const head = this.#held.head(partition)
         heads.set(partition, { ...head, epoch: Math.max(epoch, head.epoch) })
         this.replication.lead(partition, replicas, head)
@@ -968,7 +1003,9 @@ export class Cluster implements Ring {
   /** At a start: keeps what no other member has more of, and names the one that has more. */
   async #claim(isTimed: Promise<void>): Promise<void> {
     const { clock } = this.#options
-    const own = [...this.#rows.values()].filter(row => row.owner === this.#store)
+    const own = [...this.#rows.values()].filter(
+      row => row.owner === this.#store && !this.#isSetBack(row.partition),
+    )
     if (own.length === 0) return
     if (this.#options.rulesOff?.raisedEpoch) {
       await isTimed
@@ -995,7 +1032,7 @@ export class Cluster implements Ring {
     await isTimed
     const mine = await this.#swapUntilKnown(() =>
       own
-        .filter(row => this.#rows.get(row.partition)?.epoch === row.epoch)
+        .filter(row => this.#rows.get(row.partition)?.epoch === row.epoch && !this.#isSetBack(row.partition))
         .map(row => this.#succession(row, heard)),
     )
     await this.#lead(mine.filter(row => row.owner === this.#store))
@@ -1092,7 +1129,7 @@ export class Cluster implements Ring {
     const rows = [...this.#rows.values()].filter(
       row =>
         row.owner !== this.#store &&
-        !this.#rewound.has(row.partition) &&
+        !this.#isSetBack(row.partition) &&
         row.replicas.includes(this.#store) &&
         this.#isDead(row.owner, clusterTimes.takeOverAfterMs),
     )

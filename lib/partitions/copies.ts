@@ -47,6 +47,8 @@ export interface CopiesOptions {
 export interface CopyPosition extends Position {
   readonly partition: PartitionId
   readonly chain: ChainHash
+  /** The highest epoch that the store has seen or promised. */
+  readonly seenEpoch?: number
 }
 
 interface Copy {

@@ -21,6 +21,8 @@ export interface RulesOff {
   readonly storeIdentity?: boolean
   /** A start goes on under the epoch before. */
   readonly raisedEpoch?: boolean
+  /** Rows that are older than what was seen are followed. */
+  readonly setBack?: boolean
   /** Each node has the time of its own wall clock. */
   readonly nodeTime?: boolean
 }

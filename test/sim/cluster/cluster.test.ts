@@ -62,6 +62,7 @@ const rules: Record<keyof RulesOff, 'quick' | 'long'> = {
   caughtUp: 'quick',
   storeIdentity: 'quick',
   raisedEpoch: 'long',
+  setBack: 'quick',
   nodeTime: 'quick',
 }
 

@@ -105,7 +105,7 @@ export class History {
 
   /** I2, I10: whoever may lead after this moment has it on disk. */
   #checkMembers(key: EntityKey, id: string, via: string): void {
-    const row = this.#cluster.configurations.row(partitionOf(key))
+    const row = this.#cluster.configurations.newest(partitionOf(key))
     if (!row) return
     for (const store of [row.owner, ...row.replicas]) {
       const node = this.#cluster.nodeOf(store)

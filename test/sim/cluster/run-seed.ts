@@ -3,6 +3,7 @@
  * end in peace, and the check. A seed repeats the run exactly.
  */
 import type { EntityKey } from '../../../lib/ids.js'
+import type { Configuration } from '../../../lib/partitions/configuration.js'
 import { failurePointNames, partitionOf } from '../../../lib/partitions/index.js'
 import type { RulesOff } from '../../../lib/partitions/rules.js'
 import { allPartitions, type PartitionId } from '../../../lib/ring/index.js'
@@ -53,6 +54,7 @@ const faultKinds = [
   'clock',
   'leave',
   'full-disk',
+  'rewind',
 ] as const
 
 type FaultKind = (typeof faultKinds)[number]
@@ -86,6 +88,8 @@ class Run {
   readonly #kinds: readonly FaultKind[]
   #nextId = 0
   #isPeaceful = false
+  /** The rows as they were in a backup of the database. */
+  #backup: ReadonlyMap<PartitionId, Configuration> | undefined
   #clientsLeft = 0
   #areClientsWanted = true
 
@@ -128,7 +132,9 @@ class Run {
     const pace = 100 + world.random.below(1_500)
     while (world.nowMs < untilMs && world.problems.length === 0) {
       await world.run(world.random.next() * pace)
-      this.#fault(world.random.pick(this.#kinds))
+      const kind = world.random.pick(this.#kinds)
+      if (kind === 'rewind') await this.#rewind()
+      else this.#fault(kind)
     }
     this.#peace()
     await world.run(5_000)
@@ -147,7 +153,7 @@ class Run {
 
   // --- faults ---
 
-  #fault(kind: FaultKind): void {
+  #fault(kind: Exclude<FaultKind, 'rewind'>): void {
     const { cluster, world } = this
     const { random } = world
     const alive = cluster.nodes.filter(node => node.isAlive)
@@ -251,6 +257,60 @@ class Run {
     }
   }
 
+  /**
+   * Postgres is set back to a backup, with the nodes up or down, and an operator adopts what stands. All of them can be
+   * reached meanwhile: a node alone with an old row cannot know better.
+   */
+  async #rewind(): Promise<void> {
+    const { cluster, world } = this
+    const { random } = world
+    if (!this.#backup || random.chance(0.2)) {
+      this.#backup = new Map(cluster.configurations.truth.rows)
+      return
+    }
+    this.faults.set('rewind', (this.faults.get('rewind') ?? 0) + 1)
+    this.#calm()
+    // Who lives has read the newest rows.
+    await world.run(2_000)
+    cluster.configurations.setBack(this.#backup)
+    this.#backup = undefined
+    const alive = cluster.nodes.filter(node => node.isAlive)
+    const isEverybody = random.chance(0.4)
+    if (isEverybody) for (const node of alive) cluster.crash(node)
+    else if (alive.length > 1 && random.chance(0.5)) cluster.crash(random.pick(alive))
+    if (!isEverybody) await world.run(random.next() * 4_000)
+    const areReady = () => cluster.nodes.every(node => node.isReady)
+    for (let left = 40; left > 0; left -= 1) {
+      this.#calm()
+      for (const node of cluster.nodes) this.#startAgain(node)
+      await world.run(1_000)
+      if (!areReady()) continue
+      await world.run(2_500)
+      const standing = cluster.nodes.filter(node => (node.partitions?.cluster?.rewound ?? 0) > 0)
+      if (areReady() && standing.length === 0) return
+      for (const { life, partitions } of standing) {
+        world.schedule(0, () => void partitions?.cluster?.adopt(true).catch(() => undefined), life)
+        await world.run(1_500)
+      }
+    }
+    world.problem('partitions whose rows were set back still stand after an operator adopted them')
+  }
+
+  /** Nothing is in the way of anybody, but who is dead stays dead. */
+  #calm(): void {
+    const { cluster } = this
+    cluster.configurations.faults.isAway = false
+    cluster.configurations.faults.awayFrom.clear()
+    cluster.configurations.faults.loss = 0
+    cluster.network.delayMsMax = 2
+    cluster.network.heal()
+    for (const node of cluster.nodes) {
+      node.trap = undefined
+      node.isFull = false
+      cluster.resume(node)
+    }
+  }
+
   #crash(node: SimNode): void {
     this.cluster.crash(node)
     const { random } = this.world
@@ -275,15 +335,8 @@ class Run {
   #peace(): void {
     const { cluster } = this
     this.#isPeaceful = true
-    cluster.configurations.faults.isAway = false
-    cluster.configurations.faults.awayFrom.clear()
-    cluster.configurations.faults.loss = 0
-    cluster.network.delayMsMax = 2
-    cluster.network.heal()
+    this.#calm()
     for (const node of cluster.nodes) {
-      node.trap = undefined
-      node.isFull = false
-      cluster.resume(node)
       // One that is just leaving takes its partitions along for some seconds, as the only copy perhaps.
       if (node.isLeaving) cluster.crash(node)
       this.#startAgain(node)

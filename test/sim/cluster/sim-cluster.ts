@@ -13,7 +13,7 @@ import {
   partitionOf,
 } from '../../../lib/partitions/index.js'
 import { headRange, metaKey, PartitionKeys } from '../../../lib/partitions/keys.js'
-import { type PartitionHead, parseHead } from '../../../lib/partitions/position.js'
+import { firstHead, type PartitionHead, parseHead } from '../../../lib/partitions/position.js'
 import { openRecord } from '../../../lib/partitions/record.js'
 import type { RulesOff } from '../../../lib/partitions/rules.js'
 import { allPartitions, type Member, type PartitionId, place } from '../../../lib/ring/index.js'
@@ -326,8 +326,8 @@ export class SimCluster {
 
   /** Everything of a partition on a node's disk, without what differs by store. */
   content(node: SimNode, partition: PartitionId): string {
-    const head = this.head(node, partition)
-    if (!head) return ''
+    // Of one that nothing was ever written to there is no head either.
+    const head = this.head(node, partition) ?? firstHead
     const { prefix } = new PartitionKeys(partition, head.generation)
     const lines: string[] = []
     for (const [key, bytes] of node.durable) {

@@ -29,6 +29,8 @@ export class SimConfigurations {
   readonly faults: ConfigurationFaults = { isAway: false, awayFrom: new Set(), loss: 0 }
   /** Changes that were asked for and not carried out yet. */
   swapsUnderWay = 0
+  /** Rows that a backup has taken the place of. */
+  readonly #lost = new Map<PartitionId, Configuration>()
   readonly #world: World
   readonly #partitions: ReadonlySet<PartitionId>
 
@@ -65,6 +67,22 @@ export class SimConfigurations {
         )
       },
     }
+  }
+
+  /** Restores a backup. What was there before counts on, for the nodes, until newer rows are made. */
+  setBack(backup: ReadonlyMap<PartitionId, Configuration>): void {
+    for (const [partition, row] of backup) {
+      const newest = this.newest(partition)
+      if (newest) this.#lost.set(partition, newest)
+      this.truth.rows.set(partition, row)
+    }
+  }
+
+  /** The row that nodes go by, also when the database has lost it. */
+  newest(partition: PartitionId): Configuration | undefined {
+    const row = this.row(partition)
+    const lost = this.#lost.get(partition)
+    return lost && row && lost.epoch >= row.epoch ? lost : row
   }
 
   row(partition: PartitionId): Configuration | undefined {
