@@ -5,7 +5,6 @@
  * Invariant: a row is changed only from the epoch just before the new one. Rows are locked in the order of partitions,
  * so that two nodes that change many at once never wait for each other in a circle.
  */
-import { AppError } from '../errors.js'
 import type { NodeId } from '../ids.js'
 import type { Change, Configuration, Configurations, RegisteredNode, StoreId } from '../partitions/index.js'
 import type { PartitionId } from '../ring/index.js'
@@ -41,28 +40,29 @@ export class DatabaseConfigurations implements Configurations {
     return rows[0]?.id ?? null
   }
 
-  async register(node: RegisteredNode, founding: ReadonlyMap<PartitionId, number>): Promise<string> {
+  async register(node: RegisteredNode, founding: ReadonlyMap<PartitionId, number>): Promise<string | null> {
     return await this.#database.transaction(async client => {
+      const newest = await client.query(
+        `insert into cluster_stores (store_id, node_id, boot) values ($1, $2, $3)
+         on conflict (store_id) do update set node_id = excluded.node_id, boot = excluded.boot, registered_at = now()
+         where cluster_stores.boot < excluded.boot
+         returning store_id`,
+        [node.storeId, node.nodeId, node.boot],
+      )
+      if (newest.rows.length === 0) return null
       const founded = await client.query<{ id: string }>(
         'insert into cluster default values on conflict do nothing returning id',
       )
       const id =
         founded.rows[0]?.id ?? (await client.query<{ id: string }>('select id from cluster')).rows[0]?.id
-      const registered = await client.query(
+      if (id === undefined) throw new Error('the cluster vanished while a node registered')
+      await client.query(
         `insert into cluster_nodes (node_id, store_id, boot, channel_address, forward_address)
          values ($1, $2, $3, $4, $5)
          on conflict (node_id) do update set store_id = excluded.store_id, boot = excluded.boot,
-           channel_address = excluded.channel_address, forward_address = excluded.forward_address, registered_at = now()
-         where cluster_nodes.store_id <> excluded.store_id or cluster_nodes.boot < excluded.boot
-         returning node_id`,
+           channel_address = excluded.channel_address, forward_address = excluded.forward_address, registered_at = now()`,
         [node.nodeId, node.storeId, node.boot, node.channelAddress, node.forwardAddress],
       )
-      if (registered.rows.length === 0 || id === undefined) {
-        throw new AppError(
-          'conflict',
-          'This data directory is a copy of one that has been started since. Use the newer one, or an empty directory.',
-        )
-      }
       if (founded.rows.length > 0) {
         const entries = [...founding]
         await client.query(
@@ -95,8 +95,11 @@ export class DatabaseConfigurations implements Configurations {
     }))
   }
 
-  async forget(nodeId: NodeId): Promise<void> {
-    await this.#database.query('delete from cluster_nodes where node_id = $1', [nodeId])
+  async forget({ boot, nodeId, storeId }: Parameters<Configurations['forget']>[0]): Promise<void> {
+    await this.#database.query(
+      'delete from cluster_nodes where node_id = $1 and store_id = $2 and boot = $3',
+      [nodeId, storeId, boot],
+    )
   }
 
   async swap(changes: readonly Change[]): Promise<readonly Configuration[]> {

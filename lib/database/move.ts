@@ -11,7 +11,14 @@ import { AppError } from '../errors.js'
 import type { Database } from './database.js'
 
 /** What belongs to a database rather than to its content. */
-const leftBehind = new Set(['migrations', 'changes', 'cluster', 'cluster_nodes', 'partition_configurations'])
+const leftBehind = new Set([
+  'migrations',
+  'changes',
+  'cluster',
+  'cluster_nodes',
+  'cluster_stores',
+  'partition_configurations',
+])
 const batchRowsMax = 1_000
 
 /** Copies every table; calls `progress` with each one that had rows. Rejects with `conflict` on a foreign target. */

@@ -319,16 +319,10 @@ export class Cluster implements Ring {
    * on, and would pass for the newest in the end.
    */
   async #register(node: RegisteredNode, epochs: ReadonlyMap<PartitionId, number>): Promise<string> {
-    try {
-      return await this.#options.configurations.register(node, epochs)
-    } catch (error) {
-      if (error instanceof AppError && error.code === 'conflict') {
-        const nodes = await this.#options.configurations.nodes().catch(() => [])
-        const newer = nodes.find(({ storeId, boot }) => storeId === node.storeId && boot >= node.boot)
-        if (newer) await this.#disk?.note('superseded', String(newer.boot))
-      }
-      throw error
-    }
+    const clusterId = await this.#options.configurations.register(node, epochs)
+    if (clusterId !== null) return clusterId
+    await this.#disk?.note('superseded', String(node.boot))
+    throw new AppError('conflict', supersededMessage)
   }
 
   /** Entities of another cluster, or of a node alone, must not be taken for copies of this one's, or overwritten. */
@@ -439,7 +433,7 @@ export class Cluster implements Ring {
     this.#options.log.info('cluster.left', { kept, ms: Math.round(clock.nowMs() - untilMs + deadlineMs) })
   }
 
-  /** Takes this node out of the registry: it has left, and counts for no majority. */
+  /** Takes this node out of those who count for a majority: it has left. That its store was here stays known. */
   async forget(): Promise<void> {
     if (!this.#isRegistered) return
     const { clock, configurations } = this.#options
@@ -449,7 +443,8 @@ export class Cluster implements Ring {
         timer.cancel()
         resolve()
       }
-      configurations.forget(this.self).then(done, done)
+      const { boot, nodeId } = this.#options.peers.self
+      configurations.forget({ nodeId, storeId: this.#store, boot }).then(done, done)
     })
   }
 

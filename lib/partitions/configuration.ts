@@ -38,15 +38,15 @@ export interface Configurations {
   cluster(): Promise<string | null>
   /**
    * Registers this process life. The first node of an empty table founds the cluster: every partition is its own, with
-   * the epochs given. Rejects with `conflict` when the store is registered with the same or a later boot (another process
-   * runs on a copy of it). Resolves with the id of the cluster.
+   * the epochs given. Resolves with the id of the cluster; with null when the store was ever registered with the same or a
+   * later boot, also by a node that has left: this is an older copy of it.
    */
-  register(node: RegisteredNode, founding: ReadonlyMap<PartitionId, number>): Promise<string>
+  register(node: RegisteredNode, founding: ReadonlyMap<PartitionId, number>): Promise<string | null>
   /** All rows. */
   read(): Promise<readonly Configuration[]>
   nodes(): Promise<readonly RegisteredNode[]>
-  /** Takes a node out of the registry, after it left for good. */
-  forget(nodeId: NodeId): Promise<void>
+  /** Takes this life of a node out of those who count, after it left. Which boots its store has had stays known. */
+  forget(node: Pick<RegisteredNode, 'nodeId' | 'storeId' | 'boot'>): Promise<void>
   /**
    * Changes rows whose epoch is one below the given one (or `fromEpoch`), all of them in one statement. Resolves with the rows of these
    * partitions as they stand afterwards, changed or not. Rejects when that is unknown.

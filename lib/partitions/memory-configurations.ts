@@ -1,22 +1,21 @@
 /** Configurations in the memory of one process: for tests and the simulation, where nodes share one of these. */
-import { AppError } from '../errors.js'
 import type { NodeId } from '../ids.js'
 import type { PartitionId } from '../ring/index.js'
-import type { Change, Configuration, Configurations, RegisteredNode } from './configuration.js'
+import type { Change, Configuration, Configurations, RegisteredNode, StoreId } from './configuration.js'
 
 export class MemoryConfigurations implements Configurations {
   readonly rows = new Map<PartitionId, Configuration>()
   readonly registry = new Map<NodeId, RegisteredNode>()
+  /** The last boot of every store that was ever registered. */
+  readonly boots = new Map<StoreId, number>()
 
   async cluster(): Promise<string | null> {
     return this.rows.size > 0 ? 'memory' : null
   }
 
-  async register(node: RegisteredNode, founding: ReadonlyMap<PartitionId, number>): Promise<string> {
-    const known = this.registry.get(node.nodeId)
-    if (known?.storeId === node.storeId && known.boot >= node.boot) {
-      throw new AppError('conflict', 'Another process runs on a copy of this store.')
-    }
+  async register(node: RegisteredNode, founding: ReadonlyMap<PartitionId, number>): Promise<string | null> {
+    if ((this.boots.get(node.storeId) ?? 0) >= node.boot) return null
+    this.boots.set(node.storeId, node.boot)
     this.registry.set(node.nodeId, node)
     if (this.rows.size > 0) return 'memory'
     for (const [partition, epoch] of founding) {
@@ -33,8 +32,9 @@ export class MemoryConfigurations implements Configurations {
     return [...this.registry.values()]
   }
 
-  async forget(nodeId: NodeId): Promise<void> {
-    this.registry.delete(nodeId)
+  async forget({ boot, nodeId, storeId }: Parameters<Configurations['forget']>[0]): Promise<void> {
+    const known = this.registry.get(nodeId)
+    if (known?.storeId === storeId && known.boot === boot) this.registry.delete(nodeId)
   }
 
   async swap(changes: readonly Change[]): Promise<readonly Configuration[]> {

@@ -3,7 +3,6 @@
  * slow, away, or loses answers. A statement whose answer was lost may still be carried out a moment later.
  */
 import { AppError } from '../../../lib/errors.js'
-import type { NodeId } from '../../../lib/ids.js'
 import type {
   Change,
   Configuration,
@@ -51,7 +50,7 @@ export class SimConfigurations {
         }),
       read: () => this.#ask(life, () => truth.read()),
       nodes: () => this.#ask(life, () => truth.nodes()),
-      forget: (nodeId: NodeId) => this.#ask(life, () => truth.forget(nodeId)),
+      forget: node => this.#ask(life, () => truth.forget(node)),
       swap: changes => {
         if (life.isDead) return new Promise(() => undefined)
         this.swapsUnderWay += 1

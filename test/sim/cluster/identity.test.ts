@@ -1,0 +1,103 @@
+/**
+ * Who a node is. A data directory is more than its files: of several copies only the newest may speak for what was
+ * acknowledged, in its own cluster alone. What can go wrong: an older copy is put back, a copy is started beside its
+ * living original, a node is pointed at another database, or started by itself for a while.
+ */
+import t from 'tap'
+import type { EntityKey } from '../../../lib/ids.js'
+import { partitionOf } from '../../../lib/partitions/index.js'
+import type { ListMessage } from './list-kind.js'
+import { type Placements, SimCluster, type SimNode } from './sim-cluster.js'
+import { World } from './world.js'
+
+const placements: Placements = new Map()
+const keys = Array.from({ length: 12 }, (_, index): EntityKey => `list:${index}`)
+const partitions = [...new Set(keys.map(key => partitionOf(key)))]
+
+t.setTimeout(120_000)
+
+/** A cluster in which every node leads something and every partition has two copies. */
+async function make(seed: number, nodes: number): Promise<SimCluster> {
+  const world = new World(seed)
+  world.isCalm = true
+  const cluster = new SimCluster({ world, nodes, factor: 2, partitions, placements })
+  for (const node of cluster.nodes) {
+    cluster.start(node)
+    await world.run(10_000, () => node.isReady)
+  }
+  const isSpread = () =>
+    new Set(partitions.map(id => cluster.configurations.row(id)?.owner)).size === nodes &&
+    partitions.every(id => cluster.configurations.row(id)?.replicas.length === 1)
+  for (let left = 80; left > 0 && !isSpread(); left -= 1) await world.run(500)
+  await world.run(500)
+  return cluster
+}
+
+/** The answer of a node, or the code of the error. */
+async function ask(
+  cluster: SimCluster,
+  via: SimNode,
+  key: EntityKey,
+  message: ListMessage,
+): Promise<unknown> {
+  const { world } = cluster
+  let answer: unknown
+  world.schedule(0, () => {
+    if (!via.partitions) answer = 'not running'
+    via.partitions?.send(key, message, { deadlineMs: 6_000 }).then(
+      reply => {
+        answer = reply
+      },
+      (error: unknown) => {
+        answer = String(error)
+      },
+    )
+  })
+  await world.run(7_000, () => answer !== undefined)
+  return answer
+}
+
+/** A key whose partition `node` leads. */
+function keyLedBy(cluster: SimCluster, node: SimNode): EntityKey {
+  const key = keys.find(name => cluster.configurations.row(partitionOf(name))?.owner === node.storeId)
+  if (key === undefined) throw new Error(`${node.id} leads nothing`)
+  return key
+}
+
+function two(cluster: SimCluster): [SimNode, SimNode] {
+  const [a, b] = cluster.nodes
+  if (!a || !b) throw new Error('two nodes are needed')
+  return [a, b]
+}
+
+t.test('an older copy of a directory is refused after all nodes have left in order', async t => {
+  const cluster = await make(4, 2)
+  const { world } = cluster
+  const [a, b] = two(cluster)
+  const key = keyLedBy(cluster, a)
+  const restart = async (node: SimNode) => {
+    cluster.crash(node)
+    const content = new Map(node.content)
+    cluster.start(node)
+    await world.run(15_000, () => node.isReady)
+    await world.run(8_000)
+    return content
+  }
+  const backup = await restart(b)
+  await restart(b)
+  t.match(await ask(cluster, a, key, { type: 'append', id: 'after the backup' }), { index: 0 })
+  await world.run(500)
+  for (const node of [a, b]) cluster.leave(node)
+  t.ok(await world.run(20_000, () => !a.isAlive && !b.isAlive), 'both have left')
+  t.equal(cluster.configurations.truth.registry.size, 0, 'neither counts for a majority')
+
+  b.content = backup
+  cluster.start(b)
+  await world.run(30_000, () => b.isReady)
+  t.notOk(b.isReady, 'the older copy does not start, however often it is tried')
+  cluster.start(a)
+  await world.run(20_000, () => a.isReady)
+  await world.run(5_000)
+  t.match(await ask(cluster, a, key, { type: 'read' }), { ids: ['after the backup'] }, 'nothing is gone')
+  t.same(world.problems, [])
+})
