@@ -784,6 +784,8 @@ export class Cluster implements Ring {
         if (change) this.#swapping.set(partition, { ...change, isUnderWay: false })
       }
       this.#mustRead = true
+      // What it was for is looked at again as soon as the rows are read.
+      this.#isWanted = true
       this.#options.log.warn('configuration.not-changed', {
         error: error instanceof Error ? error.message : error,
       })
@@ -925,7 +927,9 @@ export class Cluster implements Ring {
       [clusterTimes.removeAfterMs, clusterTimes.takeOverAfterMs].map(ms => this.#isDead(storeId, ms)),
     )
     const evidence = `${this.#mayChange()} ${silences}`
-    const isBusy = this.#copying.size + this.#handing.size + this.#leading.size + this.#swapping.size > 0
+    // A change that was not answered may stay so for ever: what comes of it is seen in the row.
+    const isSwapping = [...this.#swapping.values()].some(change => change.isUnderWay)
+    const isBusy = isSwapping || this.#copying.size + this.#handing.size + this.#leading.size > 0
     const { atMs } = this.#looked
     if (!isBusy && evidence === this.#looked.evidence && nowMs - atMs < lookAgainMs) return true
     this.#looked = { evidence, atMs: nowMs }
