@@ -181,6 +181,7 @@ class Node {
       failurePoints: this.#failurePoints,
       // What cannot be written must not be acknowledged: the process ends, and starts again with what is on disk.
       onFatal: error => {
+        if (error instanceof AppError && error.code === 'conflict') return this.#fail(error)
         this.#log.error('disk.failed', { error })
         this.#fail(new Error('The disk failed. Nothing more can be acknowledged.'))
       },

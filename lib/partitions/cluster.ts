@@ -59,6 +59,8 @@ export interface ClusterOptions {
   /** Takes the place of the placement: for tests. */
   readonly place?: typeof place
   readonly rulesOff?: RulesOff
+  /** Another process is registered as this node: this one has resigned, and should end. */
+  readonly onFatal: (error: AppError) => void
   /** Nothing is heard of a node any more. */
   readonly onSilent?: (nodeId: NodeId) => void
   /** Partitions are led by another node, or by another life of the same. */
@@ -135,6 +137,8 @@ export class Cluster implements Ring {
   /** This process is the one that the registry names. */
   #isRegistered = false
   readonly #rows = new Map<PartitionId, Configuration>()
+  /** The last life of each store that was heard: what an earlier one says does not count any more. */
+  readonly #boots = new Map<string, number>()
   /** Every node that is or was registered, by store. */
   readonly #nodes = new Map<StoreId, RegisteredNode>()
   #registered: readonly RegisteredNode[] = []
@@ -251,6 +255,8 @@ export class Cluster implements Ring {
       const start = 1 + body.readUInt8(0)
       const isMine = body.toString('utf8', 1, start) === this.#store
       if (!isMine && !this.#options.rulesOff?.storeIdentity) throw new AppError('conflict')
+      if (from.boot < (this.#boots.get(from.storeId) ?? 0)) throw new AppError('conflict')
+      this.#boots.set(from.storeId, from.boot)
       return await handler(from, body.subarray(start))
     })
   }
@@ -293,6 +299,7 @@ export class Cluster implements Ring {
     await peers.start()
     const { boot, channelAddress, forwardAddress, nodeId } = peers.self
     const node = { nodeId, storeId: this.#store, boot, channelAddress, forwardAddress }
+    await this.#refuseDuplicate(node)
     const epochs = new Map([...heads].map(([partition, head]) => [partition, head.epoch + 1]))
     const clusterId = await this.#register(node, epochs)
     this.#isRegistered = true
@@ -323,6 +330,40 @@ export class Cluster implements Ring {
     if (clusterId !== null) return clusterId
     await this.#disk?.note('superseded', String(node.boot))
     throw new AppError('conflict', supersededMessage)
+  }
+
+  /**
+   * A copy of a living node's directory must not take its place. Only the process that has the original open can answer
+   * under its store id, so this directory is the copy, now and at every later start.
+   */
+  async #refuseDuplicate({ boot, nodeId, storeId }: RegisteredNode): Promise<void> {
+    const { configurations, peers } = this.#options
+    const known = (await configurations.nodes()).find(
+      node => node.nodeId === nodeId || node.storeId === storeId,
+    )
+    const other = known && (await peers.whoIs(known))
+    if (!other || (other.nodeId !== nodeId && other.storeId !== storeId)) return
+    if (other.storeId === storeId && other.boot === boot) return
+    if (other.storeId === storeId) await this.#disk?.note('superseded', String(other.boot))
+    throw new AppError('conflict', duplicateMessage(other.channelAddress))
+  }
+
+  /** The registry names another process as this node, a copy that could not find it: one of the two must end. */
+  #refuseOutlived(nodes: readonly RegisteredNode[]): void {
+    const { boot } = this.#options.peers.self
+    const current = nodes.find(node => node.nodeId === this.self)
+    // With an older life there the database was set back.
+    if (!current || (current.storeId === this.#store && current.boot <= boot)) return
+    const error = new AppError('conflict', duplicateMessage(current.channelAddress))
+    const wasRunning = this.#isLooping
+    this.#state = 'stopping'
+    this.#timer?.cancel()
+    const led = new Set(this.#led())
+    if (led.size > 0) this.#resign(led)
+    this.#options.log.error('node.outlived', { by: current.channelAddress, boot: current.boot })
+    // One that is only starting fails to.
+    if (wasRunning) this.#options.onFatal(error)
+    throw error
   }
 
   /** Entities of another cluster, or of a node alone, must not be taken for copies of this one's, or overwritten. */
@@ -563,6 +604,7 @@ export class Cluster implements Ring {
     // What was seen before the question can only be outdone by an honest answer.
     const before = this.#seen.all()
     const [rows, nodes] = [await configurations.read(), await configurations.nodes()]
+    this.#refuseOutlived(nodes)
     this.#compare(rows, before)
     this.#registered = nodes
     for (const node of nodes) this.#nodes.set(node.storeId, node)
@@ -1328,6 +1370,8 @@ export class Cluster implements Ring {
   }
 }
 
+const duplicateMessage = (address: string) =>
+  `Another process runs as this node, at ${address}: this data directory and its own are copies of each other. Stop one of the two; start it again with an empty directory.`
 const supersededMessage =
   'This data directory is a copy of one that has been started since. Use the newer one, or an empty directory.'
 const empty = Buffer.alloc(0)

@@ -53,7 +53,10 @@ export interface PartitionsOptions {
   readonly random?: () => number
   readonly log?: Log
   readonly limits?: Partial<Limits>
-  /** The disk failed: nothing may be acknowledged any more, the process should end. Throws it as uncaught when absent. */
+  /**
+   * Nothing may be acknowledged any more, the process should end: the disk failed, or (an `AppError` with `conflict`)
+   * another process runs as this node. Throws it as uncaught when absent.
+   */
   readonly onFatal?: (error: unknown) => void
   readonly onDamage?: (damage: Damage) => void
   readonly failurePoints?: FailurePoints | undefined
@@ -133,6 +136,7 @@ export async function openPartitions(options: PartitionsOptions): Promise<Partit
       ...joined,
       clock,
       log: log.child('cluster'),
+      onFatal: options.onFatal ?? throwUncaught,
       onSilent: nodeId => courier.locations.lost(nodeId),
       onNewLeaders: partitions => courier.newLeaders(partitions),
     })
@@ -226,7 +230,7 @@ export async function openPartitions(options: PartitionsOptions): Promise<Partit
 
 function throwUncaught(error: unknown): void {
   setImmediate(() => {
-    throw new Error('the disk failed', { cause: error })
+    throw new Error('nothing can be acknowledged any more', { cause: error })
   })
 }
 

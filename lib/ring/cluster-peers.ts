@@ -148,6 +148,11 @@ export class ClusterPeers implements Peers {
     return this.#links.get(nodeId)?.condition() ?? { kind: 'silent', heardAtMs: Number.NEGATIVE_INFINITY }
   }
 
+  async whoIs(member: Member): Promise<Member | undefined> {
+    if (member.channelAddress === this.#self.channelAddress) return undefined
+    return await this.#gossip?.identify(channelNameOfMember(member)).catch(() => undefined)
+  }
+
   onCondition(handler: (nodeId: NodeId, condition: PeerCondition) => void): () => void {
     this.#conditionHandlers.add(handler)
     return () => this.#conditionHandlers.delete(handler)

@@ -69,6 +69,8 @@ export interface Peers {
   /** Addresses known from elsewhere (the registry in Postgres). */
   learn(members: readonly Member[]): void
   condition(nodeId: NodeId): PeerCondition
+  /** Who answers where a member was last known to be; undefined when nobody does within a second. After `start`. */
+  whoIs(member: Member): Promise<Member | undefined>
   /** A peer turned refused, or came back. Silence is for the caller to judge by `condition`. */
   onCondition(handler: (nodeId: NodeId, condition: PeerCondition) => void): () => void
   /**

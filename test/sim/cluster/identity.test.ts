@@ -7,7 +7,7 @@ import t from 'tap'
 import type { EntityKey } from '../../../lib/ids.js'
 import { partitionOf } from '../../../lib/partitions/index.js'
 import type { ListMessage } from './list-kind.js'
-import { type Placements, SimCluster, type SimNode } from './sim-cluster.js'
+import { type Placements, SimCluster, SimNode } from './sim-cluster.js'
 import { World } from './world.js'
 
 const placements: Placements = new Map()
@@ -99,5 +99,53 @@ t.test('an older copy of a directory is refused after all nodes have left in ord
   await world.run(20_000, () => a.isReady)
   await world.run(5_000)
   t.match(await ask(cluster, a, key, { type: 'read' }), { ids: ['after the backup'] }, 'nothing is gone')
+  t.same(world.problems, [])
+})
+
+/** A node as it would be in a copy of its directory made while it runs. */
+function copyOf(node: SimNode): SimNode {
+  const copy = new SimNode(node.id, 0)
+  copy.content = new Map(node.durable)
+  return copy
+}
+
+t.test('a copy of a running directory is refused, also when the original has gone', async t => {
+  const cluster = await make(5, 2)
+  const { world } = cluster
+  const [a, b] = two(cluster)
+  const key = keyLedBy(cluster, a)
+  t.match(await ask(cluster, b, key, { type: 'append', id: 'before' }), { index: 0 })
+  const copy = copyOf(a)
+  cluster.start(copy)
+  await world.run(10_000)
+  t.notOk(copy.isReady, 'it does not start')
+  t.ok(a.isReady && a.isAlive, 'the original goes on')
+  t.match(await ask(cluster, b, key, { type: 'append', id: 'after' }), { index: 1 })
+  cluster.leave(a)
+  await world.run(30_000)
+  t.notOk(copy.isReady, 'nor when the original has left')
+  t.match(await ask(cluster, b, key, { type: 'read' }), { ids: ['before', 'after'] })
+  t.same(world.problems, [])
+})
+
+t.test('of two copies that cannot reach each other one ends, and nothing acknowledged is gone', async t => {
+  const cluster = await make(6, 2)
+  const { network, world } = cluster
+  const [a, b] = two(cluster)
+  const key = keyLedBy(cluster, a)
+  t.match(await ask(cluster, b, key, { type: 'append', id: 'before' }), { index: 0 })
+  const copy = copyOf(a)
+  network.areDuplicatesApart = true
+  t.match(await ask(cluster, b, key, { type: 'append', id: 'after the copy' }), { index: 1 })
+  cluster.start(copy)
+  t.ok(await world.run(3_000, () => !a.isAlive), 'the original ends')
+  t.ok(await world.run(15_000, () => copy.isReady), 'the copy is the node now')
+  await world.run(5_000)
+  t.match(await ask(cluster, b, key, { type: 'append', id: 'at last' }), { index: 2 })
+  t.match(await ask(cluster, copy, key, { type: 'read' }), { ids: ['before', 'after the copy', 'at last'] })
+  network.areDuplicatesApart = false
+  cluster.start(a)
+  await world.run(20_000)
+  t.notOk(a.isReady, 'the original does not come back')
   t.same(world.problems, [])
 })

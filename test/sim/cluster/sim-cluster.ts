@@ -2,6 +2,7 @@
  * A cluster in one process: nodes with their disks on a shared network, before shared configurations. Nodes start, crash,
  * stand still, lose their disks; clients talk to any of them.
  */
+import { AppError } from '../../../lib/errors.js'
 import type { EntityKey, NodeId } from '../../../lib/ids.js'
 import { type Log, silentLog } from '../../../lib/log.js'
 import type { StoreId } from '../../../lib/partitions/configuration.js'
@@ -158,6 +159,8 @@ export class SimCluster {
       random: () => world.random.next(),
       log: this.#log(node),
       onFatal: error => {
+        // Another process is this node: it ends for good.
+        if (error instanceof AppError && error.code === 'conflict') return this.crash(node)
         if (!node.isFull || life.isDead) return world.problem(`${node.id} disk: ${String(error)}`)
         // As a node does: it ends.
         this.crash(node)

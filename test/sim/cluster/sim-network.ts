@@ -49,6 +49,10 @@ export class SimNetwork {
   duplicates = 0
   readonly #world: World
   readonly #nodes = new Map<NodeId, SimPeers>()
+  /** Processes that claim to be a node that lives. */
+  readonly #duplicates = new Set<SimPeers>()
+  /** Those cannot reach the one that they claim to be. */
+  areDuplicatesApart = false
   readonly #diedAtMs = new Map<NodeId, number>()
   readonly #cut = new Set<string>()
   /** When a node was last cut off from another, in either direction, or paused. */
@@ -75,7 +79,17 @@ export class SimNetwork {
     return peers?.life.isDead ? undefined : peers
   }
 
+  isDuplicate(peers: SimPeers): boolean {
+    return this.#duplicates.has(peers)
+  }
+
   started(peers: SimPeers): void {
+    // The others go on with the one they hear.
+    if (this.at(peers.self.nodeId)) {
+      this.#duplicates.add(peers)
+      return
+    }
+    this.#duplicates.delete(peers)
     this.#nodes.set(peers.self.nodeId, peers)
     this.changed()
     for (const other of this.alive()) {
@@ -96,6 +110,9 @@ export class SimNetwork {
     this.changed()
     for (const other of this.alive()) {
       this.#world.schedule(refusedAfterMs + 1, () => other.tell(peers.self.nodeId), other.life)
+    }
+    for (const duplicate of this.#duplicates) {
+      if (duplicate.self.nodeId === peers.self.nodeId && !duplicate.life.isDead) this.started(duplicate)
     }
   }
 
@@ -272,6 +289,12 @@ export class SimPeers implements Peers {
 
   learn(): void {}
 
+  async whoIs({ nodeId }: Member): Promise<Member | undefined> {
+    await this.#world.wait(1, this.life)
+    const other = this.#network.at(nodeId)
+    return other === this || this.#network.areDuplicatesApart ? undefined : other?.self
+  }
+
   setBeacon(body: () => Buffer): void {
     this.#beacon = body
   }
@@ -328,7 +351,7 @@ export class SimPeers implements Peers {
     return new Promise<Buffer>((resolve, reject) => {
       const target = this.#network.at(to)
       const isCut = this.#network.isCut(this.self.nodeId, to)
-      if (!target?.isStarted) {
+      if (!target?.isStarted || this.#network.isDuplicate(this)) {
         const delayMs = isCut ? Math.min(deadlineMs, 2_000) : this.#world.random.next() * 10
         this.#world.schedule(delayMs, () => reject(new AppError('unavailable')), this.life)
         return
