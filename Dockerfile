@@ -32,5 +32,5 @@ VOLUME /data
 EXPOSE 3000 3455
 HEALTHCHECK --interval=10s --timeout=5s --start-period=60s --retries=3 \
   CMD ["node", "-e", "fetch(`http://127.0.0.1:${process.env.PORT || 3000}/health/live`).then(r => process.exit(r.ok ? 0 : 1), () => process.exit(1))"]
-ENTRYPOINT ["node", "/app/bin/interval-server"]
+ENTRYPOINT ["/app/bin/interval-server"]
 CMD ["run"]

@@ -132,17 +132,13 @@ export class LocalCluster {
 
   /** Starts the process of a node and resolves when it is ready. */
   async #run(node: LocalNode): Promise<void> {
-    const child = spawn(
-      process.execPath,
-      [join(packageRoot, 'bin', 'interval-server'), 'run', ...node.flags],
-      {
-        // No `.env` of another place is read.
-        cwd: node.folder,
-        env: this.#environment,
-        stdio: ['ignore', 'pipe', 'pipe'],
-        detached: true,
-      },
-    )
+    const child = spawn(join(packageRoot, 'bin', 'interval-server'), ['run', ...node.flags], {
+      // No `.env` of another place is read.
+      cwd: node.folder,
+      env: this.#environment,
+      stdio: ['ignore', 'pipe', 'pipe'],
+      detached: true,
+    })
     node.child = child
     node.output = ''
     const ready = new Promise<void>((resolve, reject) => {

@@ -80,7 +80,7 @@ export class TestServer {
       ...(this.#options.flags ?? []),
       ...more,
     ]
-    const child = spawn(process.execPath, [join(packageRoot, 'bin/interval-server'), 'run', ...flags], {
+    const child = spawn(join(packageRoot, 'bin/interval-server'), ['run', ...flags], {
       cwd: this.folder,
       env: { PATH: process.env.PATH ?? '', HOME: this.folder, ...this.#options.environment, ...environment },
       stdio: ['ignore', 'pipe', 'pipe'],
