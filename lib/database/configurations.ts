@@ -4,6 +4,9 @@
  *
  * Invariant: a row is changed only from the epoch just before the new one. Rows are locked in the order of partitions,
  * so that two nodes that change many at once never wait for each other in a circle.
+ *
+ * What can go wrong: Postgres takes statements and does not answer, or somebody holds a row. The loop that keeps the
+ * partitions waits for these answers, so they are given up soon, and do not queue behind other work of the node.
  */
 import type { NodeId } from '../ids.js'
 import type { Change, Configuration, Configurations, RegisteredNode, StoreId } from '../partitions/index.js'
@@ -26,6 +29,8 @@ interface NodeRow {
   forward_address: string
 }
 
+/** Whoever holds a row changes it, and it must be read again; nothing else takes so long. */
+const lockMsMax = 200
 const columns = 'partition, epoch, owner, replicas, nonce'
 
 export class DatabaseConfigurations implements Configurations {
@@ -76,14 +81,14 @@ export class DatabaseConfigurations implements Configurations {
   }
 
   async read(): Promise<readonly Configuration[]> {
-    const { rows } = await this.#database.query<ConfigurationRow>(
+    const { rows } = await this.#database.urgent.query<ConfigurationRow>(
       `select ${columns} from partition_configurations`,
     )
     return rows.map(configuration)
   }
 
   async nodes(): Promise<readonly RegisteredNode[]> {
-    const { rows } = await this.#database.query<NodeRow>(
+    const { rows } = await this.#database.urgent.query<NodeRow>(
       'select node_id, store_id, boot, channel_address, forward_address from cluster_nodes',
     )
     return rows.map(row => ({
@@ -96,19 +101,21 @@ export class DatabaseConfigurations implements Configurations {
   }
 
   async forget({ boot, nodeId, storeId }: Parameters<Configurations['forget']>[0]): Promise<void> {
-    await this.#database.query(
+    await this.#database.urgent.query(
       'delete from cluster_nodes where node_id = $1 and store_id = $2 and boot = $3',
       [nodeId, storeId, boot],
     )
   }
 
   async swap(changes: readonly Change[]): Promise<readonly Configuration[]> {
-    const { rows } = await this.#database.query<ConfigurationRow>(
-      `with changes as (
+    const { rows } = await this.#database.urgent.query<ConfigurationRow>(
+      `with limits as materialized (
+         select set_config('lock_timeout', '${lockMsMax}ms', true)
+       ), changes as (
          select * from unnest($1::integer[], $2::bigint[], $3::text[], $4::text[], $5::text[], $6::bigint[])
            as c (partition, epoch, owner, replicas, nonce, from_epoch)
        ), locked as (
-         select p.partition from partition_configurations p join changes c on c.partition = p.partition
+         select p.partition from limits cross join partition_configurations p join changes c on c.partition = p.partition
          order by p.partition for update of p
        )
        update partition_configurations p
@@ -130,7 +137,7 @@ export class DatabaseConfigurations implements Configurations {
     const others = changes.map(change => change.partition).filter(partition => !changed.has(partition))
     if (others.length === 0) return rows.map(configuration)
     // Read by a statement of its own: this one would show them as they were before it waited.
-    const rest = await this.#database.query<ConfigurationRow>(
+    const rest = await this.#database.urgent.query<ConfigurationRow>(
       `select ${columns} from partition_configurations where partition = any($1)`,
       [others],
     )

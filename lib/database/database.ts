@@ -17,6 +17,9 @@ import { type MigrationResult, migrate } from './migrations.js'
 const connectMsMax = 5_000
 const statementMsMax = 30_000
 const transactionMsMax = 15_000
+const urgentMsMax = 2_000
+/** One for what is read, one for what is changed: neither waits for the other. */
+const urgentPoolSizeMax = 2
 const healthMsMax = 2_000
 const poolSizeMax = 10
 /** The embedded database does one thing at a time; more connections only queue inside it. */
@@ -45,6 +48,11 @@ export interface Queryable {
 export interface Database extends Queryable {
   readonly pool: pg.Pool
   readonly embedded: boolean
+  /**
+   * For statements that somebody waits for who has better things to do: connections of their own, kept open, that no
+   * other work can use up. Each statement is given up after two seconds; it may still be carried out later.
+   */
+  readonly urgent: Queryable
   /** Address under which another process of this user reaches the same database. Holds a password where one is set. */
   readonly url: string
   /** Runs `work` in one transaction; rolls back when it rejects. */
@@ -107,7 +115,24 @@ function poolDatabase(
     keepAlive: true,
   })
   // An idle connection that breaks is replaced by the pool; unheard, its error would end the process.
-  pool.on('error', error => options.log.warn('database.connection-broken', { reason: error.message }))
+  const onBroken = (error: Error) => options.log.warn('database.connection-broken', { reason: error.message })
+  pool.on('error', onBroken)
+
+  let urgentPool: pg.Pool | undefined
+  const openUrgent = () => {
+    urgentPool = new pg.Pool({
+      ...config,
+      max: urgentPoolSizeMax,
+      connectionTimeoutMillis: urgentMsMax,
+      query_timeout: urgentMsMax,
+      // Never closed for being idle: what is urgent must not wait for a connection first.
+      idleTimeoutMillis: 0,
+      application_name: 'interval-server',
+      keepAlive: true,
+    })
+    urgentPool.on('error', onBroken)
+    return urgentPool
+  }
 
   const transaction = async <T>(work: (client: Queryable) => Promise<T>): Promise<T> => {
     const client = await pool.connect().catch((error: unknown) => {
@@ -148,6 +173,12 @@ function poolDatabase(
     embedded: options.embedded,
     url: options.url,
     ...queryable(pool),
+    urgent: {
+      query: (text, values) => {
+        if (closed) return Promise.reject(new AppError('unavailable', 'The database is not available.'))
+        return queryable(urgentPool ?? openUrgent()).query(text, values)
+      },
+    },
     transaction,
     migrate: () => migrate(transaction),
     async healthy() {
@@ -164,10 +195,9 @@ function poolDatabase(
       return result
     },
     close() {
-      closed ??= pool
-        .end()
-        .catch(() => {})
-        .then(options.onClose)
+      closed ??= Promise.all([pool.end().catch(() => {}), urgentPool?.end().catch(() => {})]).then(
+        options.onClose,
+      )
       return closed
     },
   }

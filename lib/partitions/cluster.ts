@@ -312,7 +312,8 @@ export class Cluster implements Ring {
     this.#startedAtMs = clock.nowMs()
     this.#stop.push(peers.onCondition(() => this.#wake()))
     this.#stop.push(peers.onMembers(() => this.#wake()))
-    await this.#read()
+    // Asked twice: what may wait for less than this start must not end it.
+    await this.#read().catch(() => this.#read())
     // Nothing is led before this node knows what time it is.
     const isTimed = this.time.settle(() => this.#others(), clusterTimes.startMs).then(() => this.#askRows())
     await this.#claim(isTimed)
