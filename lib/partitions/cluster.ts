@@ -367,15 +367,23 @@ export class Cluster implements Ring {
     throw error
   }
 
-  /** Entities of another cluster, or of a node alone, must not be taken for copies of this one's, or overwritten. */
+  /**
+   * Entities of another cluster, or of a node alone, must not be taken for copies of this one's, or overwritten. Those of
+   * a node alone may found a cluster; those of a cluster found no other one, because a database was mistyped or lost.
+   */
   async #checkCluster(store: Store, heads: ReadonlyMap<PartitionId, PartitionHead>): Promise<void> {
     const mine = await store.noted('cluster')
     const theirs = await this.#options.configurations.cluster()
     const holds = [...heads.values()].some(head => head.seq > 0)
-    if (theirs === null || mine === theirs || !holds) return
+    if (mine === theirs || !holds || (mine === undefined && theirs === null)) return
+    if (mine === undefined) {
+      // It has founded this cluster, or joined it, and ended before it could note that.
+      const nodes = await this.#options.configurations.nodes()
+      if (nodes.some(node => node.storeId === this.#store)) return
+    }
     throw new AppError(
       'conflict',
-      'This data directory holds entities that do not belong to the cluster of this database. Start with an empty directory and bring them over with `interval-server state export` and `state import`.',
+      `This data directory holds entities that do not belong to the cluster of this database${theirs === null ? ', which has none yet' : ''}. If \`database:url\` is right, start with an empty directory and bring them over with \`interval-server state export\` and \`state import\`.`,
     )
   }
 

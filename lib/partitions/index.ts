@@ -13,6 +13,7 @@
  * Register kinds, handlers and dispatchers between `openPartitions` and `start`; an effect whose dispatcher is
  * registered later waits for it. Give `clock: new VirtualClock()` to move time by hand.
  */
+import { AppError } from '../errors.js'
 import { type NodeId, newId } from '../ids.js'
 import { limits as defaultLimits, type Limits } from '../limits.js'
 import { createLog, type Log } from '../log.js'
@@ -113,7 +114,8 @@ export interface Partitions extends EntityRuntime {
 
 /**
  * Opens the store and makes the runtime ready to take messages.
- * @throws Error when another process has the directory open, or a newer version wrote it
+ * @throws Error when another process has the directory open, or a newer version wrote it; `conflict` when a node alone
+ * is opened on what belongs to a cluster
  */
 export async function openPartitions(options: PartitionsOptions): Promise<Partitions> {
   const clock = options.clock ?? systemClock()
@@ -129,6 +131,10 @@ export async function openPartitions(options: PartitionsOptions): Promise<Partit
     freeBytesMin: { ...defaultLimits, ...options.limits }.diskFreeBytesMin,
     ...(options.onDamage && { onDamage: options.onDamage }),
   })
+  if (!options.cluster && (await store.noted('cluster')) !== undefined) {
+    await store.close()
+    throw new AppError('conflict', notAloneMessage)
+  }
   const joined = await options.cluster?.({ storeId: store.storeId, boot: store.boot })
   const cluster =
     joined &&
@@ -227,6 +233,10 @@ export async function openPartitions(options: PartitionsOptions): Promise<Partit
     }),
   }
 }
+
+/** Alone it would go on with one copy, and what it wrote would be nobody's when it comes back. */
+const notAloneMessage =
+  'This data directory is one node of a cluster. Start it with `seeds` and the `database:url` of that cluster, or start a node alone with an empty directory and bring the entities over with `interval-server state export` and `state import`.'
 
 function throwUncaught(error: unknown): void {
   setImmediate(() => {

@@ -5,10 +5,12 @@
  */
 import t from 'tap'
 import type { EntityKey } from '../../../lib/ids.js'
-import { partitionOf } from '../../../lib/partitions/index.js'
+import { silentLog } from '../../../lib/log.js'
+import { openPartitions, partitionOf } from '../../../lib/partitions/index.js'
 import type { ListMessage } from './list-kind.js'
 import { type Placements, SimCluster, SimNode } from './sim-cluster.js'
-import { World } from './world.js'
+import { SimDisk } from './sim-disk.js'
+import { Life, World } from './world.js'
 
 const placements: Placements = new Map()
 const keys = Array.from({ length: 12 }, (_, index): EntityKey => `list:${index}`)
@@ -147,5 +149,66 @@ t.test('of two copies that cannot reach each other one ends, and nothing acknowl
   cluster.start(a)
   await world.run(20_000)
   t.notOk(a.isReady, 'the original does not come back')
+  t.same(world.problems, [])
+})
+
+t.test('a member of a cluster founds no other one in an empty database', async t => {
+  const cluster = await make(7, 2)
+  const { world } = cluster
+  const [a, b] = two(cluster)
+  const key = keyLedBy(cluster, a)
+  t.match(await ask(cluster, b, key, { type: 'append', id: 'mine' }), { index: 0 })
+  for (const node of [a, b]) cluster.crash(node)
+  const { boots, registry, rows } = cluster.configurations.truth
+  const kept = new Map(rows)
+  for (const table of [boots, registry, rows]) table.clear()
+  cluster.start(a)
+  await world.run(20_000)
+  t.notOk(a.isReady)
+  t.equal(rows.size, 0, 'nothing is founded')
+  for (const [partition, row] of kept) rows.set(partition, row)
+  cluster.start(b)
+  t.ok(await world.run(20_000, () => a.isReady && b.isReady), 'with the right database it goes on')
+  t.match(await ask(cluster, b, key, { type: 'read' }), { ids: ['mine'] })
+  t.same(world.problems, [])
+})
+
+t.test('a member of a cluster does not start alone', async t => {
+  const cluster = await make(8, 2)
+  const { world } = cluster
+  const [a, b] = two(cluster)
+  const key = keyLedBy(cluster, a)
+  t.match(await ask(cluster, b, key, { type: 'append', id: 'first' }), { index: 0 })
+  for (const node of [a, b]) cluster.crash(node)
+  for (let tries = 3; tries > 0; tries -= 1) {
+    const life = new Life(world, 'alone', 0)
+    const disk = new SimDisk(world, life, b.content)
+    let outcome = ''
+    openPartitions({
+      storage: { backend: 'leveldown', path: 'unused' },
+      disk,
+      clock: life.clock,
+      random: () => world.random.next(),
+      log: silentLog,
+    }).then(
+      () => {
+        outcome = 'opened'
+      },
+      (error: unknown) => {
+        outcome = String(error)
+      },
+    )
+    await world.run(10_000, () => outcome !== '')
+    t.match(outcome, 'one node of a cluster')
+    life.end()
+    b.content = new Map(disk.crash())
+  }
+  for (const node of [a, b]) cluster.start(node)
+  t.ok(await world.run(20_000, () => a.isReady && b.isReady))
+  t.match(
+    await ask(cluster, b, key, { type: 'append', id: 'second' }),
+    { index: 1 },
+    'it has changed nothing',
+  )
   t.same(world.problems, [])
 })
