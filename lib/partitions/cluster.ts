@@ -1346,6 +1346,19 @@ export class Cluster implements Ring {
     }
   }
 
+  /** Resolves when the rows were read by a question that was asked after this; or when this node stops. */
+  async #readAgain(): Promise<void> {
+    const { clock } = this.#options
+    while (this.#state !== 'stopping') {
+      const isRead = await this.#read().then(
+        () => true,
+        () => false,
+      )
+      if (isRead) return
+      await new Promise<void>(resolve => clock.setTimer(failedStepMs, resolve))
+    }
+  }
+
   /** Rejects when that takes too long. */
   async #drained(runtime: Runtime, partition: PartitionId, drainMs: number): Promise<void> {
     await new Promise<void>((resolve, reject) => {
@@ -1363,15 +1376,18 @@ export class Cluster implements Ring {
     const row = this.#rows.get(partition)
     if (!runtime || !row || row.owner !== this.#store || !row.replicas.includes(to)) return
     this.#handing.add(partition)
+    let isAsked = false
     try {
       await this.#drained(runtime, partition, drainMs)
       const replicas = [this.#store, ...row.replicas.filter(store => store !== to)]
+      isAsked = true
       const changed = await this.#swap([{ partition, epoch: row.epoch + 1, owner: to, replicas }])
       if (changed.length === 0) runtime.release(partition)
     } catch (error) {
       // Whether it came through is seen when the rows are read; until then nobody is answered.
-      await this.#read().catch(() => undefined)
-      if (this.#rows.get(partition)?.epoch === row.epoch) runtime.release(partition)
+      if (isAsked) await this.#readAgain()
+      // It may have changed in another way meanwhile.
+      if (this.#rows.get(partition)?.owner === this.#store) runtime.release(partition)
       throw error
     } finally {
       this.#handing.delete(partition)
