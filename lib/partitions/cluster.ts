@@ -33,6 +33,7 @@ import { type Adoption, adoptionOf, type Orphan } from './adoption.js'
 import type { Clock, Timer } from './clock.js'
 import type { Committer } from './committer.js'
 import {
+  type Change,
   type Configuration,
   type Configurations,
   isMember,
@@ -108,6 +109,8 @@ const retryMsMax = 200
 
 /** What a request waits out: its partition has no leader for a moment. */
 const passing: ReadonlySet<string> = new Set(['unavailable', 'timeout', 'draining'])
+
+type WantedChange = Omit<Change, 'nonce'>
 
 /** A node that leaves hands over what it leads, and waits for nobody who has died meanwhile. */
 type State = 'starting' | 'running' | 'leaving' | 'stopping'
@@ -583,8 +586,14 @@ export class Cluster implements Ring {
   }
 
   #position(partition: PartitionId): CopyPosition {
-    const seenEpoch = Math.max(this.#seen.epoch(partition), this.#held.head(partition).epoch)
-    return { ...this.#held.position(partition), seenEpoch }
+    const seen = this.#seen.epoch(partition)
+    const promised = this.#held.head(partition).epoch
+    const seenEpoch = Math.max(seen, promised)
+    return {
+      ...this.#held.position(partition),
+      seenEpoch,
+      ...(promised > seen && { promisedEpoch: promised }),
+    }
   }
 
   async #askPositions(store: StoreId, partitions: readonly PartitionId[]): Promise<CopyPosition[]> {
@@ -809,10 +818,10 @@ export class Cluster implements Ring {
    * Swaps rows, learns what they are now and tells the others. Rejects when that is unknown. Rows that are being swapped
    * already are left as they are: one change at a time.
    */
-  async #swap(wanted: readonly Omit<Configuration, 'nonce'>[]): Promise<Configuration[]> {
-    const changes = wanted.filter(({ epoch, partition }) => {
+  async #swap(wanted: readonly WantedChange[]): Promise<Configuration[]> {
+    const changes = wanted.filter(({ epoch, fromEpoch = epoch - 1, partition }) => {
       const change = this.#swapping.get(partition)
-      return !change?.isUnderWay && this.#rows.get(partition)?.epoch === epoch - 1
+      return !change?.isUnderWay && this.#rows.get(partition)?.epoch === fromEpoch
     })
     if (changes.length === 0) return []
     const id = newId<string>()
@@ -1092,7 +1101,7 @@ export class Cluster implements Ring {
   #succession(
     row: Configuration,
     heard: ReadonlyMap<StoreId, ReadonlyMap<PartitionId, CopyPosition>>,
-  ): Omit<Configuration, 'nonce'> {
+  ): WantedChange {
     const { partition } = row
     if (this.#options.rulesOff?.positions) {
       const reached = [...heard.keys()].filter(store => isMember(row, store))
@@ -1117,10 +1126,13 @@ export class Cluster implements Ring {
       .map(([store]) => store)
     if (owner !== this.#store && isEqual(this.#held.position(partition))) candidates.push(this.#store)
     const replicas = candidates.filter(store => store !== owner && isMember(row, store))
-    return { partition, epoch: row.epoch + 1, owner, replicas }
+    // What a member has promised without a row, it keeps: it would refuse whoever leads below that.
+    const promises = [this.#position(partition), ...[...heard.values()].map(byId => byId.get(partition))]
+    const promised = Math.max(row.epoch, ...promises.map(position => position?.promisedEpoch ?? 0))
+    return { partition, fromEpoch: row.epoch, epoch: promised + 1, owner, replicas }
   }
 
-  async #swapUntilKnown(changes: () => Omit<Configuration, 'nonce'>[]): Promise<Configuration[]> {
+  async #swapUntilKnown(changes: () => WantedChange[]): Promise<Configuration[]> {
     for (;;) {
       try {
         return await this.#swap(changes())

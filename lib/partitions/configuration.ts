@@ -2,7 +2,7 @@
  * Who leads a partition and who holds copies: one row per partition, changed only by compare-and-swap on its epoch.
  * The rows live outside the nodes (in Postgres), so that a majority of nothing but the truth decides.
  *
- * Invariant: a row's epochs step by one, and whoever becomes owner was a member of the row before. What can go wrong:
+ * Invariant: a row's epochs grow, by one unless a member has promised more, and whoever becomes owner was a member of the row before. What can go wrong:
  * the answer of a swap is lost. Each swap therefore carries a nonce: whoever reads a row with the nonce of a swap of its
  * own knows that it came through.
  *
@@ -56,7 +56,7 @@ export interface Configurations {
 
 /** A row as it is to be. */
 export interface Change extends Configuration {
-  /** The row's epoch before, when it is not the one below: only what an operator decides leaps. */
+  /** The row's epoch before, when it is not the one below: what an operator decides leaps, and whoever exceeds a promise. */
   readonly fromEpoch?: number
 }
 

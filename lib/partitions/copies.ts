@@ -49,6 +49,8 @@ export interface CopyPosition extends Position {
   readonly chain: ChainHash
   /** The highest epoch that the store has seen or promised. */
   readonly seenEpoch?: number
+  /** An epoch that was promised although no row that the store has seen reaches it: the next one must exceed it. */
+  readonly promisedEpoch?: number
 }
 
 interface Copy {

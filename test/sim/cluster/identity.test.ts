@@ -7,6 +7,7 @@ import t from 'tap'
 import type { EntityKey } from '../../../lib/ids.js'
 import { silentLog } from '../../../lib/log.js'
 import { openPartitions, partitionOf } from '../../../lib/partitions/index.js'
+import { metaKey } from '../../../lib/partitions/keys.js'
 import type { ListMessage } from './list-kind.js'
 import { type Placements, SimCluster, SimNode } from './sim-cluster.js'
 import { SimDisk } from './sim-disk.js'
@@ -173,6 +174,32 @@ t.test('a member of a cluster founds no other one in an empty database', async t
   t.same(world.problems, [])
 })
 
+/** Starts a node alone on what another has on its disk; resolves with what became of it. */
+async function startAlone(cluster: SimCluster, node: SimNode): Promise<string> {
+  const { world } = cluster
+  const life = new Life(world, 'alone', 0)
+  const disk = new SimDisk(world, life, node.content)
+  let outcome = ''
+  openPartitions({
+    storage: { backend: 'leveldown', path: 'unused' },
+    disk,
+    clock: life.clock,
+    random: () => world.random.next(),
+    log: silentLog,
+  }).then(
+    () => {
+      outcome = 'opened'
+    },
+    (error: unknown) => {
+      outcome = String(error)
+    },
+  )
+  await world.run(10_000, () => outcome !== '')
+  life.end()
+  node.content = new Map(disk.crash())
+  return outcome
+}
+
 t.test('a member of a cluster does not start alone', async t => {
   const cluster = await make(8, 2)
   const { world } = cluster
@@ -180,29 +207,7 @@ t.test('a member of a cluster does not start alone', async t => {
   const key = keyLedBy(cluster, a)
   t.match(await ask(cluster, b, key, { type: 'append', id: 'first' }), { index: 0 })
   for (const node of [a, b]) cluster.crash(node)
-  for (let tries = 3; tries > 0; tries -= 1) {
-    const life = new Life(world, 'alone', 0)
-    const disk = new SimDisk(world, life, b.content)
-    let outcome = ''
-    openPartitions({
-      storage: { backend: 'leveldown', path: 'unused' },
-      disk,
-      clock: life.clock,
-      random: () => world.random.next(),
-      log: silentLog,
-    }).then(
-      () => {
-        outcome = 'opened'
-      },
-      (error: unknown) => {
-        outcome = String(error)
-      },
-    )
-    await world.run(10_000, () => outcome !== '')
-    t.match(outcome, 'one node of a cluster')
-    life.end()
-    b.content = new Map(disk.crash())
-  }
+  for (let tries = 3; tries > 0; tries -= 1) t.match(await startAlone(cluster, b), 'one node of a cluster')
   for (const node of [a, b]) cluster.start(node)
   t.ok(await world.run(20_000, () => a.isReady && b.isReady))
   t.match(
@@ -210,5 +215,29 @@ t.test('a member of a cluster does not start alone', async t => {
     { index: 1 },
     'it has changed nothing',
   )
+  t.same(world.problems, [])
+})
+
+t.test('a follower that has promised a later epoch than its row is led above that', async t => {
+  const cluster = await make(9, 2)
+  const { world } = cluster
+  const [a, b] = two(cluster)
+  const key = keyLedBy(cluster, a)
+  t.match(await ask(cluster, b, key, { type: 'append', id: 'first' }), { index: 0 })
+  await world.run(500)
+  for (const node of [a, b]) cluster.crash(node)
+  // As an earlier version has let happen: it was started alone.
+  const noted = b.content.get(metaKey('cluster'))
+  for (let times = 6; times > 0; times -= 1) {
+    b.content = new Map([...b.content].filter(([name]) => name !== metaKey('cluster')))
+    t.equal(await startAlone(cluster, b), 'opened')
+  }
+  if (noted) b.content = new Map([...b.content, [metaKey('cluster'), noted]])
+  for (const node of [a, b]) cluster.start(node)
+  t.ok(await world.run(20_000, () => a.isReady && b.isReady))
+  const isFull = () => partitions.every(id => cluster.configurations.row(id)?.replicas.length === 1)
+  t.match(await ask(cluster, b, key, { type: 'append', id: 'second' }), { index: 1 })
+  t.ok(await world.run(20_000, isFull), 'both have everything')
+  t.match(await ask(cluster, a, key, { type: 'append', id: 'third' }), { index: 2 })
   t.same(world.problems, [])
 })

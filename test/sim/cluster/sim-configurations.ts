@@ -11,6 +11,7 @@ import type {
 } from '../../../lib/partitions/configuration.js'
 import { isMember } from '../../../lib/partitions/configuration.js'
 import { MemoryConfigurations } from '../../../lib/partitions/memory-configurations.js'
+import { adoptedAt } from '../../../lib/partitions/seen-rows.js'
 import type { PartitionId } from '../../../lib/ring/index.js'
 import type { Life, World } from './world.js'
 
@@ -91,9 +92,9 @@ export class SimConfigurations {
   async #swap(changes: readonly Change[]): Promise<readonly Configuration[]> {
     for (const change of changes) {
       const row = this.truth.rows.get(change.partition)
-      if (!row || row.epoch !== change.epoch - 1) continue
+      if (row?.epoch !== (change.fromEpoch ?? change.epoch - 1)) continue
       // An operator may give a partition to anybody.
-      if (change.fromEpoch === undefined && !isMember(row, change.owner)) {
+      if (adoptedAt(change) !== change.epoch && !isMember(row, change.owner)) {
         this.#world.problem(
           `I3: partition ${change.partition} epoch ${change.epoch} goes to ${change.owner}, no member`,
         )
