@@ -297,6 +297,7 @@ export class Cluster implements Ring {
     })
     const heads = await runtime.committer.readHeads(allPartitions())
     copies.load(heads)
+    copies.sweep().catch((error: unknown) => log.warn('copy.leftovers-not-removed', { error }))
     if ((await store.noted('superseded')) !== undefined) throw new AppError('conflict', supersededMessage)
     await this.#checkCluster(store, heads)
     await peers.start()

@@ -7,7 +7,7 @@
  *
  * Invariant: a copy at position (epoch, seq) with a hash holds exactly what its leader held there. What can go wrong: the
  * node dies in the middle of a snapshot. Then the old copy is there as before, and half a generation that nothing points
- * to, which the next snapshot removes.
+ * to. So it is with an old generation whose removal was cut short. The next start removes either.
  */
 import { AppError } from '../errors.js'
 import type { Log } from '../log.js'
@@ -15,7 +15,7 @@ import type { PartitionId } from '../ring/index.js'
 import { decodeCommits, type SentCommit } from './commit-codec.js'
 import type { Committer } from './committer.js'
 import type { DiskEntry, DiskOperation } from './disk.js'
-import { headKey, PartitionKeys, sealedFrom } from './keys.js'
+import { headKey, headRange, PartitionKeys, parsePartitionKey, sealedFrom } from './keys.js'
 import {
   type ChainHash,
   type CommitOperation,
@@ -66,6 +66,7 @@ interface Copy {
   steps: Promise<unknown>
 }
 
+const generationMax = 0xffff
 const removePageMax = 1_000
 
 export class Copies {
@@ -79,6 +80,33 @@ export class Copies {
   /** What this store holds, as read at its opening. */
   load(heads: ReadonlyMap<PartitionId, PartitionHead>): void {
     for (const [partition, head] of heads) this.set(partition, head)
+  }
+
+  /**
+   * Removes generations that no head points to. Partitions whose head was lost are left: which generation was theirs is
+   * not known for sure. Call it before anything is led, since that writes heads.
+   */
+  async sweep(): Promise<void> {
+    const { records } = await this.#options.store.range(headRange)
+    const stored = new Set(records.map(record => record.key))
+    for (const partition of this.#copies.keys()) {
+      if (stored.has(headKey(partition))) await this.#step(partition, copy => this.#sweep(partition, copy))
+    }
+  }
+
+  async #sweep(partition: PartitionId, copy: Copy): Promise<void> {
+    const kept = [copy.durable.generation, copy.incoming?.generation]
+    const { lt } = new PartitionKeys(partition, generationMax).all()
+    for (let from = new PartitionKeys(partition, 0).all().gte; ; ) {
+      const { lastKey } = await this.#options.store.range({ gte: from, lt, limit: 1 })
+      const generation = lastKey === undefined ? undefined : parsePartitionKey(lastKey)?.generation
+      if (generation === undefined) return
+      if (!kept.includes(generation)) {
+        await this.#remove(partition, generation)
+        this.#options.log.info('copy.leftovers-removed', { partition, generation })
+      }
+      from = new PartitionKeys(partition, generation).all().lt
+    }
   }
 
   /** Where a partition stands that this node led until now, or leads. */
@@ -192,7 +220,7 @@ export class Copies {
       if (!this.#options.accepts(partition, from, epoch).ok || committer.leads(partition)) {
         throw new AppError('conflict')
       }
-      const generation = (copy.durable.generation + 1) % 0x10000
+      const generation = (copy.durable.generation + 1) % (generationMax + 1)
       copy.incoming = { id, generation }
       // Nothing that belongs to the old copy may reach the disk after the new one.
       await this.settled([partition])
