@@ -1300,13 +1300,34 @@ export class Cluster implements Ring {
           error: error instanceof Error ? error.message : error,
         })
         // Begun anew, after a moment.
-        return new Promise<void>(resolve => this.#options.clock.setTimer(retryMsMax, resolve))
+        const moment = new Promise<void>(resolve => this.#options.clock.setTimer(retryMsMax, resolve))
+        if (!(error instanceof AppError && error.code === 'conflict')) return moment
+        return this.#exceedPromise(partition, to)
+          .catch(() => undefined)
+          .then(() => moment)
       })
       .finally(() => {
         this.#copying.delete(id)
         this.#wake()
       })
     this.#copying.set(id, done)
+  }
+
+  /**
+   * A store that has promised more than the row says takes nothing from here: the row goes above that, and this node leads
+   * by the new one. What is on its way is asked for again, as after any change of leadership.
+   */
+  async #exceedPromise(partition: PartitionId, store: StoreId): Promise<void> {
+    const [position] = await this.#askPositions(store, [partition])
+    const promised = position?.promisedEpoch ?? 0
+    const row = this.#rows.get(partition)
+    if (row?.owner !== this.#store || !this.#committer.leads(partition) || promised <= row.epoch) return
+    if (this.#isSetBack(partition) || this.#handing.has(partition)) return
+    const { epoch: fromEpoch, owner, replicas } = row
+    const changed = await this.#swap([{ partition, fromEpoch, epoch: promised + 1, owner, replicas }])
+    if (changed.length === 0) return
+    if (this.#committer.leads(partition)) this.#resign(new Set([partition]))
+    await this.#leadOwn()
   }
 
   /** It has everything, and every commit waits for it: now the row says so. */
