@@ -152,6 +152,8 @@ export class Cluster implements Ring {
   #startedAtMs = 0
   readonly #copying = new Map<string, Promise<void>>()
   readonly #handing = new Set<PartitionId>()
+  /** Followers that hold something else than this leader, by partition and store: to be removed. */
+  readonly #diverged = new Set<string>()
   /** The newest rows this store has seen, and which of them the database does not show any more. */
   #seenRows: SeenRows | undefined
   /** Partitions whose hand-over failed a moment ago. */
@@ -198,8 +200,12 @@ export class Cluster implements Ring {
         this.#wake()
       },
       diverged: (partition, store) => {
+        // Each of its answers says so again, until a row without it is known.
+        const id = `${partition} ${store}`
+        if (this.#diverged.has(id)) return
+        this.#diverged.add(id)
         options.log.error('copy.diverged', { partition, store })
-        this.#remove([partition], store).catch(() => undefined)
+        this.#wake()
       },
       mayName: (partition, store) => this.#mayName(partition, store),
       fewSinceMs: partition => this.#fewSinceMs.get(partition),
@@ -1147,13 +1153,18 @@ export class Cluster implements Ring {
 
   /** Followers that died: removed from all rows at once, and waited for until that is known. */
   async #removeDead(): Promise<void> {
-    const isDead = (store: StoreId) => this.#isDead(store, clusterTimes.removeAfterMs)
     const changes: Omit<Configuration, 'nonce'>[] = []
-    for (const partition of this.#led()) {
+    const found: (readonly [PartitionId, StoreId])[] = []
+    const led = this.#led()
+    this.#forgetDiverged(led)
+    for (const partition of led) {
       const row = this.#rows.get(partition)
       if (!row || row.owner !== this.#store) continue
+      const isDead = (store: StoreId) =>
+        this.#isDead(store, clusterTimes.removeAfterMs) || this.#diverged.has(`${partition} ${store}`)
       const replicas = row.replicas.filter(store => !isDead(store))
       const dead = this.replication.following(partition).filter(isDead)
+      for (const store of dead) found.push([partition, store])
       // Also one that joined by a change that was not answered: a row without it must be known before it is forgotten.
       const isNamed = dead.some(store => this.#mayName(partition, store))
       if (replicas.length < row.replicas.length || isNamed) {
@@ -1163,6 +1174,18 @@ export class Cluster implements Ring {
       for (const store of dead) this.replication.drop(partition, store)
     }
     for (const row of await this.#swap(changes)) this.#dropUnnamed(row.partition)
+    for (const [partition, store] of found) this.replication.drop(partition, store)
+    this.#forgetDiverged(led)
+  }
+
+  /** Those that follow no more: a copy made afresh is another one. */
+  #forgetDiverged(led: readonly PartitionId[]): void {
+    if (this.#diverged.size === 0) return
+    const following = led.flatMap(partition =>
+      this.replication.following(partition).map(store => `${partition} ${store}`),
+    )
+    const current = new Set(following)
+    for (const id of this.#diverged) if (!current.has(id)) this.#diverged.delete(id)
   }
 
   /** Followers that a row which is known leaves out. */
@@ -1171,19 +1194,6 @@ export class Cluster implements Ring {
       if (!this.#mayName(partition, store) && !this.#copying.has(`${partition} ${store}`)) {
         this.replication.drop(partition, store)
       }
-    }
-  }
-
-  async #remove(partitions: readonly PartitionId[], store: StoreId): Promise<void> {
-    const changes = partitions.flatMap(partition => {
-      const row = this.#rows.get(partition)
-      if (!row || row.owner !== this.#store || !this.#mayName(partition, store)) return []
-      const replicas = row.replicas.filter(other => other !== store)
-      return [{ partition, epoch: row.epoch + 1, owner: this.#store, replicas }]
-    })
-    await this.#swap(changes)
-    for (const partition of partitions) {
-      if (!this.#mayName(partition, store)) this.replication.drop(partition, store)
     }
   }
 

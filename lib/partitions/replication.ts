@@ -59,7 +59,7 @@ export interface LeaderReplicationOptions {
   call(to: StoreId, kind: 'append' | 'confirm', body: Buffer): Promise<Buffer>
   /** A follower knows a newer leader of these partitions. */
   outdated(partitions: readonly PartitionId[]): void
-  /** A follower holds something else than this leader: it needs a fresh copy. */
+  /** A follower holds something else than this leader: it needs a fresh copy. Said at each answer that shows it. */
   diverged(partition: PartitionId, store: StoreId): void
   /** True when the configuration names the store, or may do so by a change of which nothing was heard. */
   mayName(partition: PartitionId, store: StoreId): boolean
