@@ -174,12 +174,15 @@ export class Clients {
   #tell(signal: Signal, key: EntityKey): void {
     const window = this.#windows.get(signal.target as ClientId)
     const payload = signal.payload as ClientSignal
+    const reading = window?.reading.get(key)
     if ('probe' in payload) {
-      if (!window?.attached.has(key)) this.#gone(key, signal.target as ClientId)
+      // One that is being attached asks once more.
+      if (reading) reading.events += 1
+      else if (!window?.attached.has(key)) this.#gone(key, signal.target as ClientId)
+      else if (payload.gone) void this.#requests.refresh(window, key)
       return
     }
     if (!window) return
-    const reading = window.reading.get(key)
     if (reading) reading.events += 1
     if (payload.event === 'transaction.usurped') window.attached.delete(key)
     window.connection.send(payload.event, payload.data)

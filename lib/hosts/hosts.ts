@@ -19,6 +19,7 @@ import {
   type HostMethodInputs,
   type HostMethodReturns,
   type IncomingCall,
+  lostMethod,
   type RpcProblem,
   type RpcResponse,
 } from '../sdk/index.js'
@@ -76,6 +77,10 @@ const fenceMsMax = 1_000
 const parkedMax = 8
 /** How long a host that connects waits for what it needs, in ms: SDKs give up after 10 to 15 s. */
 const prepareMsMax = 5_000
+/** The same, once more, when it is connected elsewhere by then. */
+const prepareAgainMsMax = 4_000
+/** How long answers to lost calls may take to be confirmed before a declaration is answered, in ms. */
+const lostConfirmedMsMax = 1_000
 
 /** Mailboxes of hosts that are away. */
 /** A draining host is closed, answered or not, after twice this. */
@@ -93,6 +98,10 @@ export class Hosts {
   /** Id of the INITIALIZE_HOST whose answer makes the connection ready once the host has confirmed it. */
   readonly #readyAt = new WeakMap<HostConnection, string>()
   readonly #ready = new WeakSet<HostConnection>()
+  /** Connections that were told, or are about to be told, that their key was accepted. */
+  readonly #admitted = new WeakSet<HostConnection>()
+  /** The host has the answer to its declaration on these. */
+  readonly #introduced = new WeakSet<HostConnection>()
   /** Connections that were sent what earlier ones owed: from then on each answer goes to them as it is made. */
   readonly #settled = new WeakSet<HostConnection>()
   readonly #presence = new Set<PresenceHandler>()
@@ -169,10 +178,16 @@ export class Hosts {
     this.#preparing.get(instanceId)?.()
     const { kind, environment, user } = identity
     const directory = directoryKey(environment.id, kind === 'DEVELOPMENT' ? user.id : null)
-    const ready = Promise.all([
-      this.#options.runtime.send(hostKey(instanceId), { type: 'ask' }, { deadlineMs: prepareMsMax }),
-      this.#options.runtime.send(directory, { type: 'ready' }, { deadlineMs: prepareMsMax }),
-    ])
+    const attempt = (deadlineMs: number) =>
+      Promise.all([
+        this.#options.runtime.send(hostKey(instanceId), { type: 'ask' }, { deadlineMs }),
+        this.#options.runtime.send(directory, { type: 'ready' }, { deadlineMs }),
+      ])
+    // Connected elsewhere meanwhile, an SDK that sees this socket refused never reconnects again (2.0.0, see #fence).
+    const ready = attempt(prepareMsMax).catch(error => {
+      if (this.isConnected(instanceId)) return attempt(prepareAgainMsMax)
+      throw error
+    })
     let giveUp: () => void = () => undefined
     const replaced = new Promise<never>((_, reject) => {
       giveUp = () =>
@@ -221,6 +236,7 @@ export class Hosts {
   /** Says that the key was accepted. Whether the host confirms that is seen by what it says next. */
   #admit(connection: HostConnection): void {
     if (connection.isParked || connection.isClosed) return
+    this.#admitted.add(connection)
     connection.rpc.sendAuthenticated().catch((error: unknown) => {
       this.#options.log.debug('host.not-confirmed', { instance: connection.instanceId, error })
     })
@@ -233,13 +249,15 @@ export class Hosts {
    * a close while it is connected elsewhere never reconnects again (2.0.0). But SDKs answer a close by connecting once
    * more, and a slow network leaves them with several sockets, each of whose closes makes another one: without an end.
    * So a second duplicate within a minute is not closed but parked. Whichever of them the SDK speaks on is its own.
+   * One that was not let in yet is closed all the same: an SDK that waits in vain for `authenticated` takes itself for
+   * disconnected after 15 s, wherever it is connected by then, and does not reconnect when that connection ends (1.4.0).
    */
   #fence(older: HostConnection, admit: () => void): void {
     const { instanceId } = older
     const nowMs = this.#options.clock.nowMs()
     const fencedAtMs = this.#fencedAtMs.get(instanceId)
     this.#fencedAtMs.set(instanceId, nowMs)
-    if (fencedAtMs !== undefined && nowMs - fencedAtMs < fenceAgainMs) {
+    if (this.#admitted.has(older) && fencedAtMs !== undefined && nowMs - fencedAtMs < fenceAgainMs) {
       this.#park(older)
       admit()
       return
@@ -280,8 +298,11 @@ export class Hosts {
     // What was written to the other socket since was acknowledged there and thrown away.
     if (this.#settled.has(connection))
       for (const { rpcId, method, data } of this.#mailboxes.get(instanceId)?.state.owed() ?? [])
-        connection.rpc.sendResponse(rpcId, method, data)
-    if (!this.#ready.has(connection)) return
+        void connection.rpc.sendResponse(rpcId, method, data)
+    if (!this.#ready.has(connection)) {
+      if (this.#introduced.has(connection)) this.#becomeReady(connection)
+      return
+    }
     this.#announce(connection)
     this.#askForAllMissed(connection)
   }
@@ -315,14 +336,14 @@ export class Hosts {
    */
   #taken(instanceId: InstanceId, about: string): void {
     const connection = this.#connections.get(instanceId)
-    if (
-      !connection ||
-      !this.#ready.has(connection) ||
-      connection.newestRpcId <= aboutFrom(about).newestRpcId
-    ) {
+    // One that is still to be let in becomes the newest by that.
+    if (!connection || !this.#admitted.has(connection)) return
+    if (connection.newestRpcId <= aboutFrom(about).newestRpcId) {
       this.#leftBehind(instanceId)
       return
     }
+    // Else it is about to be, and says so then.
+    if (!this.#ready.has(connection)) return
     this.#announce(connection)
     this.#askForAllMissed(connection)
   }
@@ -391,7 +412,7 @@ export class Hosts {
     const current = this.#connections.get(instanceId)
     // The SDK has moved on to another socket, and hears only there. Heard twice, it does no harm.
     if (current && current !== connection && this.#settled.has(current))
-      current.rpc.sendResponse(call.rpcId, call.method, answer)
+      void current.rpc.sendResponse(call.rpcId, call.method, answer)
     return answer
   }
 
@@ -406,8 +427,8 @@ export class Hosts {
     const firstRpcId = isFirst ? numeric(connection.firstRpcId ?? call.rpcId) : null
     const after = (before ?? Promise.resolve())
       .then(() => this.#calls.initialize(connection, call, firstRpcId))
-      .then(({ answer, attached }) => {
-        if (isFirst) this.#settle(connection, call, attached, redelivery)
+      .then(async ({ answer, attached }) => {
+        if (isFirst) await this.#settle(connection, call, attached, redelivery)
         this.#readyAt.set(connection, call.rpcId)
         return answer
       })
@@ -427,13 +448,20 @@ export class Hosts {
     return after
   }
 
-  /** Sends what earlier connections of this instance still owe it. */
-  #settle(
+  /**
+   * Sends what earlier connections of this instance still owe it.
+   *
+   * Among the lost calls may be the declaration of a connection that broke before anybody heard it. Answered `true`, its
+   * promise rejects, upon which an SDK takes itself for disconnected (1.4.0) and would not reconnect next time. The
+   * answer to the declaration of this connection puts that right if it comes later: so this resolves when the host has
+   * confirmed the answers to lost calls.
+   */
+  async #settle(
     connection: HostConnection,
     call: IncomingCall,
     attached: HostAttached,
     redelivery: ReturnType<HostMailbox['connected']> | null,
-  ): void {
+  ): Promise<void> {
     let owed = redelivery
     let mailbox = this.#mailboxes.get(connection.instanceId)
     if (!mailbox) {
@@ -454,15 +482,25 @@ export class Hosts {
       [...owed.recent, ...owed.responses, ...mailbox.state.owed()].map(answer => [answer.rpcId, answer]),
     )
     answers.delete(call.rpcId)
-    for (const { rpcId, method, data } of answers.values()) connection.rpc.sendResponse(rpcId, method, data)
+    let confirmed: Promise<void> | null = null
+    for (const { rpcId, method, data } of answers.values()) {
+      const sent = connection.rpc.sendResponse(rpcId, method, data)
+      // What was lost and answered on a connection before this one.
+      if (method === lostMethod) confirmed = sent
+    }
     for (const rpcId of owed.lostIds)
-      if (!answers.has(rpcId)) connection.rpc.sendResponse(rpcId, 'SEND_LOG', true)
+      if (!answers.has(rpcId)) confirmed = connection.rpc.sendResponse(rpcId, lostMethod, true)
     this.#settled.add(connection)
+    if (!confirmed) return
+    const late = new Promise<void>(resolve => this.#options.clock.setTimer(lostConfirmedMsMax, resolve))
+    await Promise.race([confirmed, late])
   }
 
   #responseAcked(connection: HostConnection, rpcId: string): void {
     this.#mailboxes.get(connection.instanceId)?.state.confirmed(rpcId)
-    if (this.#readyAt.get(connection) === rpcId) this.#becomeReady(connection)
+    if (this.#readyAt.get(connection) !== rpcId) return
+    this.#introduced.add(connection)
+    this.#becomeReady(connection)
   }
 
   /**
@@ -482,7 +520,7 @@ export class Hosts {
     const newer = this.#connections.get(connection.instanceId)
     if (!newer || newer === connection || !this.#initializing.has(newer)) return
     if (response.method === 'INITIALIZE_HOST') return
-    newer.rpc.sendResponse(response.rpcId, response.method, response.data)
+    void newer.rpc.sendResponse(response.rpcId, response.method, response.data)
   }
 
   #problem(connection: HostConnection, problem: RpcProblem): void {

@@ -5,7 +5,8 @@
  * Invariant: what is carried names partition and epoch of the leader that said it, and a node that knows of a newer
  * leader drops it.
  *
- * What can go wrong: a signal is lost with its leader, or with a connection. Signals are not stored, so whoever holds
+ * What can go wrong: a signal is lost with its leader, or with a connection, or comes to a node that the socket has left
+ * while its leader has not heard where it is now. Signals are not stored, so whoever holds
  * the socket is told that it may have missed something, and asks the entity anew: for all entities of a partition when
  * it has a new leader, for one when a signal of it could not be carried. When nobody is known to hold the socket, that
  * is told as soon as somebody does: the link to its node may have been cut, while the socket stood.
@@ -51,11 +52,14 @@ const missedMax = 10_000
 /** An effect may wait for a host as long as any call to one. */
 const effectMs = 60_000
 const empty = Buffer.alloc(0)
+/** The socket is not here, or not any more, or whoever said it is taken for an old leader. */
+const unheard = Buffer.from('unheard')
 
 export class Courier {
   readonly locations: Locations
   readonly #options: CourierOptions
   readonly #signals = new Map<string, SignalHandler>()
+  readonly #reaches = new Map<string, (signal: Signal) => Reach>()
   readonly #effects = new Map<string, EffectDispatcher>()
   readonly #answerers = new Map<string, Answerer>()
   readonly #missedHandlers = new Map<string, MissedHandler>()
@@ -74,13 +78,15 @@ export class Courier {
     if (!peers) return
     peers.onCall('signal', (from, body) => {
       const { signal, ...said } = JSON.parse(body.toString()) as Said & { signal: Signal }
-      if (this.#isCurrent(said, from.storeId)) this.#signals.get(signal.to)?.(signal, said.key)
-      return empty
+      if (!this.#isCurrent(said, from.storeId)) return unheard
+      this.#signals.get(signal.to)?.(signal, said.key)
+      return this.#isHeld(signal.to, signal) ? empty : unheard
     })
     peers.onCall('missed', (from, body) => {
       const { missed, ...said } = JSON.parse(body.toString()) as Said & { missed: Missed }
-      if (this.#isCurrent(said, from.storeId)) this.#haveMissed(missed, said.key)
-      return empty
+      if (!this.#isCurrent(said, from.storeId)) return unheard
+      this.#haveMissed(missed, said.key)
+      return this.#isHeld(missed.to, { ...missed, payload: null }) ? empty : unheard
     })
     peers.onCall('effect', async (from, body) => {
       const { effect, ...said } = JSON.parse(body.toString()) as Said & { effect: Effect }
@@ -113,6 +119,7 @@ export class Courier {
       runtime.onSignal(to, handler)
       return
     }
+    this.#reaches.set(to, reach)
     runtime.onSignal(to, (signal, key) => {
       const where = reach(signal)
       if (where === 'everywhere') {
@@ -140,7 +147,7 @@ export class Courier {
   /** Brings a signal to its edge. When that fails, says that it was missed to the node that holds the socket then. */
   #carry(to: NodeId, signal: Signal, key: EntityKey, socket?: string): void {
     const body = Buffer.from(JSON.stringify({ signal, ...this.#said(key) }))
-    this.#peers.call(to, 'signal', body, callMs).catch((error: unknown) => {
+    const lost = (error: unknown): void => {
       const words = error instanceof Error ? error.message : error
       this.#options.log.debug('signal.not-carried', { to, signal: signal.to, key, error: words })
       const id = `${to} ${signal.to} ${signal.target} ${key}`
@@ -151,7 +158,10 @@ export class Courier {
       void this.#tellMissed(missed, key, socket ?? to, socket === undefined).finally(() =>
         this.#missed.delete(id),
       )
-    })
+    }
+    this.#peers
+      .call(to, 'signal', body, callMs)
+      .then(answer => answer.equals(unheard) && lost('unheard'), lost)
   }
 
   /** Tells whoever holds a socket, or a node when `isNode`, again and again until it has heard. */
@@ -171,8 +181,8 @@ export class Courier {
         return
       }
       try {
-        await this.#peers.call(node, 'missed', Buffer.from(JSON.stringify({ missed, ...said })), callMs)
-        return
+        const body = Buffer.from(JSON.stringify({ missed, ...said }))
+        if (!(await this.#peers.call(node, 'missed', body, callMs)).equals(unheard)) return
       } catch {
         // It is tried again.
       }
@@ -208,6 +218,12 @@ export class Courier {
 
   #haveMissed({ to, target }: Missed, key: EntityKey): void {
     this.#missedHandlers.get(to)?.((other, socket) => other === key && (socket === target || target === key))
+  }
+
+  /** False when this is for a socket that this node does not hold. */
+  #isHeld(to: string, signal: Signal): boolean {
+    const where = this.#reaches.get(to)?.(signal) ?? 'everywhere'
+    return where === 'everywhere' || this.locations.locate(where.socket) === 'here'
   }
 
   onEffect(to: string, dispatcher: EffectDispatcher, socketOf?: (effect: Effect) => string): void {

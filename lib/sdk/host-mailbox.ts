@@ -49,7 +49,7 @@ const objectIdsMax = 256
 const recentMax = 256
 const recentCharactersMax = 1_024
 /** What a lost call is taken for; the host ignores the method name of an answer. */
-const lostMethod = 'SEND_LOG'
+export const lostMethod = 'SEND_LOG'
 
 interface Held {
   readonly method: string

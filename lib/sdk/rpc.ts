@@ -166,11 +166,14 @@ export class HostRpc {
     return { acked: this.#sendMessage(text, messageId), result }
   }
 
-  /** Answers a call of the host, also one that came in on an earlier connection. Ignored once closed. */
-  sendResponse(rpcId: string, method: string, data: unknown): void {
-    if (this.#closed) return
+  /**
+   * Answers a call of the host, also one that came in on an earlier connection. Ignored once closed. Resolves when the
+   * host has confirmed it, or never will; never rejects.
+   */
+  sendResponse(rpcId: string, method: string, data: unknown): Promise<void> {
+    if (this.#closed) return Promise.resolve()
     const text = encodeResponse(rpcId, method, data)
-    this.#sendMessage(text).then(() => this.#options.onResponseAcked?.(rpcId), ignore)
+    return this.#sendMessage(text).then(() => this.#options.onResponseAcked?.(rpcId), ignore)
   }
 
   /** Rejects everything that waits, once. Answers that come later go to `onResponseUnsent`. */
@@ -273,7 +276,7 @@ export class HostRpc {
     } catch (error) {
       const known = isServerMethod(method)
       this.#report(known ? 'invalid-input' : 'unknown-method', method, rpcId, error)
-      if (known && returnsBoolean(method)) this.sendResponse(rpcId, method, false)
+      if (known && returnsBoolean(method)) void this.sendResponse(rpcId, method, false)
       return
     }
     this.#running.add(rpcId)
@@ -283,7 +286,7 @@ export class HostRpc {
   async #handle(call: IncomingCall): Promise<void> {
     try {
       const data = await this.#options.onCall(call)
-      if (!this.#closed) this.sendResponse(call.rpcId, call.method, data)
+      if (!this.#closed) void this.sendResponse(call.rpcId, call.method, data)
       else this.#options.onResponseUnsent?.({ rpcId: call.rpcId, method: call.method, data })
     } finally {
       this.#running.delete(call.rpcId)

@@ -44,8 +44,11 @@ export interface HostDelivery {
 /** What the edge of a browser is told. */
 export type ClientSignal =
   | { [Name in EventName]: { readonly event: Name; readonly data: Events[Name] } }[EventName]
-  /** Is this window still there? If not, the edge says `client-gone`. */
-  | { readonly probe: true }
+  /**
+   * Is this window still there? If not, the edge says `client-gone`. With `gone`, an edge has said so: it may be the one
+   * that the window has left, and late, so whoever has the window asks for it anew.
+   */
+  | { readonly probe: true; readonly gone?: true }
 
 /** SDKs and windows repeat only what they said last. */
 const answeredRequestsMax = 4

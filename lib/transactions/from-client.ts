@@ -197,6 +197,7 @@ export function decideClientGone(
   const change = new Change(state, state.start, context)
   if (change.now.clientId === message.clientId && isWatched(change)) {
     change.setNow({ clientGoneAtMs: context.nowMs })
+    change.signalClient(message.clientId, { probe: true, gone: true })
     rearm(change)
   }
   return change.done({})

@@ -109,7 +109,7 @@ function decide(
       return close(page)
     case 'refresh':
       checkOwner(page, message.asker)
-      return { state, reply: page.clientId === message.asker.clientId ? openedOf(state, page) : null }
+      return refresh(state, page, message.asker.clientId, context)
     case 'opened':
       return { ...stored(state, { ...page, opened: true }), reply: {} }
     case 'failed':
@@ -118,6 +118,13 @@ function decide(
       if (message.clientId !== page.clientId || page.clientGoneAtMs !== null) return { state, reply: {} }
       return {
         ...stored(state, { ...page, clientGoneAtMs: context.nowMs }),
+        signals: [
+          {
+            to: 'client',
+            target: page.clientId,
+            payload: { probe: true, gone: true } satisfies ClientSignal,
+          },
+        ],
         alarmAtMs: context.nowMs + limits.pageGraceMs,
         reply: {},
       }
@@ -169,6 +176,23 @@ function decide(
     }
     case 'alarm':
       return alarm(state, page, context)
+  }
+}
+
+/** Whoever asks anew is there, whatever was said of it before. */
+function refresh(
+  state: PageState,
+  page: PageRecord,
+  clientId: string,
+  context: DecisionContext,
+): PageDecision {
+  if (page.clientId !== clientId) return { state, reply: null }
+  if (page.clientGoneAtMs === null) return { state, reply: openedOf(state, page) }
+  const back: PageRecord = { ...page, clientGoneAtMs: null }
+  return {
+    ...stored(state, back),
+    alarmAtMs: context.nowMs + limits.clientGraceMs,
+    reply: openedOf(state, back),
   }
 }
 

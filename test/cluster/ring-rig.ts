@@ -43,6 +43,7 @@ export class RingRig {
   readonly hosts: RigHost[] = []
   readonly runs: SteadyRun[] = []
   readonly #balancers: Balancer[] = []
+  readonly #windows = new Map<SteadyRun, Balancer>()
 
   private constructor(cluster: TestCluster, seeded: Seeded, cookie: string) {
     this.cluster = cluster
@@ -135,6 +136,7 @@ export class RingRig {
       ...(place.thinkMs !== undefined && { thinkMs: place.thinkMs }),
     })
     this.runs.push(run)
+    this.#windows.set(run, balancer)
     return run
   }
 
@@ -197,7 +199,8 @@ export class RingRig {
         return `${status}, host ${hostConnected}, ${labels.slice(-3).join()}`
       }),
     )
-    return `Led by ${leaders}. They are: ${seen.join('; ')}`
+    const edges = runs.map(run => this.#windows.get(run)?.targets().join('+')).join()
+    return `Led by ${leaders}, windows at ${edges}. They are: ${seen.join('; ')}`
   }
 
   get answers(): number {

@@ -22,6 +22,8 @@ const member = (nodeId: string): Member => ({
 class FakePeers {
   readonly self = member('C')
   readonly calls: { to: string; kind: string; body: string }[] = []
+  /** By node, what it answers instead of `taken`. */
+  readonly answers = new Map<string, string>()
   readonly #handlers = new Map<string, CallHandler>()
 
   members(): Member[] {
@@ -38,11 +40,12 @@ class FakePeers {
 
   async call(to: string, kind: string, body: Buffer): Promise<Buffer> {
     this.calls.push({ to, kind, body: body.toString() })
-    return Buffer.from('taken')
+    return Buffer.from(this.answers.get(to) ?? 'taken')
   }
 
-  say(from: string, kind: string, content: object): void {
-    void this.#handlers.get(kind)?.(member(from), Buffer.from(JSON.stringify(content)))
+  say(from: string, kind: string, content: object): Buffer | undefined {
+    const answer = this.#handlers.get(kind)?.(member(from), Buffer.from(JSON.stringify(content)))
+    return Buffer.isBuffer(answer) ? answer : undefined
   }
 
   /** A node tells everything it holds. */
@@ -55,6 +58,36 @@ class FakePeers {
       went: [],
     })
   }
+}
+
+const key = 'transaction:1' as EntityKey
+
+/** The courier of node C, for signals to hosts. */
+function courierOfHosts() {
+  const clock = new VirtualClock()
+  const peers = new FakePeers()
+  const old = new Set<number>()
+  let says: (signal: Signal, key: EntityKey) => void = () => undefined
+  const runtime = {
+    onSignal: (_to: string, handler: typeof says) => {
+      says = handler
+    },
+    epochOf: () => 3,
+  }
+  const courier = new Courier({
+    clock,
+    log: silentLog,
+    peers: peers as unknown as Peers,
+    runtime: runtime as unknown as Runtime,
+    accepts: (_partition, _from, epoch) => !old.has(epoch),
+  })
+  courier.onMissed('host', () => undefined)
+  courier.onSignal(
+    'host',
+    () => undefined,
+    signal => ({ socket: `host:${signal.target}` }),
+  )
+  return { clock, peers, courier, old, says: (signal: Signal, about: EntityKey) => says(signal, about) }
 }
 
 t.test('a socket that a node takes back too late is where it has been all the time', async t => {
@@ -74,29 +107,7 @@ t.test('a socket that a node takes back too late is where it has been all the ti
 t.test(
   'what is said to a socket that nobody holds is told to be missed as soon as somebody does',
   async t => {
-    const clock = new VirtualClock()
-    const peers = new FakePeers()
-    let says: (signal: Signal, key: EntityKey) => void = () => undefined
-    const runtime = {
-      onSignal: (_to: string, handler: typeof says) => {
-        says = handler
-      },
-      epochOf: () => 3,
-    }
-    const courier = new Courier({
-      clock,
-      log: silentLog,
-      peers: peers as unknown as Peers,
-      runtime: runtime as unknown as Runtime,
-      accepts: () => true,
-    })
-    courier.onMissed('host', () => undefined)
-    courier.onSignal(
-      'host',
-      () => undefined,
-      signal => ({ socket: `host:${signal.target}` }),
-    )
-    const key = 'transaction:1' as EntityKey
+    const { clock, peers, says } = courierOfHosts()
     says({ to: 'host', target: 'instance-1', payload: 'the answer' }, key)
     says({ to: 'host', target: 'instance-1', payload: 'and another' }, key)
     const told = () => peers.calls.filter(({ kind }) => kind === 'missed')
@@ -113,6 +124,39 @@ t.test(
     )
   },
 )
+
+t.test(
+  'a signal that comes to a node the socket has left is told to be missed where the socket is',
+  async t => {
+    const { clock, peers, says } = courierOfHosts()
+    const told = () => peers.calls.filter(({ kind }) => kind === 'missed').map(({ to }) => to)
+    const later = async () => {
+      await new Promise(resolve => setImmediate(resolve))
+      clock.advance(300)
+      await new Promise(resolve => setImmediate(resolve))
+    }
+    peers.holds('A', 'host:instance-1')
+    peers.answers.set('A', 'unheard')
+    says({ to: 'host', target: 'instance-1', payload: 'the answer' }, key)
+    await later()
+    t.same(told(), ['A'], 'nothing else is known yet')
+    peers.holds('B', 'host:instance-1')
+    await later()
+    await later()
+    t.same(told(), ['A', 'B'])
+  },
+)
+
+t.test('a node says so when it does not hold the socket of a signal, or knows of a newer leader', async t => {
+  const { peers, courier, old } = courierOfHosts()
+  const signal = { to: 'host', target: 'instance-1', payload: 'the answer' }
+  const heard = (epoch: number) => peers.say('A', 'signal', { signal, key, epoch })?.toString()
+  t.equal(heard(3), 'unheard')
+  courier.locations.announce('host:instance-1')
+  t.equal(heard(3), '')
+  old.add(2)
+  t.equal(heard(2), 'unheard')
+})
 
 t.test('limits fit each other', async t => {
   t.ok(limits.peerMessageBytesMax > 2 * limits.entityRecordBytesMax, 'a record as JSON within JSON')
