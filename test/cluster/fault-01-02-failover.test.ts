@@ -8,7 +8,7 @@ import { type Failover, failover, roles, summary } from './failover.js'
 import { type RigHost, RingRig } from './ring-rig.js'
 
 const isLong = process.env.TEST_LONG !== undefined
-const kills = Number(process.env.TEST_KILLS ?? (isLong ? 60 : 6))
+const kills = Number(process.env.TEST_KILLS ?? (isLong ? 60 : 3))
 /** An idle machine needs a tenth of it; the suite runs on busy ones. */
 const acceptedMsMax = 15_000
 

@@ -86,7 +86,7 @@ async function healed(rig: RingRig, network: Network): Promise<number> {
   return goneOnMs
 }
 
-t.test('rows 7 and 8: three nodes', { timeout: 3_000_000 }, async t => {
+t.test('rows 7 and 8: three nodes', { timeout: 3_000_000, skip }, async t => {
   const rig = await start(3, [0, 1], [0, 1, 2])
   t.teardown(() => rig.stop())
   const { cluster } = rig

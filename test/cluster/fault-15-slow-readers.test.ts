@@ -111,7 +111,8 @@ t.test('row 15: a browser that never reads', async t => {
   )
 })
 
-t.test('row 15: hosts that never read', async t => {
+const skip = !isLong && 'a part of npm run test:long'
+t.test('row 15: hosts that never read', { skip }, async t => {
   const browser = await BrowserClient.connect(server.address, cookie)
   t.teardown(() => browser.close())
   const atRest = await neighbours.atRest()
