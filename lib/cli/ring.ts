@@ -16,8 +16,9 @@ export const ringCommand: Command = {
   summary: 'shows the nodes of the cluster, who serves what, and what is missing',
   details: [
     'status          members, partitions, copies, lag, and what is not as it should be',
-    'adopt           says which partitions nobody can lead: all who had them are gone, or the database was set back;',
-    '                with --accept-loss they go on with the highest copies that can be reached, if only empty ones',
+    'adopt           says which partitions nobody can lead: all who had them are gone, or the database was set',
+    '                back; with --accept-loss they go on with the highest copies that can be reached, if only',
+    '                empty ones',
     'Asks the running node of the same storage:path, which asks the others.',
   ],
   flags: [

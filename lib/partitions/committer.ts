@@ -217,9 +217,12 @@ export class Committer {
     return look()
   }
 
-  /** True when a commit that is on disk is on every replica too. */
-  isAcked(partition: PartitionId, seq: number): boolean {
-    return this.#partitions.has(partition) && this.#ackedSeq(partition) >= seq
+  /** True when a commit has been on disk and on every replica. It stays true whoever follows since. */
+  isDone(partition: PartitionId, seq: number): boolean {
+    const state = this.#partitions.get(partition)
+    if (!state || seq > state.writtenHead.seq) return false
+    const first = state.unacked[0]
+    return !first || first.head.seq > seq
   }
 
   /** The head that is on disk; another may be on its way. */

@@ -119,8 +119,7 @@ export class Runtime {
       random,
       log: log.child('effects'),
       effectsMax: options.effectsInMemoryMax,
-      isReleased: (partition, seq) =>
-        this.committer.isAcked(partition, seq) && this.committer.writtenHead(partition).seq >= seq,
+      isReleased: (partition, seq) => this.committer.isDone(partition, seq),
     })
     const { time } = options
     this.alarms = new Alarms({
@@ -140,7 +139,7 @@ export class Runtime {
     this.outbox = new Outbox({
       ...shared,
       leads: partition => this.committer.leads(partition),
-      isAcked: (partition, seq) => this.committer.isAcked(partition, seq),
+      isAcked: (partition, seq) => this.committer.isDone(partition, seq),
       log: log.child('outbox'),
       rowsMax: limits.outboxRowsMax,
     })
