@@ -14,6 +14,7 @@ import { message, RawHost, RawSocket, rawBrowser } from './raw-socket.js'
 
 t.setTimeout(600_000)
 const isLong = process.env.TEST_LONG !== undefined
+const skip = !isLong && 'a part of npm run test:long'
 const windows = isLong ? 5_000 : 300
 const strangers = isLong ? 2_000 : 300
 const floodSeconds = isLong ? 10 : 3
@@ -23,7 +24,7 @@ const cookie = await server.signIn(seeded.user.email, seeded.password)
 const place = { organization: seeded.organization.slug, environment: 'production' }
 t.teardown(() => server.stop())
 
-t.test('row 18: a flood from one host is held, not refused', async t => {
+t.test('row 18: a flood from one host is held, not refused', { skip }, async t => {
   const neighbours = await Neighbours.moveIn(server, seeded, cookie)
   const browser = await BrowserClient.connect(server.address, cookie)
   const host = await RawHost.connect(server, seeded.liveKey)
@@ -107,7 +108,7 @@ t.test('row 18: a flood from one browser is told, then closed', async t => {
   t.comment(`others at rest: ${inWords(atRest)}; meanwhile: ${inWords(waits)}`)
 })
 
-t.test('row 18: a flood of connections', async t => {
+t.test('row 18: a flood of connections', { skip }, async t => {
   const neighbours = await Neighbours.moveIn(server, seeded, cookie)
   t.teardown(() => neighbours.moveOut())
   const atRest = await neighbours.atRest()
