@@ -11,6 +11,14 @@ const thinkMs = 50
 
 export async function failovers(): Promise<void> {
   const rig = await RingRig.start(3, { environment: { DEBUG: 'interval:partitions*' } })
+  try {
+    await measure(rig)
+  } finally {
+    await rig.stop()
+  }
+}
+
+async function measure(rig: RingRig): Promise<void> {
   await rig.load(thinkMs)
   await rig.allGoOn()
   const measured: Failover[] = []
