@@ -94,7 +94,7 @@ export function App() {
   return <SignedIn key={generation} session={who.session} onSignedOut={signedOut} />
 }
 
-/** The screens in front of the sign-in; nobody who is in has anything to do there. */
+/** The screens in front of the sign-in: somebody who is in is sent on. */
 const entrances = new Set<Route['screen']>(['sign-in', 'sign-up', 'set-up', 'verify-mfa'])
 
 /** Where somebody wanted to go who was stopped: the address itself, or what an entrance was told of it. */

@@ -49,7 +49,7 @@ const missedAgainMs = 250
 /** For so long an edge is tried to be told; a node that cannot be reached for longer has lost its sockets. */
 const missedTriesMax = 40
 const missedMax = 10_000
-/** An effect may wait for a host as long as any call to one. */
+/** Effects wait for a host no longer than calls to one do. */
 const effectMs = 60_000
 const empty = Buffer.alloc(0)
 /** The socket is not here, or not any more, or whoever said it is taken for an old leader. */

@@ -51,7 +51,7 @@ function areWhole(file: Buffer, index: Buffer): boolean {
     entries.varint()
     const keyBytes = entries.varint()
     const valueBytes = entries.varint()
-    entries.skip(keyBytes)
+    entries.take(keyBytes)
     const handle = new Reader(entries.take(valueBytes))
     if (!checkedBlock(file, handle.varint(), handle.varint())) return false
   }
@@ -130,10 +130,6 @@ class Reader {
       if (byte < 0x80) return value
     }
     throw new RangeError('a number is too long')
-  }
-
-  skip(count: number): void {
-    this.take(count)
   }
 
   take(count: number): Buffer {
