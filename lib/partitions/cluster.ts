@@ -223,13 +223,12 @@ export class Cluster implements Ring {
     this.#onCall('confirm', (from, body) => this.#confirm(from, body))
     this.#onCall('positions', (_from, body) => this.#positions(body))
     this.#onCall('snapshot-begin', async (from, body) => {
-      const { partition, id, epoch } = JSON.parse(body.toString()) as {
+      const { partition, asked, epoch } = JSON.parse(body.toString()) as {
         partition: PartitionId
-        id: string
+        asked: string
         epoch: number
       }
-      await this.#held.beginSnapshot(partition, id, from.storeId, epoch)
-      return empty
+      return Buffer.from(await this.#held.beginSnapshot(partition, asked, from.storeId, epoch))
     })
     this.#onCall('snapshot-page', async (_from, body) => {
       const id = body.toString('utf8', 2, 2 + snapshotIdBytes)

@@ -10,6 +10,7 @@
  * to. So it is with an old generation whose removal was cut short. The next start removes either.
  */
 import { AppError } from '../errors.js'
+import { newId } from '../ids.js'
 import type { Log } from '../log.js'
 import type { PartitionId } from '../ring/index.js'
 import { decodeCommits, type SentCommit } from './commit-codec.js'
@@ -61,7 +62,7 @@ interface Copy {
   /** The last write of it that is under way; settled when `durable` has caught up with `head`. */
   writing: Promise<void> | undefined
   /** A snapshot that is being received. */
-  incoming: { readonly id: string; readonly generation: number } | undefined
+  incoming: { readonly asked: string; readonly id: string; readonly generation: number } | undefined
   /** Steps of snapshots, one after the other. */
   steps: Promise<unknown>
 }
@@ -178,7 +179,7 @@ export class Copies {
       sent.previous.seq === head.seq &&
       sent.previousChain.high === head.chain.high &&
       sent.previousChain.low === head.chain.low
-    if (copy.incoming || !(follows || this.#options.rulesOff?.predecessor)) return 'gap'
+    if (!(follows || this.#options.rulesOff?.predecessor)) return 'gap'
     const chain = chainAfter(sent.previousChain, sent.position, sent.operations)
     if (chain.high !== sent.chain.high || chain.low !== sent.chain.low) return 'gap'
     const keys = new PartitionKeys(sent.partition, head.generation)
@@ -187,6 +188,8 @@ export class Copies {
       if (operation.type === 'put' && !openRecord(operation.key, operation.value)) return 'gap'
       operations.push({ ...operation, key: keys.prefix + operation.key })
     }
+    // A leader sends commits only to who has its snapshot already: one that has begun since is a late repeat.
+    copy.incoming = undefined
     const { epoch, seq } = sent.position
     const next = { ...head, epoch, seq, lastEpoch: epoch, chain, digest: sent.digest }
     copy.head = next
@@ -212,20 +215,25 @@ export class Copies {
 
   /**
    * Begins to receive a snapshot, in place of one that was being received. `epoch` is the one its sender leads under:
-   * a leader that was replaced must not overwrite what came after it.
+   * a leader that was replaced must not overwrite what came after it. Resolves with an id for its pages and its end: it is
+   * made here, anew, so that late repeats of an earlier transfer's messages cannot put together an old copy again.
    */
-  async beginSnapshot(partition: PartitionId, id: string, from: string, epoch: number): Promise<void> {
-    await this.#step(partition, async copy => {
+  async beginSnapshot(partition: PartitionId, asked: string, from: string, epoch: number): Promise<string> {
+    return await this.#step(partition, async copy => {
       const { committer } = this.#options
       if (!this.#options.accepts(partition, from, epoch).ok || committer.leads(partition)) {
         throw new AppError('conflict')
       }
+      // Begun again, it would lose the pages that have come.
+      if (copy.incoming?.asked === asked) throw new AppError('conflict')
       const generation = (copy.durable.generation + 1) % (generationMax + 1)
-      copy.incoming = { id, generation }
+      const id = newId()
+      copy.incoming = { asked, id, generation }
       // Nothing that belongs to the old copy may reach the disk after the new one.
       await this.settled([partition])
       await committer.between(() => undefined)
       await this.#remove(partition, generation)
+      return id
     })
   }
 
@@ -298,11 +306,11 @@ export class Copies {
     return copy
   }
 
-  async #step(partition: PartitionId, step: (copy: Copy) => Promise<void>): Promise<void> {
+  async #step<T>(partition: PartitionId, step: (copy: Copy) => Promise<T>): Promise<T> {
     const copy = this.#copy(partition)
     const done = copy.steps.then(() => step(copy))
     copy.steps = done.catch(() => undefined)
-    await done
+    return await done
   }
 
   async #remove(partition: PartitionId, generation: number): Promise<void> {

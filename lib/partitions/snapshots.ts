@@ -25,7 +25,7 @@ export interface SnapshotsOptions {
 const pageBytesMax = 256 * 1024
 const pageEntriesMax = 2_000
 
-/** Precedes a page: partition and the snapshot's id. */
+/** Precedes a page, after the partition: the id its receiver gave the snapshot. */
 export const snapshotIdBytes = 36
 
 /** Resolves when the store has everything and every commit waits for it. Rejects when it has to begin anew. */
@@ -35,9 +35,13 @@ export async function sendSnapshot(
   to: StoreId,
 ): Promise<void> {
   const { call, committer, replication, store } = options
-  const id = newId()
   const { epoch } = committer.head(partition)
-  await call(to, 'snapshot-begin', Buffer.from(JSON.stringify({ partition, id, epoch })))
+  const begun = await call(
+    to,
+    'snapshot-begin',
+    Buffer.from(JSON.stringify({ partition, asked: newId(), epoch })),
+  )
+  const id = begun.toString()
   const { follower, head, pages } = await committer.between(() => {
     const at = committer.writtenHead(partition)
     // Led anew meanwhile: the receiver knows this leader by another epoch.

@@ -396,8 +396,7 @@ export class SimPeers implements Peers {
   #arriveAgain(target: SimPeers, kind: string, body: Buffer): void {
     const { duplicates } = this.#network
     const { random } = this.#world
-    // A transfer of a snapshot is a conversation: a connection never repeats a part of it.
-    if (duplicates === 0 || kind.startsWith('snapshot-') || !random.chance(duplicates)) return
+    if (duplicates === 0 || !random.chance(duplicates)) return
     const delayMs = random.next() * random.pick([5, 1_000, 8_000])
     const again = () => {
       this.#world.count('messages doubled', 1)
