@@ -24,10 +24,11 @@ import {
   type RpcResponse,
 } from '../sdk/index.js'
 import type { HostCall, HostDelivery, HostReply } from '../transactions/index.js'
+import { Admissions, placeOf } from './admissions.js'
 import { Confirmations, type Confirmed } from './confirmations.js'
 import type { Directories } from './directories.js'
 import { held } from './held.js'
-import { directoryKey, type HostAttached, hostKey } from './host.js'
+import { type HostAttached, hostKey } from './host.js'
 import { HostCalls, type HostCallsOptions, numeric } from './host-calls.js'
 import { HostConnection } from './host-connection.js'
 
@@ -70,15 +71,22 @@ interface Call {
   readonly data: HostMethodInputs<'OPEN_PAGE'>
 }
 
+/** A socket of an instance was declared. */
+interface Declared {
+  readonly place: EntityKey
+  /** Number of the call that declared it. */
+  readonly rpcId: number
+}
+
 /** How soon a second duplicate means that closing duplicates makes more of them, in ms. */
 const fenceAgainMs = 60_000
 /** How long a close of an older connection is waited for, in ms. */
 const fenceMsMax = 1_000
 const parkedMax = 8
-/** How long a host that connects waits for what it needs, in ms: SDKs give up after 10 to 15 s. */
-const prepareMsMax = 5_000
-/** The same, once more, when it is connected elsewhere by then. */
-const prepareAgainMsMax = 4_000
+/** How long a newer socket waits for the one before it to declare itself, in ms. */
+const declaredMsMax = 900
+/** How long a host may take to answer the close of an older socket, in ms: longer than there and back to the slowest. */
+const closedMsMax = 2_000
 /** How long answers to lost calls may take to be confirmed before a declaration is answered, in ms. */
 const lostConfirmedMsMax = 1_000
 
@@ -107,8 +115,7 @@ export class Hosts {
   readonly #presence = new Set<PresenceHandler>()
   /** Older sockets of connected instances that are neither read nor closed. */
   readonly #parked = new Map<InstanceId, HostConnection[]>()
-  /** Gives up an instance's socket that waits to be let in. */
-  readonly #preparing = new Map<InstanceId, () => void>()
+  readonly #admissions: Admissions
   readonly #fencedAtMs = new Map<InstanceId, number>()
   #heartbeat: Timer | null = null
   #draining = false
@@ -120,6 +127,11 @@ export class Hosts {
       for (const delivery of deliveries) this.#write(connection, delivery)
     })
     const { runtime } = options
+    this.#admissions = new Admissions({
+      runtime,
+      isConnected: instanceId => this.isConnected(instanceId),
+      declared: (instanceId, place) => this.#declared(instanceId, place),
+    })
     const reach = (signal: Signal) => ({ socket: socketOf(signal.target) })
     const dispatch = (effect: Effect, key: EntityKey) => this.#dispatch(effect, key)
     runtime.onEffect('host', { dispatch }, effect => socketOf(effect.target))
@@ -128,6 +140,10 @@ export class Hosts {
     runtime.onAsk('host-call', (name, body) =>
       this.#calledFromElsewhere(instanceOf(name), body as unknown as Call),
     )
+    runtime.onAsk('host-declared', async (name, body) => {
+      await this.#declaredElsewhere(name as InstanceId, body as unknown as Declared)
+      return null
+    })
     runtime.onMissed('host', concerns => {
       for (const connection of this.#connections.values())
         this.#askForAllMissed(connection, key => concerns(key, connection.instanceId))
@@ -168,37 +184,9 @@ export class Hosts {
     }
   }
 
-  /**
-   * Resolves when a host can be registered: its entity and its directory have leaders that answer. An SDK whose
-   * connection breaks between `authenticated` and the answer to its first declaration never connects again, so it is not
-   * let in before that answer can be given at once. Rejects with `unavailable` when that takes too long, or when a newer
-   * socket of the instance comes meanwhile: SDKs open one after another while they wait.
-   */
-  async prepare(instanceId: InstanceId, identity: HostIdentity): Promise<void> {
-    this.#preparing.get(instanceId)?.()
-    const { kind, environment, user } = identity
-    const directory = directoryKey(environment.id, kind === 'DEVELOPMENT' ? user.id : null)
-    const attempt = (deadlineMs: number) =>
-      Promise.all([
-        this.#options.runtime.send(hostKey(instanceId), { type: 'ask' }, { deadlineMs }),
-        this.#options.runtime.send(directory, { type: 'ready' }, { deadlineMs }),
-      ])
-    // Connected elsewhere meanwhile, an SDK that sees this socket refused never reconnects again (2.0.0, see #fence).
-    const ready = attempt(prepareMsMax).catch(error => {
-      if (this.isConnected(instanceId)) return attempt(prepareAgainMsMax)
-      throw error
-    })
-    let giveUp: () => void = () => undefined
-    const replaced = new Promise<never>((_, reject) => {
-      giveUp = () =>
-        reject(new AppError('unavailable', 'A newer connection was established for this instance id.'))
-    })
-    this.#preparing.set(instanceId, giveUp)
-    try {
-      await Promise.race([ready, replaced])
-    } finally {
-      if (this.#preparing.get(instanceId) === giveUp) this.#preparing.delete(instanceId)
-    }
+  /** Resolves when a host may be let in; see `Admissions`. */
+  prepare(instanceId: InstanceId, identity: HostIdentity): Promise<void> {
+    return this.#admissions.prepare(instanceId, identity)
   }
 
   /** Takes a socket whose key was accepted. It is the only one of its instance from now on. */
@@ -251,13 +239,17 @@ export class Hosts {
    * So a second duplicate within a minute is not closed but parked. Whichever of them the SDK speaks on is its own.
    * One that was not let in yet is closed all the same: an SDK that waits in vain for `authenticated` takes itself for
    * disconnected after 15 s, wherever it is connected by then, and does not reconnect when that connection ends (1.4.0).
+   *
+   * From 2.0.0 on, an older socket is closed when the newer one declares itself (`#closeOlder`).
    */
   #fence(older: HostConnection, admit: () => void): void {
     const { instanceId } = older
     const nowMs = this.#options.clock.nowMs()
     const fencedAtMs = this.#fencedAtMs.get(instanceId)
     this.#fencedAtMs.set(instanceId, nowMs)
-    if (this.#admitted.has(older) && fencedAtMs !== undefined && nowMs - fencedAtMs < fenceAgainMs) {
+    const isNotToBeClosed =
+      older.sdk?.fencedAtDeclaration || (fencedAtMs !== undefined && nowMs - fencedAtMs < fenceAgainMs)
+    if (this.#admitted.has(older) && isNotToBeClosed) {
       this.#park(older)
       admit()
       return
@@ -269,6 +261,48 @@ export class Hosts {
       else this.#options.clock.setTimer(5, wait)
     }
     wait()
+  }
+
+  /** Resolves when no socket of the instance here is let in and undeclared, or after `declaredMsMax`. */
+  async #declared(instanceId: InstanceId, place: EntityKey): Promise<void> {
+    const connection = this.#connections.get(instanceId)
+    if (!connection || placeOf(connection.identity) !== place || !this.#admitted.has(connection)) return
+    await this.#until(() => connection.isClosed || this.#readyAt.has(connection), declaredMsMax)
+  }
+
+  /**
+   * Closes all older sockets of an instance, here and elsewhere, before the declaration of its newest is answered. An SDK
+   * that sees a close while it is connected takes itself for reconnecting, and would never do so again (2.0.0): that
+   * answer puts it right.
+   */
+  async #closeOlder({ identity, instanceId }: HostConnection, declaration: IncomingCall): Promise<void> {
+    const declared = { place: placeOf(identity), rpcId: numeric(declaration.rpcId) ?? 0 }
+    const body = declared as unknown as Json
+    await Promise.all([
+      this.#closeParked(instanceId, declared),
+      this.#options.runtime.askOthers('host-declared', instanceId, body, closedMsMax + 500),
+    ])
+  }
+
+  async #declaredElsewhere(instanceId: InstanceId, declared: Declared): Promise<void> {
+    const connection = this.#connections.get(instanceId)
+    if (connection && isOlder(connection, declared)) this.#leftBehind(instanceId)
+    await this.#closeParked(instanceId, declared)
+  }
+
+  /** Resolves when they are closed, or after `closedMsMax`. */
+  async #closeParked(instanceId: InstanceId, declared: Declared): Promise<void> {
+    const parked = this.#parked.get(instanceId) ?? []
+    const older = parked.filter(connection => isOlder(connection, declared))
+    if (older.length === parked.length) this.#parked.delete(instanceId)
+    else
+      this.#parked.set(
+        instanceId,
+        parked.filter(connection => !older.includes(connection)),
+      )
+    for (const connection of older)
+      connection.close(1008, 'A new connection was established for this instance id.')
+    await this.#until(() => older.every(connection => connection.isClosed), closedMsMax)
   }
 
   #park(connection: HostConnection): void {
@@ -379,9 +413,9 @@ export class Hosts {
   }
 
   /** Looks again and again, for a while. */
-  async #until(isDone: () => boolean): Promise<void> {
+  async #until(isDone: () => boolean, msMax = answeredMsMax): Promise<void> {
     const { clock } = this.#options
-    const untilMs = clock.nowMs() + answeredMsMax
+    const untilMs = clock.nowMs() + msMax
     while (!isDone() && clock.nowMs() < untilMs) {
       await new Promise<void>(resolve => clock.setTimer(lookAgainMs, resolve))
     }
@@ -429,6 +463,8 @@ export class Hosts {
       .then(() => this.#calls.initialize(connection, call, firstRpcId))
       .then(async ({ answer, attached }) => {
         if (isFirst) await this.#settle(connection, call, attached, redelivery)
+        if (attached.previousFirstRpcId !== null && connection.sdk?.fencedAtDeclaration)
+          await this.#closeOlder(connection, call)
         this.#readyAt.set(connection, call.rpcId)
         return answer
       })
@@ -682,6 +718,12 @@ export class Hosts {
     for (const [instanceId, atMs] of this.#fencedAtMs)
       if (atMs < beforeMs) this.#fencedAtMs.delete(instanceId)
   }
+}
+
+/** Declared before, and silent since. */
+function isOlder(connection: HostConnection, { place, rpcId }: Declared): boolean {
+  const { firstRpcId, identity, newestRpcId } = connection
+  return firstRpcId !== null && newestRpcId < rpcId && placeOf(identity) === place
 }
 
 /** An instance belongs to one environment, and in development to one person: whoever holds another key is another. */

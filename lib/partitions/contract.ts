@@ -52,5 +52,7 @@ export interface EntityRuntime {
   readonly locations: Locations
   /** Asks the node that holds a socket, and answers such questions. */
   ask(kind: string, name: string, body: Json, deadlineMs: number): Promise<Json>
+  /** Asks every other node that is there. Resolves when all have answered or failed. */
+  askOthers(kind: string, name: string, body: Json, deadlineMs: number): Promise<void>
   onAsk(kind: string, answerer: (name: string, body: Json) => Promise<Json>): void
 }

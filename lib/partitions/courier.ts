@@ -261,6 +261,13 @@ export class Courier {
     return JSON.parse((await this.#peers.call(node, 'ask', asked, deadlineMs)).toString()) as Json
   }
 
+  /** Asks every other node that is there, whatever it holds. Resolves when all have answered or failed. */
+  async askOthers(kind: string, name: string, body: Json, deadlineMs: number): Promise<void> {
+    const asked = Buffer.from(JSON.stringify({ kind, name, body }))
+    const there = this.#others().filter(({ nodeId }) => this.#peers.condition(nodeId).kind === 'connected')
+    await Promise.allSettled(there.map(({ nodeId }) => this.#peers.call(nodeId, 'ask', asked, deadlineMs)))
+  }
+
   stop(): void {
     this.#abort.abort()
   }

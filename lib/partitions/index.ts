@@ -192,6 +192,7 @@ export async function openPartitions(options: PartitionsOptions): Promise<Partit
     onEffect: (to, dispatcher, socketOf) => courier.onEffect(to, dispatcher, socketOf),
     locations: courier.locations,
     ask: (kind, name, body, deadlineMs) => courier.ask(kind, name, body, deadlineMs),
+    askOthers: (kind, name, body, deadlineMs) => courier.askOthers(kind, name, body, deadlineMs),
     onAsk: (kind, answerer) => courier.onAsk(kind, answerer),
     register: kind => runtime.register(kind),
     setHistoryWriter: writer => runtime.setHistoryWriter(writer),

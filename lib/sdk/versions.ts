@@ -65,6 +65,14 @@ export class SdkVersion {
     return !this.isAtLeast('0.38.0')
   }
 
+  /**
+   * An older socket is closed when a newer one declares itself, before that is answered. Seen closed at any other time
+   * while it is connected, such an SDK never connects again; earlier ones connect once more for each close.
+   */
+  get fencedAtDeclaration(): boolean {
+    return this.name === nodeName && this.isAtLeast('2.0.0')
+  }
+
   /** Pages, redirects and announced shutdowns exist. */
   get pages(): boolean {
     return this.isAtLeast('0.38.0')
