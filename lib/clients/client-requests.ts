@@ -10,6 +10,7 @@ import { type DirectoryView, directoryKey } from '../hosts/index.js'
 import type { EntityKey, InstanceId, PageKey, TransactionId } from '../ids.js'
 import { limits } from '../limits.js'
 import type { Json } from '../partitions/index.js'
+import { pause } from '../pause.js'
 import { SdkVersion } from '../sdk/index.js'
 import type {
   Asker,
@@ -266,7 +267,7 @@ export class ClientRequests {
           this.#options.log.debug('client.not-refreshed', { key, error })
           return
         }
-        await new Promise<void>(resolve => this.#options.clock.setTimer(refreshAgainMs, resolve))
+        await pause(this.#options.clock, refreshAgainMs)
       }
     }
   }

@@ -4,6 +4,7 @@
  */
 import { AppError } from '../errors.js'
 import type { Clock } from '../partitions/index.js'
+import { pause } from '../pause.js'
 
 const firstDelayMs = 20
 const delayMsMax = 2_000
@@ -24,7 +25,7 @@ export async function held<Result>(
       // A fault of ours does not pass by being repeated.
       if (passes && error.code === 'internal') ownFaults += 1
       if (!passes || ownFaults > ownFaultsMax || isOver()) throw error
-      await new Promise<void>(resolve => clock.setTimer(delayMs, resolve))
+      await pause(clock, delayMs)
     }
   }
 }

@@ -14,6 +14,7 @@ import { inTurn } from '../in-turn.js'
 import { limits } from '../limits.js'
 import type { Log } from '../log.js'
 import type { Clock, Effect, EntityRuntime, Json, Signal, Timer } from '../partitions/index.js'
+import { pause } from '../pause.js'
 import {
   HostMailbox,
   type HostMethodInputs,
@@ -417,7 +418,7 @@ export class Hosts {
     const { clock } = this.#options
     const untilMs = clock.nowMs() + msMax
     while (!isDone() && clock.nowMs() < untilMs) {
-      await new Promise<void>(resolve => clock.setTimer(lookAgainMs, resolve))
+      await pause(clock, lookAgainMs)
     }
   }
 
@@ -528,7 +529,7 @@ export class Hosts {
       if (!answers.has(rpcId)) confirmed = connection.rpc.sendResponse(rpcId, lostMethod, true)
     this.#settled.add(connection)
     if (!confirmed) return
-    const late = new Promise<void>(resolve => this.#options.clock.setTimer(lostConfirmedMsMax, resolve))
+    const late = pause(this.#options.clock, lostConfirmedMsMax)
     await Promise.race([confirmed, late])
   }
 

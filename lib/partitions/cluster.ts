@@ -18,6 +18,7 @@ import { AppError } from '../errors.js'
 import { type NodeId, newId } from '../ids.js'
 import { limits } from '../limits.js'
 import type { Log } from '../log.js'
+import { pause } from '../pause.js'
 import {
   allPartitions,
   type CallHandler,
@@ -36,6 +37,8 @@ import {
   type Change,
   type Configuration,
   type Configurations,
+  heardMark,
+  isHeard,
   isMember,
   type RegisteredNode,
   type StoreId,
@@ -66,6 +69,8 @@ export interface ClusterOptions {
   readonly onSilent?: (nodeId: NodeId) => void
   /** Partitions are led by another node, or by another life of the same. */
   readonly onNewLeaders?: (partitions: ReadonlySet<PartitionId>) => void
+  /** Resolves with true when nothing that this node has said as a partition's leader is on its way; false: something is. */
+  readonly isHeard?: (partition: PartitionId, msMax: number) => Promise<boolean>
   readonly clock: Clock
   readonly log: Log
 }
@@ -101,7 +106,11 @@ const handAgainMs = 1_000
 /** While the database is away nobody waits for it at the end. */
 const forgetMsMax = 1_000
 const copiesAtOnceMax = 16
-const handOversAtOnceMax = 4
+/** Copies of partitions that have all they need, for another place: sessions come first. */
+const movesAtOnceMax = 2
+const handOversAtOnceMax = 2
+/** Hand-overs of a node that is told to stop, which is not waited for for long. */
+const leavesAtOnceMax = 4
 const forwardMsMax = 10_000
 const failedStepMs = 250
 const retryMsMin = 10
@@ -484,10 +493,10 @@ export class Cluster implements Ring {
         // It could not drain, or the rows could not be changed: perhaps in a moment.
         waiting.unshift(next)
         tried.add(next)
-        await new Promise<void>(resolve => clock.setTimer(clusterTimes.stepMs, resolve))
+        await pause(clock, clusterTimes.stepMs)
       }
     }
-    await Promise.all(Array.from({ length: handOversAtOnceMax }, worker))
+    await Promise.all(Array.from({ length: leavesAtOnceMax }, worker))
     const kept = this.#led().length
     this.#options.log.info('cluster.left', { kept, ms: Math.round(clock.nowMs() - untilMs + deadlineMs) })
   }
@@ -749,25 +758,28 @@ export class Cluster implements Ring {
     return adoptions.filter(adoption => adopted.has(adoption.partition))
   }
 
-  #noticeLeaders(rows: readonly Configuration[]): void {
+  /** `heard`: partitions whose leader before has said all it had to say. */
+  #noticeLeaders(rows: readonly Configuration[], heard: ReadonlySet<PartitionId> = new Set()): void {
     const changed = new Set<PartitionId>()
     for (const { owner, partition } of rows) {
       const life = `${owner} ${this.#nodes.get(owner)?.boot}`
       const known = this.#lives.get(partition)
       if (known === life) continue
       this.#lives.set(partition, life)
-      if (known !== undefined) changed.add(partition)
+      if (known !== undefined && !heard.has(partition)) changed.add(partition)
     }
     if (changed.size > 0) this.#options.onNewLeaders?.(changed)
   }
 
   #learn(rows: readonly Configuration[]): void {
     const lost = new Set<PartitionId>()
+    const heard = new Set<PartitionId>()
     let changed = false
     for (const row of rows) {
       this.#seenRows?.see([row.partition, row.epoch, row.nonce])
       const known = this.#rows.get(row.partition)
       if (known && known.epoch >= row.epoch) continue
+      if (known?.epoch === row.epoch - 1 && isHeard(row)) heard.add(row.partition)
       this.#rows.set(row.partition, row)
       changed = true
       this.#swapping.delete(row.partition)
@@ -779,14 +791,18 @@ export class Cluster implements Ring {
     }
     if (lost.size > 0) this.#resign(lost)
     if (!changed) return
-    // A failing disk ends the process by itself.
+    // A failing disk ends the process by itself. Each node that sees a row notes it at once: a database that is set back
+    // is noticed by any of them.
     this.#seenRows?.save().catch(() => undefined)
     for (const { partition } of rows) this.#countCopies(partition)
     // At once, and not when the loop comes round to it: messages wait for a new leader.
     if (this.#state === 'running') {
       this.#leadOwn().catch((error: unknown) => this.#options.log.warn('partitions.not-led', { error }))
     }
-    this.#noticeLeaders(rows.map(row => this.#rows.get(row.partition) ?? row))
+    this.#noticeLeaders(
+      rows.map(row => this.#rows.get(row.partition) ?? row),
+      heard,
+    )
     const waiters = this.#routeWaiters
     this.#routeWaiters = []
     for (const wake of waiters) wake()
@@ -824,13 +840,13 @@ export class Cluster implements Ring {
    * Swaps rows, learns what they are now and tells the others. Rejects when that is unknown. Rows that are being swapped
    * already are left as they are: one change at a time.
    */
-  async #swap(wanted: readonly WantedChange[]): Promise<Configuration[]> {
+  async #swap(wanted: readonly WantedChange[], mark = ''): Promise<Configuration[]> {
     const changes = wanted.filter(({ epoch, fromEpoch = epoch - 1, partition }) => {
       const change = this.#swapping.get(partition)
       return !change?.isUnderWay && this.#rows.get(partition)?.epoch === fromEpoch
     })
     if (changes.length === 0) return []
-    const id = newId<string>()
+    const id = mark + newId<string>()
     for (const { partition, replicas } of changes) {
       const members = new Set([...replicas, ...(this.#swapping.get(partition)?.replicas ?? [])])
       this.#swapping.set(partition, { isUnderWay: true, replicas: members })
@@ -1045,7 +1061,8 @@ export class Cluster implements Ring {
       // Nothing is taken from an earlier leader from here on; what was taken before is part of the history.
       await this.#held.settled(rows.map(row => row.partition))
       // Whoever starts after all have died must know that this row was there.
-      await this.#seen.save()
+      const isNoted = this.#seen.save()
+      isNoted.catch(() => undefined)
       const heads = new Map<PartitionId, PartitionHead>()
       for (const { epoch, partition, replicas } of rows) {
         if (this.#rows.get(partition)?.epoch !== epoch || this.#committer.leads(partition)) continue
@@ -1055,7 +1072,7 @@ export class Cluster implements Ring {
         this.replication.lead(partition, replicas, head)
       }
       if (heads.size === 0) return
-      await this.#runtime?.lead(heads)
+      await this.#runtime?.lead(heads, isNoted)
       this.#options.log.info('partitions.led', { count: heads.size })
     } finally {
       for (const row of rows) this.#leading.delete(row.partition)
@@ -1268,6 +1285,8 @@ export class Cluster implements Ring {
     for (const partition of this.#led()) {
       if (this.#copying.size >= copiesAtOnceMax) return
       const row = this.#rows.get(partition)
+      const isMove = row && row.replicas.length + 1 >= this.#options.factor
+      if (isMove && this.#copying.size >= movesAtOnceMax) continue
       if (!row || row.owner !== this.#store || this.#handing.has(partition)) continue
       const missing = this.#wanted(placement, stores, partition).find(
         store =>
@@ -1309,7 +1328,7 @@ export class Cluster implements Ring {
           error: error instanceof Error ? error.message : error,
         })
         // Begun anew, after a moment.
-        const moment = new Promise<void>(resolve => this.#options.clock.setTimer(retryMsMax, resolve))
+        const moment = pause(this.#options.clock, retryMsMax)
         if (!(error instanceof AppError && error.code === 'conflict')) return moment
         return this.#exceedPromise(partition, to)
           .catch(() => undefined)
@@ -1398,7 +1417,7 @@ export class Cluster implements Ring {
         () => false,
       )
       if (isRead) return
-      await new Promise<void>(resolve => clock.setTimer(failedStepMs, resolve))
+      await pause(clock, failedStepMs)
     }
   }
 
@@ -1421,10 +1440,13 @@ export class Cluster implements Ring {
     this.#handing.add(partition)
     let isAsked = false
     try {
+      const untilMs = this.#options.clock.nowMs() + drainMs
       await this.#drained(runtime, partition, drainMs)
+      const leftMs = untilMs - this.#options.clock.nowMs()
+      const mark = (await this.#options.isHeard?.(partition, leftMs)) ? heardMark : ''
       const replicas = [this.#store, ...row.replicas.filter(store => store !== to)]
       isAsked = true
-      const changed = await this.#swap([{ partition, epoch: row.epoch + 1, owner: to, replicas }])
+      const changed = await this.#swap([{ partition, epoch: row.epoch + 1, owner: to, replicas }], mark)
       if (changed.length === 0) runtime.release(partition)
     } catch (error) {
       // Whether it came through is seen when the rows are read; until then nobody is answered.

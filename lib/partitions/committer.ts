@@ -16,6 +16,7 @@
  */
 import { AppError } from '../errors.js'
 import type { Log } from '../log.js'
+import { pause } from '../pause.js'
 import type { PartitionId } from '../ring/index.js'
 import type { Clock } from './clock.js'
 import type { DiskOperation } from './disk.js'
@@ -498,7 +499,7 @@ export class Committer {
         isRecovered = true
       } catch (error) {
         this.#options.log.warn('commit.recovery-failed', { error })
-        await new Promise<void>(resolve => this.#options.clock.setTimer(recoveryDelayMs, resolve))
+        await pause(this.#options.clock, recoveryDelayMs)
       }
     }
     this.#isRecovering = false

@@ -60,6 +60,14 @@ export interface Change extends Configuration {
   readonly fromEpoch?: number
 }
 
+/** Begins the nonces of hand-overs after which nothing that the leader before has said is still on its way. */
+export const heardMark = 'heard-'
+
+/** True when whoever knew the row before this one has missed nothing. */
+export function isHeard({ nonce }: Configuration): boolean {
+  return nonce.startsWith(heardMark)
+}
+
 /** True when `storeId` is owner or replica. */
 export function isMember(configuration: Configuration, storeId: StoreId): boolean {
   return configuration.owner === storeId || configuration.replicas.includes(storeId)

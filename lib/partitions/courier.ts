@@ -9,11 +9,13 @@
  * while its leader has not heard where it is now. Signals are not stored, so whoever holds
  * the socket is told that it may have missed something, and asks the entity anew: for all entities of a partition when
  * it has a new leader, for one when a signal of it could not be carried. When nobody is known to hold the socket, that
- * is told as soon as somebody does: the link to its node may have been cut, while the socket stood.
+ * is told as soon as somebody does: the link to its node may have been cut, while the socket stood. A leader that hands a
+ * partition over waits until it has been heard (`isHeard`), so that nobody has to ask.
  */
 import { AppError } from '../errors.js'
 import type { EntityKey, NodeId } from '../ids.js'
 import type { Log } from '../log.js'
+import { pause } from '../pause.js'
 import { type PartitionId, type Peers, partitionOf } from '../ring/index.js'
 import type { Clock } from './clock.js'
 import type { EffectDispatcher, MissedHandler } from './contract.js'
@@ -46,6 +48,7 @@ interface Missed {
 
 const callMs = 5_000
 const missedAgainMs = 250
+const lookAgainMs = 2
 /** For so long an edge is tried to be told; a node that cannot be reached for longer has lost its sockets. */
 const missedTriesMax = 40
 const missedMax = 10_000
@@ -65,6 +68,8 @@ export class Courier {
   readonly #missedHandlers = new Map<string, MissedHandler>()
   /** What edges are being told that they missed. */
   readonly #missed = new Set<string>()
+  /** By partition: signals that were sent, and not heard yet. */
+  readonly #underWay = new Map<PartitionId, number>()
   /** By socket that nobody is known to hold: what was said to it meanwhile. */
   readonly #unheard = new Map<string, Map<string, { readonly missed: Missed; readonly key: EntityKey }>>()
   #unheardCount = 0
@@ -155,19 +160,46 @@ export class Courier {
         return
       this.#missed.add(id)
       const missed = { to: signal.to, target: signal.target }
-      void this.#tellMissed(missed, key, socket ?? to, socket === undefined).finally(() =>
-        this.#missed.delete(id),
-      )
+      this.#count(key, 1)
+      void this.#tellMissed(missed, key, socket ?? to, socket === undefined).finally(() => {
+        this.#missed.delete(id)
+        this.#count(key, -1)
+      })
     }
+    this.#count(key, 1)
     this.#peers
       .call(to, 'signal', body, callMs)
       .then(answer => answer.equals(unheard) && lost('unheard'), lost)
+      .finally(() => this.#count(key, -1))
+  }
+
+  #count(key: EntityKey, change: 1 | -1): void {
+    const partition = partitionOf(key)
+    const count = (this.#underWay.get(partition) ?? 0) + change
+    if (count > 0) this.#underWay.set(partition, count)
+    else this.#underWay.delete(partition)
+  }
+
+  /**
+   * Resolves with true when all signals of a partition that says nothing more have been heard; with false when that takes
+   * longer, or when nobody is known to hold the socket that one of them is for.
+   */
+  async isHeard(partition: PartitionId, msMax: number): Promise<boolean> {
+    const { clock } = this.#options
+    const untilMs = clock.nowMs() + msMax
+    while (this.#underWay.has(partition)) {
+      if (clock.nowMs() >= untilMs) return false
+      await pause(clock, lookAgainMs)
+    }
+    for (const list of this.#unheard.values())
+      for (const { key } of list.values()) if (partitionOf(key) === partition) return false
+    return true
   }
 
   /** Tells whoever holds a socket, or a node when `isNode`, again and again until it has heard. */
   async #tellMissed(missed: Missed, key: EntityKey, socket: string, isNode = false): Promise<void> {
     for (let tries = 0; tries < missedTriesMax && !this.#abort.signal.aborted; tries++) {
-      await new Promise<void>(resolve => this.#options.clock.setTimer(missedAgainMs, resolve))
+      await pause(this.#options.clock, missedAgainMs)
       const said = this.#said(key)
       // The sockets of a partition that has a new leader ask by themselves.
       if (said.epoch === 0) return

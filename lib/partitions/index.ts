@@ -145,6 +145,7 @@ export async function openPartitions(options: PartitionsOptions): Promise<Partit
       onFatal: options.onFatal ?? throwUncaught,
       onSilent: nodeId => courier.locations.lost(nodeId),
       onNewLeaders: partitions => courier.newLeaders(partitions),
+      isHeard: (partition, msMax) => courier.isHeard(partition, msMax),
     })
   const ring = cluster ?? new SingleNodeRing(options.nodeId ?? newId())
   const runtime = new Runtime({

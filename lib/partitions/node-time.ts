@@ -14,6 +14,7 @@
  */
 import type { NodeId } from '../ids.js'
 import type { Log } from '../log.js'
+import { pause } from '../pause.js'
 import type { Member, Peers } from '../ring/index.js'
 import type { Clock } from './clock.js'
 
@@ -112,7 +113,7 @@ export class NodeTime {
       // One that is gone cannot answer; one that is silent may, in a moment.
       const isComplete = ids.every((id, at) => answers[at] || peers.condition(id).kind === 'refused')
       if (settled.length === 0 && !isComplete && !isOver) {
-        await new Promise<void>(resolve => clock.setTimer(askAgainMs, resolve))
+        await pause(clock, askAgainMs)
         continue
       }
       const heard = (settled.length > 0 ? settled : answers).filter(answer => answer !== undefined)

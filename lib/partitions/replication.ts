@@ -18,6 +18,7 @@
 import { AppError } from '../errors.js'
 import { limits } from '../limits.js'
 import type { Log } from '../log.js'
+import { pause } from '../pause.js'
 import type { PartitionId } from '../ring/index.js'
 import type { Clock } from './clock.js'
 import { encodeCommits, encodedBytes } from './commit-codec.js'
@@ -201,7 +202,7 @@ export class LeaderReplication implements Replication {
       const follower = this.#followers.get(partition)?.get(store)
       if (!follower || follower.gathered) throw new AppError('unavailable')
       if (follower.ackedSeq >= seq) return
-      await new Promise<void>(resolve => clock.setTimer(caughtUpMs, resolve))
+      await pause(clock, caughtUpMs)
     }
   }
 

@@ -13,6 +13,7 @@ import { AppError } from '../errors.js'
 import type { EntityKey } from '../ids.js'
 import type { Limits } from '../limits.js'
 import type { Log } from '../log.js'
+import { pause } from '../pause.js'
 import { allPartitions, type PartitionId, partitionOf, type Ring } from '../ring/index.js'
 import { type AlarmOutcome, Alarms } from './alarms.js'
 import type { Clock, Timer } from './clock.js'
@@ -164,11 +165,16 @@ export class Runtime {
    * Leads partitions from these heads on, whose epochs are raised, and takes messages for them. Resolves as soon as it
    * does; stored effects and alarms follow.
    */
-  async lead(heads: ReadonlyMap<PartitionId, PartitionHead>): Promise<void> {
-    await this.committer.lead(heads)
-    // Another change of leadership may have come while the heads were written.
+  async lead(heads: ReadonlyMap<PartitionId, PartitionHead>, isNoted?: Promise<void>): Promise<void> {
+    const written = this.committer.lead(heads)
+    // Messages wait for the slowest of these, not for all of them one after the other.
+    await Promise.all([
+      written,
+      isNoted,
+      this.outbox.start([...heads.keys()], partition => this.#isEmpty(partition)),
+    ])
+    // Another change of leadership may have come meanwhile.
     const partitions = [...heads.keys()].filter(partition => this.committer.leads(partition))
-    await this.outbox.start(partitions, partition => this.#isEmpty(partition))
     for (const partition of partitions) if (this.committer.leads(partition)) this.#served.add(partition)
     if (this.#isStarted) void this.#begin(partitions.filter(partition => this.#served.has(partition)))
   }
@@ -201,14 +207,19 @@ export class Runtime {
    */
   async hold(partition: PartitionId): Promise<void> {
     this.#served.delete(partition)
-    const isBusy = () =>
-      [...this.#live.values()].some(entity => entity.partition === partition && entity.isBusy)
+    const isBusy = () => {
+      for (const entity of this.#live.values())
+        if (entity.partition === partition && entity.isBusy) return true
+      return false
+    }
     while (this.committer.unacked(partition).length > 0 || isBusy()) {
       await Promise.race([
         this.committer.progress(),
         new Promise<void>(resolve => this.#busyWaiters.push(resolve)),
       ])
     }
+    // What was decided and waits for the replicas to confirm this leader is let out before this.
+    await this.#options.replication?.confirm(partition)
   }
 
   /** Takes messages again for a partition that was held. */
@@ -257,7 +268,7 @@ export class Runtime {
         break
       } catch {
         // It is asked again for as long as this node leads.
-        await new Promise<void>(resolve => this.#options.clock.setTimer(confirmAgainMs, resolve))
+        await pause(this.#options.clock, confirmAgainMs)
       }
     }
     return isLed()

@@ -14,6 +14,7 @@ import Ringpop from 'ringpop'
 import type TChannel from 'tchannel'
 import { AppError } from '../errors.js'
 import type { Log } from '../log.js'
+import { pause } from '../pause.js'
 import { type Address, channelNameOf, formatAddress } from './addresses.js'
 import type { RingClock } from './clock.js'
 import { type GossipTimes, gossipTimes } from './gossip-times.js'
@@ -167,7 +168,7 @@ export class Gossip {
     this.#hasLeft = true
     await Promise.race([
       new Promise<void>(resolve => ringpop.selfEvict(() => resolve())),
-      new Promise<void>(resolve => this.#options.clock.setTimer(deadlineMs, resolve)),
+      pause(this.#options.clock, deadlineMs),
     ])
     // Whoever still pings it would make it say that it lives.
     await this.stop()

@@ -10,6 +10,7 @@ import { lookup } from 'node:dns/promises'
 import { isIP } from 'node:net'
 import { AppError } from '../errors.js'
 import type { Log } from '../log.js'
+import { pause } from '../pause.js'
 import { type Address, formatAddress, parseAddress } from './addresses.js'
 import type { RingClock } from './clock.js'
 
@@ -46,10 +47,7 @@ export class Seeds {
     this.#round ??= this.#resolveAll().finally(() => {
       this.#round = undefined
     })
-    await Promise.race([
-      this.#round,
-      new Promise<void>(resolve => this.#clock.setTimer(resolveMsMax, resolve)),
-    ])
+    await Promise.race([this.#round, pause(this.#clock, resolveMsMax)])
     const all = this.#seeds.flatMap(({ host, port }) =>
       (isIP(host) ? [host] : (this.#known.get(host) ?? [])).map(address => ({ host: address, port })),
     )

@@ -38,8 +38,8 @@ export class SteadyRun {
   readonly #options: SteadyRunOptions
   /** Where the action runs. */
   #host: HostProcess
-  /** Values that the browser was told are taken, in order. */
-  readonly acknowledged: string[] = []
+  /** Values that the browser was told are taken, by the number of the answer. */
+  readonly #acknowledged = new Map<number, string>()
   /** When each of them was, in ms of the wall clock. */
   readonly acknowledgedAtMs: number[] = []
   /** What must not happen, in words. */
@@ -153,15 +153,26 @@ export class SteadyRun {
     const wrong = [...this.problems]
     const got = host.values(this.id, 'answer')
     const expect = (what: string, values: readonly unknown[], expected: readonly unknown[]): void => {
-      if (JSON.stringify(values) !== JSON.stringify(expected))
-        wrong.push(`${what} ${JSON.stringify(values)}, not ${JSON.stringify(expected)}`)
+      if (JSON.stringify(values) === JSON.stringify(expected)) return
+      const at = Math.max(0, expected.findIndex((value, index) => value !== values[index]) - 1)
+      const part = (list: readonly unknown[]) =>
+        `${list.length}, from ${at}: ${JSON.stringify(list.slice(at, at + 8))}`
+      wrong.push(`${what} ${part(values)}; not ${part(expected)}`)
     }
     if (host.count(this.id, 'started') !== 1) wrong.push(`started ${host.count(this.id, 'started')} times`)
-    expect('the action got', got, this.acknowledged)
-    if (this.#options.validates)
-      expect('validators ran for', host.values(this.id, 'validated'), this.acknowledged)
+    const answers = this.acknowledged
+    expect('the action got', got, answers)
+    if (this.#options.validates) expect('validators ran for', host.values(this.id, 'validated'), answers)
     if (this.result?.status !== 'SUCCESS') wrong.push(`it ended as ${JSON.stringify(this.result)}`)
     return wrong.map(text => `${this.#options.prefix} ${this.mode} ${this.id}: ${text}`)
+  }
+
+  /**
+   * What the browser was told is taken, in the order it was answered in. It may be told in another one: the reply that a
+   * node took along is asked for again, while the next question is answered.
+   */
+  get acknowledged(): string[] {
+    return [...this.#acknowledged].sort(([one], [other]) => one - other).map(([, value]) => value)
   }
 
   get state(): string {
@@ -204,6 +215,7 @@ export class SteadyRun {
     if (before) return before
     this.#open = null
     this.#answers += 1
+    const number = this.#answers
     const value = this.#isStopping ? 'stop' : `answer ${this.#answers}`
     const data = {
       transactionId: this.id,
@@ -216,7 +228,7 @@ export class SteadyRun {
     const done = this.#persist('transaction.answer', () => this.browser.ask('transaction.answer', data))
       .then(() => {
         this.#taken.add(renderId)
-        this.acknowledged.push(value)
+        this.#acknowledged.set(number, value)
         this.acknowledgedAtMs.push(Date.now())
       })
       .finally(() => this.#answering.delete(renderId))

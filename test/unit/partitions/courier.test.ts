@@ -8,7 +8,7 @@ import { Courier } from '../../../lib/partitions/courier.js'
 import type { Signal } from '../../../lib/partitions/entity.js'
 import { Locations } from '../../../lib/partitions/locations.js'
 import type { Runtime } from '../../../lib/partitions/runtime.js'
-import type { CallHandler, Member, Peers } from '../../../lib/ring/index.js'
+import { type CallHandler, type Member, type Peers, partitionOf } from '../../../lib/ring/index.js'
 
 const member = (nodeId: string): Member => ({
   nodeId: nodeId as NodeId,
@@ -146,6 +146,29 @@ t.test(
     t.same(told(), ['A', 'B'])
   },
 )
+
+t.test('a leader that hands over knows whether all it said has been heard', async t => {
+  const { clock, courier, peers, says } = courierOfHosts()
+  const partition = partitionOf(key)
+  const signal = { to: 'host', target: 'instance-1', payload: 'the answer' }
+  t.equal(await courier.isHeard(partition, 50), true, 'nothing was said')
+  peers.holds('A', 'host:instance-1')
+  says(signal, key)
+  const late = courier.isHeard(partition, 0)
+  t.equal(await late, false, 'it is on its way')
+  await new Promise(resolve => setImmediate(resolve))
+  t.equal(await courier.isHeard(partition, 0), true, 'the node has heard')
+  peers.answers.set('A', 'unheard')
+  says(signal, key)
+  await new Promise(resolve => setImmediate(resolve))
+  t.equal(await courier.isHeard(partition, 0), false, 'the node that has the socket now is to be told')
+  t.equal(await courier.isHeard(partitionOf('transaction:2'), 0), true, 'which concerns no other partition')
+  peers.holds('A')
+  clock.advance(300)
+  await new Promise(resolve => setImmediate(resolve))
+  says({ ...signal, target: 'instance-2' }, key)
+  t.equal(await courier.isHeard(partition, 0), false, 'nobody is known to hold the socket')
+})
 
 t.test('a node says so when it does not hold the socket of a signal, or knows of a newer leader', async t => {
   const { peers, courier, old } = courierOfHosts()
