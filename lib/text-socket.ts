@@ -47,18 +47,24 @@ export class TextSocket {
   /** It broke the protocol; nothing more is taken from it. */
   #isBroken = false
   #isClosed = false
+  /** Frames that were read with others before the socket was paused. */
+  #unread: { readonly data: Buffer; readonly isBinary: boolean }[] = []
 
   constructor(socket: WebSocket, stream: Duplex, options: TextSocketOptions) {
     this.#socket = socket
     this.#stream = stream
     this.#options = options
     this.#lastHeardMs = options.clock.nowMs()
-    socket.on('message', (data, isBinary) => this.#received(data as Buffer, isBinary))
+    socket.on('message', (data, isBinary) => {
+      if (this.#socket.isPaused) this.#unread.push({ data: data as Buffer, isBinary })
+      else this.#received(data as Buffer, isBinary)
+    })
     socket.on('pong', () => this.#heard())
     socket.on('close', () => {
       if (this.#isClosed) return
       this.#isClosed = true
       this.#waiting = []
+      this.#unread = []
       options.closed()
     })
     // The socket has sent the reason by itself, e.g. 1009; ending it at once would lose that on the way.
@@ -103,13 +109,18 @@ export class TextSocket {
     })
   }
 
-  /** Reads nothing until `resume`; TCP holds the peer back. */
+  /** Reads nothing until `resume`; TCP holds the peer back. What came in one piece with the last frame waits here. */
   pause(): void {
     this.#socket.pause()
   }
 
+  /** Reads on, until one of the frames that have waited leads to another pause. */
   resume(): void {
     this.#socket.resume()
+    while (this.#unread.length > 0 && !this.#socket.isPaused) {
+      const { data, isBinary } = this.#unread.shift() as { data: Buffer; isBinary: boolean }
+      this.#received(data, isBinary)
+    }
   }
 
   /**

@@ -42,6 +42,10 @@ const pacedBytesMax = limits.socketSendBufferBytesMax / 4
 /** A host that reads nothing for so long while this much waits is cut off, in ms. */
 const deafMsMax = 10_000
 const lookAgainMs = 50
+/** Calls that are taken at once from a host that has been quiet. More would hold up everybody else on the node. */
+const burstMax = 128
+/** How long a host that sends too fast is not read, in ms. */
+const restMs = 25
 /** How long a peer may take to answer a close, in ms. */
 const goodbyeMsMax = 5_000
 
@@ -68,8 +72,9 @@ export class HostConnection {
   readonly #written = new Set<string>()
   readonly #runs = new Set<string>()
   #resume: Timer | null = null
-  #windowStartMs = 0
-  #windowCalls = 0
+  /** Calls that may come at once; filled up at the rate that is allowed. */
+  #allowance = burstMax
+  #allowedAtMs = 0
   #parked = false
   #pace: Promise<unknown> = Promise.resolve()
   #isHeld = false
@@ -257,15 +262,13 @@ export class HostConnection {
   /** Holds the socket when too many calls are open or come in too fast. */
   #throttle(): void {
     const nowMs = this.#clock.nowMs()
-    if (nowMs - this.#windowStartMs >= 1_000) {
-      this.#windowStartMs = nowMs
-      this.#windowCalls = 0
-    }
-    this.#windowCalls += 1
-    if (this.#windowCalls > limits.hostMessagesPerSecondMax) {
+    const more = ((nowMs - this.#allowedAtMs) * limits.hostMessagesPerSecondMax) / 1_000
+    this.#allowance = Math.min(burstMax, this.#allowance + more) - 1
+    this.#allowedAtMs = nowMs
+    if (this.#allowance < 0) {
       if (this.#resume) return
       this.#socket.pause()
-      this.#resume = this.#clock.setTimer(this.#windowStartMs + 1_000 - nowMs, () => {
+      this.#resume = this.#clock.setTimer(restMs, () => {
         this.#resume = null
         this.#maybeResume()
       })

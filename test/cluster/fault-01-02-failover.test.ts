@@ -9,8 +9,8 @@ import { type RigHost, RingRig } from './ring-rig.js'
 
 const isLong = process.env.TEST_LONG !== undefined
 const kills = Number(process.env.TEST_KILLS ?? (isLong ? 60 : 3))
-/** An idle machine needs a tenth of it; the suite runs on busy ones. */
-const acceptedMsMax = 15_000
+/** Measured where nothing else runs; beside other tests it is only seen that each run goes on. */
+const acceptedMsMax = isLong ? 2_000 : 15_000
 
 t.setTimeout(isLong ? 3_600_000 : 300_000)
 

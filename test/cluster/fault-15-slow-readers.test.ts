@@ -10,7 +10,7 @@ import { BrowserClient } from '../support/browser-client.js'
 import { eventually } from '../support/eventually.js'
 import { TestServer } from '../support/server.js'
 import { memoryMb } from './measure.js'
-import { inWords, Neighbours, socketsOf, waitMsMax } from './neighbours.js'
+import { inWords, Neighbours, socketsOf, unnoticed } from './neighbours.js'
 import { RawHost, type RawSocket, rawBrowser } from './raw-socket.js'
 
 t.setTimeout(300_000)
@@ -94,10 +94,7 @@ t.test('row 15: a browser that never reads', async t => {
     }
   }
   const waits = await neighbours.during(misbehave())
-  t.ok(
-    waits.p99Ms <= waitMsMax(atRest),
-    `p99 ${waits.p99Ms.toFixed(1)} ms, ${atRest.p99Ms.toFixed(1)} ms at rest`,
-  )
+  unnoticed(t, waits, atRest)
   const [first = 0] = memories
   const last = memories.at(-1) ?? 0
   t.ok(last - first < 60, `${first.toFixed(0)} MB after the first, ${last.toFixed(0)} MB after the last`)
@@ -147,10 +144,7 @@ t.test('row 15: hosts that never read', { skip }, async t => {
   )
   t.comment(`others at rest: ${inWords(atRest)}`)
   t.comment(`others meanwhile: ${inWords(waits)}`)
-  t.ok(
-    waits.p99Ms <= waitMsMax(atRest),
-    `p99 ${waits.p99Ms.toFixed(1)} ms, ${atRest.p99Ms.toFixed(1)} ms at rest`,
-  )
+  unnoticed(t, waits, atRest)
   const grownMb = waits.memoryMbMax - atRest.memoryMbMax
   t.ok(grownMb < 250, `grew by ${grownMb.toFixed(0)} MB`)
 

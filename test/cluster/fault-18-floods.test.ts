@@ -9,7 +9,7 @@ import { BrowserClient } from '../support/browser-client.js'
 import { eventually } from '../support/eventually.js'
 import { TestServer } from '../support/server.js'
 import { SteadyBrowser } from '../support/steady-browser.js'
-import { inWords, Neighbours, socketsOf, waitMsMax } from './neighbours.js'
+import { inWords, Neighbours, socketsOf, unnoticed } from './neighbours.js'
 import { message, RawHost, RawSocket, rawBrowser } from './raw-socket.js'
 
 t.setTimeout(600_000)
@@ -64,10 +64,7 @@ t.test('row 18: a flood from one host is held, not refused', { skip }, async t =
   const waits = await neighbours.during(flood())
   const perSecond = answered / ((Date.now() - startedMs) / 1_000)
   t.ok(perSecond <= limits.hostMessagesPerSecondMax * 1.5, `${perSecond.toFixed(0)} were taken per second`)
-  t.ok(
-    waits.p99Ms <= waitMsMax(atRest),
-    `p99 ${waits.p99Ms.toFixed(1)} ms, ${atRest.p99Ms.toFixed(1)} ms at rest`,
-  )
+  unnoticed(t, waits, atRest)
   await eventually(() => {
     if (answered + refused < sent) throw new Error(`${answered + refused} of ${sent} are answered`)
   }, 60_000)
@@ -100,10 +97,7 @@ t.test('row 18: a flood from one browser is told, then closed', async t => {
   }
   const waits = await neighbours.during(flood())
   t.ok(told > 0, 'it was told')
-  t.ok(
-    waits.p99Ms <= waitMsMax(atRest),
-    `p99 ${waits.p99Ms.toFixed(1)} ms, ${atRest.p99Ms.toFixed(1)} ms at rest`,
-  )
+  unnoticed(t, waits, atRest)
   t.comment(`${sent} requests of three floods, ${told} told to slow down, each closed with 1008`)
   t.comment(`others at rest: ${inWords(atRest)}; meanwhile: ${inWords(waits)}`)
 })
@@ -129,10 +123,7 @@ t.test('row 18: a flood of connections', { skip }, async t => {
   }
   const waits = await neighbours.during(flood())
   t.same([...codes.keys()].sort(), [1008, 4401], 'each is told why')
-  t.ok(
-    waits.p99Ms <= waitMsMax(atRest),
-    `p99 ${waits.p99Ms.toFixed(1)} ms, ${atRest.p99Ms.toFixed(1)} ms at rest`,
-  )
+  unnoticed(t, waits, atRest)
   t.comment(
     `${strangers} strangers, 20 at a time: ${[...codes].map(([code, count]) => `${count} closed with ${code}`).join(', ')}`,
   )
