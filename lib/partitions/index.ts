@@ -144,7 +144,10 @@ export async function openPartitions(options: PartitionsOptions): Promise<Partit
       log: log.child('cluster'),
       onFatal: options.onFatal ?? throwUncaught,
       onSilent: nodeId => courier.locations.lost(nodeId),
-      onNewLeaders: partitions => courier.newLeaders(partitions),
+      onNewLeaders: partitions => {
+        joined.peers.abandonSilent()
+        courier.newLeaders(partitions)
+      },
       isHeard: (partition, msMax) => courier.isHeard(partition, msMax),
     })
   const ring = cluster ?? new SingleNodeRing(options.nodeId ?? newId())

@@ -125,6 +125,10 @@ export class ClusterPeers implements Peers {
     return this.#links.get(to)?.call(kind, body, deadlineMs) ?? Promise.reject(new AppError('unavailable'))
   }
 
+  abandonSilent(): void {
+    for (const link of this.#links.values()) if (link.condition().kind === 'silent') link.abandon()
+  }
+
   onCall(kind: string, handler: CallHandler): void {
     if (this.#callHandlers.has(kind)) throw new Error(`calls of kind ${kind} have a handler already`)
     this.#callHandlers.set(kind, handler)

@@ -159,6 +159,16 @@ export class Line {
   }
 
   /** Asks for a sign of life and nothing else: a frame of tchannel, a fraction of the cost of a call. */
+  /** Rejects all pending calls with `unavailable`: they may or may not have been executed. */
+  abandon(): void {
+    for (const { deadline, queued, reject } of this.#pending.values()) {
+      deadline.cancel()
+      this.#outgoing.cancel(queued)
+      reject(new AppError('unavailable'))
+    }
+    this.#pending.clear()
+  }
+
   ping(): void {
     if (this.#isClosed || this.#pingsInFlight >= pingsInFlightMax) return
     this.#pingsInFlight++
@@ -356,11 +366,7 @@ export class Line {
     this.#outgoing.clear()
     this.#holdTimer?.cancel()
     this.#dropHeld()
-    for (const call of this.#pending.values()) {
-      call.deadline.cancel()
-      call.reject(new AppError('unavailable'))
-    }
-    this.#pending.clear()
+    this.abandon()
     this.#options.onClosed()
   }
 }

@@ -183,6 +183,12 @@ export class PeerLink {
     return { from: line.remote, body: answer, roundTripMs: this.#options.clock.nowMs() - sentAtMs }
   }
 
+  /** Rejects all calls that wait for an answer; the line stays. */
+  abandon(): void {
+    this.#line?.abandon()
+    this.#rejectWaiting()
+  }
+
   close(): void {
     this.#isClosed = true
     this.#redial?.cancel()

@@ -64,6 +64,11 @@ export interface Peers {
    * refused: may or may not have been executed), `queue-full` or `too-large` (both: certainly not executed).
    */
   call(to: NodeId, kind: string, body: Buffer, deadlineMs: number): Promise<Buffer>
+  /**
+   * Rejects all calls that wait for peers which have fallen silent, with `unavailable`: whoever they were for is another
+   * one by now, and need not be asked only when a deadline has passed.
+   */
+  abandonSilent(): void
   /** The handler of one kind of message. Given once per kind, before `start`. */
   onCall(kind: string, handler: CallHandler): void
   /** Addresses known from elsewhere (the registry in Postgres). */

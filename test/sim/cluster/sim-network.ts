@@ -33,6 +33,7 @@ interface Connection {
 
 interface Call {
   readonly caller: SimPeers
+  readonly to: SimPeers
   readonly reject: (error: AppError) => void
 }
 
@@ -178,6 +179,10 @@ export class SimNetwork {
       )
     }
     connection.calls.clear()
+  }
+
+  connectionsOf(one: SimPeers): Connection[] {
+    return [...(this.#connections.get(one)?.values() ?? [])]
   }
 
   connection(one: SimPeers, other: SimPeers): Connection {
@@ -346,6 +351,16 @@ export class SimPeers implements Peers {
     return { kind: 'silent', heardAtMs: heardAtMs + shift }
   }
 
+  abandonSilent(): void {
+    for (const connection of this.#network.connectionsOf(this)) {
+      for (const call of [...connection.calls]) {
+        const { nodeId } = call.to.self
+        if (call.caller === this && this.condition(nodeId).kind === 'silent')
+          call.reject(new AppError('unavailable'))
+      }
+    }
+  }
+
   call(to: NodeId, kind: string, body: Buffer, deadlineMs: number): Promise<Buffer> {
     if (this.life.isDead) return new Promise(() => undefined)
     return new Promise<Buffer>((resolve, reject) => {
@@ -359,6 +374,7 @@ export class SimPeers implements Peers {
       const connection = this.#network.connection(this, target)
       const call: Call = {
         caller: this,
+        to: target,
         reject: error => {
           timer.cancel()
           connection.calls.delete(call)
