@@ -8,7 +8,9 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import t from 'tap'
 import type { TestCluster } from '../support/cluster.js'
+import { eventually } from '../support/eventually.js'
 import type { TestServer } from '../support/server.js'
+import { command } from '../unit/cli/command-process.js'
 import { RingRig } from './ring-rig.js'
 
 const isLong = process.env.TEST_LONG !== undefined
@@ -127,7 +129,10 @@ t.test('rows 3 and 5: all nodes killed; disks wiped and set back', { timeout: 3_
         async t => {
           await cluster.settled(3)
           const [owner, replica] = first === 'owner' ? [1, 2] : [2, 1]
-          const harmed = cluster.node(owner)
+          // Who dies last may have gone on alone for a moment: what it has then is nowhere else.
+          const order = first === 'owner' ? [owner, replica] : [replica, owner]
+          const [harmedIndex = owner, lastIndex = replica] = order
+          const harmed = cluster.node(harmedIndex)
           // What it held before the last answers.
           await harmed.kill()
           const backup = backupOf(harmed)
@@ -140,7 +145,6 @@ t.test('rows 3 and 5: all nodes killed; disks wiped and set back', { timeout: 3_
           const both = [...own, ...others]
           t.comment(`${own.length} and ${others.length} partitions are on these two nodes only`)
           await rig.allGoOn()
-          const order = first === 'owner' ? [owner, replica] : [replica, owner]
           await Promise.all(
             order.map(async (index, place) => {
               await pause(place * 100)
@@ -153,14 +157,14 @@ t.test('rows 3 and 5: all nodes killed; disks wiped and set back', { timeout: 3_
           const untilMs = Date.now() + watchedMs
           let looks = 0
           while (Date.now() < untilMs) {
-            const served = await servedBy(cluster, [0, owner])
+            const served = await servedBy(cluster, [0, harmedIndex])
             const wrong = both.filter(partition => served.has(partition))
             if (wrong.length > 0) t.fail(`${wrong.length} partitions are served without their copies`)
             looks += 1
             await pause(100)
           }
           t.pass(`looked ${looks} times: nobody serves what is only on the disk of the other`)
-          await cluster.node(replica).run()
+          await cluster.node(lastIndex).run()
           const said = await starting
           if (fate === 'set back') {
             t.match(said, /a copy of one that has been started since/, 'the old disk is refused')
@@ -176,6 +180,50 @@ t.test('rows 3 and 5: all nodes killed; disks wiped and set back', { timeout: 3_
   }
 
   t.same(await rig.finish(), [], 'every acknowledged answer arrived once, in order')
+
+  await t.test('row 5: the disk of the last that went on is wiped', { skip }, async t => {
+    await cluster.settled(3)
+    await cluster.node(1).kill()
+    // It goes on alone with what it had in common with the other.
+    await eventually(async () => {
+      const alone = (await cluster.status(2)).partitions.filter(
+        ({ serving, replicas }) => serving && replicas.length === 0,
+      )
+      if (alone.length === 0) throw new Error('it does not go on alone')
+    }, 30_000)
+    const alone = (await cluster.status(2)).partitions
+      .filter(({ serving, replicas }) => serving && replicas.length === 0)
+      .map(({ partition }) => partition)
+    await cluster.node(2).kill()
+    wipe(cluster.node(2))
+    await Promise.all([
+      cluster
+        .node(1)
+        .run()
+        .catch(() => undefined),
+      cluster
+        .node(2)
+        .run()
+        .catch(() => undefined),
+    ])
+    const served = await servedBy(cluster, [0, 1, 2])
+    const lost = alone.filter(partition => !served.has(partition))
+    t.ok(lost.length > 0, `${lost.length} partitions that only its disk had are served by nobody`)
+    const ring = (...words: string[]) =>
+      command(['ring', 'adopt', ...words, '--storage:path', cluster.node(0).folder], {
+        folder: cluster.node(0).folder,
+      })
+    const asked = await ring()
+    t.equal(asked.code, 1)
+    t.match(asked.stdout, `${lost.length} partitions wait`, 'an operator is told')
+    const done = await ring('--accept-loss')
+    t.equal(done.code, 0)
+    t.match(done.stdout, `Adopted ${lost.length} partitions`)
+    await cluster.covered()
+    const after = await servedBy(cluster, [0, 1, 2])
+    t.equal(after.size, 256, 'and decides that they go on without it')
+  })
+
   t.comment(
     `${rig.answers} answers in ${rig.runs.length} runs; asked again: ${JSON.stringify(rig.refusals())}`,
   )

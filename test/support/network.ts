@@ -110,17 +110,32 @@ class Link {
   }
 
   #carry(from: Socket, to: Socket): void {
-    let dueAtMs = 0
-    from.on('data', data => {
+    // Timers that are due at the same time fire in any order, so only the first of what waits has one.
+    const late: { readonly data: Buffer | null; readonly dueAtMs: number }[] = []
+    const write = (data: Buffer | null): void => {
+      if (data === null) to.end()
+      else if (to.writable) to.write(data)
+    }
+    const pass = (): void => {
+      for (let [first] = late; first && first.dueAtMs <= Date.now(); [first] = late) {
+        late.shift()
+        write(first.data)
+      }
+      const [next] = late
+      if (next) setTimeout(pass, Math.max(1, next.dueAtMs - Date.now()))
+    }
+    const carry = (data: Buffer | null): void => {
       const delayMs = this.#delayMs()
-      if (delayMs === 0 && dueAtMs <= Date.now()) {
-        if (to.writable) to.write(data)
+      if (delayMs === 0 && late.length === 0) {
+        write(data)
         return
       }
-      dueAtMs = Math.max(dueAtMs, Date.now() + delayMs)
-      setTimeout(() => to.writable && to.write(data), dueAtMs - Date.now())
-    })
-    from.once('end', () => to.end())
+      late.push({ data, dueAtMs: Math.max(late.at(-1)?.dueAtMs ?? 0, Date.now() + delayMs) })
+      if (late.length === 1) setTimeout(pass, delayMs)
+    }
+    from.on('data', carry)
+    // An end is under way like any other packet.
+    from.once('end', () => carry(null))
   }
 
   /** One end is gone, which the other hears unless that direction is blocked. */
