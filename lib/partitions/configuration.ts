@@ -60,6 +60,9 @@ export interface Change extends Configuration {
   readonly fromEpoch?: number
 }
 
+/** A change whose nonce is made when it is asked for. */
+export type WantedChange = Omit<Change, 'nonce'>
+
 /** Begins the nonces of hand-overs after which nothing that the leader before has said is still on its way. */
 export const heardMark = 'heard-'
 

@@ -251,7 +251,8 @@ function throwUncaught(error: unknown): void {
 
 export type { Adoption } from './adoption.js'
 export { type Clock, systemClock, type Timer, VirtualClock } from './clock.js'
-export { Cluster, clusterTimes, type PartitionStatus } from './cluster.js'
+export { Cluster, type PartitionStatus } from './cluster.js'
+export { clusterTimes } from './cluster-times.js'
 export type { Commit } from './committer.js'
 export type { Change, Configuration, Configurations, RegisteredNode, StoreId } from './configuration.js'
 export type { EffectDispatcher, EntityRuntime, SendOptions } from './contract.js'

@@ -1,6 +1,6 @@
 /**
  * The rules of replication that a test can switch off, to see that the simulation notices. See the protocol's sources in
- * `cluster.ts` and `replication.ts`; each name says what is no longer done.
+ * `leadership.ts` and `replication.ts`; each name says what is no longer done.
  */
 export interface RulesOff {
   /** A follower takes a commit whatever came before it. */
