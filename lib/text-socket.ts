@@ -62,9 +62,12 @@ export class TextSocket {
     socket.on('pong', () => this.#heard())
     socket.on('close', () => {
       if (this.#isClosed) return
+      // What came in one piece with the close was said before it.
+      const unread = this.#unread
+      this.#unread = []
+      for (const { data, isBinary } of unread) this.#received(data, isBinary)
       this.#isClosed = true
       this.#waiting = []
-      this.#unread = []
       options.closed()
     })
     // The socket has sent the reason by itself, e.g. 1009; ending it at once would lose that on the way.

@@ -274,7 +274,8 @@ export class Hosts {
   /**
    * Closes all older sockets of an instance, here and elsewhere, before the declaration of its newest is answered. An SDK
    * that sees a close while it is connected takes itself for reconnecting, and would never do so again (2.0.0): that
-   * answer puts it right.
+   * answer puts it right. Its pings end with the older socket, though: that a network dropped it silently is then noticed
+   * when it has something to say.
    */
   async #closeOlder({ identity, instanceId }: HostConnection, declaration: IncomingCall): Promise<void> {
     const declared = { place: placeOf(identity), rpcId: numeric(declaration.rpcId) ?? 0 }
@@ -295,12 +296,10 @@ export class Hosts {
   async #closeParked(instanceId: InstanceId, declared: Declared): Promise<void> {
     const parked = this.#parked.get(instanceId) ?? []
     const older = parked.filter(connection => isOlder(connection, declared))
-    if (older.length === parked.length) this.#parked.delete(instanceId)
-    else
-      this.#parked.set(
-        instanceId,
-        parked.filter(connection => !older.includes(connection)),
-      )
+    this.#setParked(
+      instanceId,
+      parked.filter(connection => !older.includes(connection)),
+    )
     for (const connection of older)
       connection.close(1008, 'A new connection was established for this instance id.')
     await this.#until(() => older.every(connection => connection.isClosed), closedMsMax)
@@ -323,11 +322,7 @@ export class Hosts {
     const { instanceId } = connection
     const current = this.#connections.get(instanceId)
     if (current === connection || (current && current.newestRpcId > connection.newestRpcId)) return
-    connection.unpark()
-    const parked = this.#parked.get(instanceId)?.filter(other => other !== connection)
-    if (parked?.length) this.#parked.set(instanceId, parked)
-    else this.#parked.delete(instanceId)
-    this.#connections.set(instanceId, connection)
+    this.#unpark(connection)
     if (current) this.#park(current)
     for (const run of current?.runs ?? []) connection.speaksOf(run)
     // What was written to the other socket since was acknowledged there and thrown away.
@@ -338,6 +333,29 @@ export class Hosts {
       if (this.#introduced.has(connection)) this.#becomeReady(connection)
       return
     }
+    this.#announce(connection)
+    this.#askForAllMissed(connection)
+  }
+
+  #unpark(connection: HostConnection): void {
+    const { instanceId } = connection
+    connection.unpark()
+    this.#setParked(
+      instanceId,
+      (this.#parked.get(instanceId) ?? []).filter(other => other !== connection),
+    )
+    this.#connections.set(instanceId, connection)
+  }
+
+  #setParked(instanceId: InstanceId, parked: HostConnection[]): void {
+    if (parked.length > 0) this.#parked.set(instanceId, parked)
+    else this.#parked.delete(instanceId)
+  }
+
+  /** The SDK goes on with a connection that was parked for one that is gone. */
+  #takeBack(connection: HostConnection): void {
+    this.#unpark(connection)
+    if (!this.#ready.has(connection)) return
     this.#announce(connection)
     this.#askForAllMissed(connection)
   }
@@ -573,10 +591,24 @@ export class Hosts {
 
   #closed(connection: HostConnection): void {
     const { instanceId } = connection
-    if (this.#connections.get(instanceId) !== connection) return
+    const parked = this.#parked.get(instanceId) ?? []
+    if (this.#connections.get(instanceId) !== connection) {
+      if (parked.includes(connection))
+        this.#setParked(
+          instanceId,
+          parked.filter(other => other !== connection),
+        )
+      return
+    }
     this.#connections.delete(instanceId)
+    // It may have broken before the SDK knew that it was let in, which then takes no notice of its end (2.0.0).
+    const before = connection.firstRpcId === null ? parked.findLast(other => !other.isClosed) : undefined
+    if (before?.sdk?.fencedAtDeclaration) {
+      this.#takeBack(before)
+      return
+    }
     // The SDK is about to reconnect and takes no notice of these any more.
-    for (const parked of this.#parked.get(instanceId) ?? []) parked.close(1008, 'Replaced.')
+    for (const other of parked) other.close(1008, 'Replaced.')
     this.#parked.delete(instanceId)
     this.#keepMailbox(instanceId)
     if (connection.directory === null) return

@@ -87,10 +87,10 @@ export class Courier {
       this.#signals.get(signal.to)?.(signal, said.key)
       return this.#isHeld(signal.to, signal) ? empty : unheard
     })
-    peers.onCall('missed', (from, body) => {
-      const { missed, ...said } = JSON.parse(body.toString()) as Said & { missed: Missed }
-      if (!this.#isCurrent(said, from.storeId)) return unheard
-      this.#haveMissed(missed, said.key)
+    peers.onCall('missed', (_from, body) => {
+      const { missed, key } = JSON.parse(body.toString()) as { missed: Missed; key: EntityKey }
+      // Asking once too often does no harm, whoever says so: also one that has handed over what it said this of.
+      this.#haveMissed(missed, key)
       return this.#isHeld(missed.to, { ...missed, payload: null }) ? empty : unheard
     })
     peers.onCall('effect', async (from, body) => {
@@ -200,9 +200,6 @@ export class Courier {
   async #tellMissed(missed: Missed, key: EntityKey, socket: string, isNode = false): Promise<void> {
     for (let tries = 0; tries < missedTriesMax && !this.#abort.signal.aborted; tries++) {
       await pause(this.#options.clock, missedAgainMs)
-      const said = this.#said(key)
-      // The sockets of a partition that has a new leader ask by themselves.
-      if (said.epoch === 0) return
       const node = isNode ? (socket as NodeId) : this.locations.locate(socket)
       if (node === undefined) {
         this.#remember(socket, missed, key)
@@ -213,7 +210,7 @@ export class Courier {
         return
       }
       try {
-        const body = Buffer.from(JSON.stringify({ missed, ...said }))
+        const body = Buffer.from(JSON.stringify({ missed, key }))
         if (!(await this.#peers.call(node, 'missed', body, callMs)).equals(unheard)) return
       } catch {
         // It is tried again.
@@ -245,7 +242,10 @@ export class Courier {
     if (!list) return
     this.#unheard.delete(socket)
     this.#unheardCount -= list.size
-    for (const { missed, key } of list.values()) void this.#tellMissed(missed, key, socket)
+    for (const { missed, key } of list.values()) {
+      this.#count(key, 1)
+      void this.#tellMissed(missed, key, socket).finally(() => this.#count(key, -1))
+    }
   }
 
   #haveMissed({ to, target }: Missed, key: EntityKey): void {

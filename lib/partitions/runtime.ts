@@ -92,6 +92,8 @@ export class Runtime {
   #sweep: Timer | undefined
   #isStopping = false
   #busyWaiters: (() => void)[] = []
+  /** By partition: decisions that wait for the replicas to confirm this leader. */
+  readonly #unconfirmed = new Map<PartitionId, number>()
 
   constructor(options: RuntimeOptions) {
     this.#options = options
@@ -212,14 +214,18 @@ export class Runtime {
         if (entity.partition === partition && entity.isBusy) return true
       return false
     }
-    while (this.committer.unacked(partition).length > 0 || isBusy()) {
+    while (
+      this.committer.unacked(partition).length > 0 ||
+      isBusy() ||
+      (this.#unconfirmed.get(partition) ?? 0) > 0
+    ) {
       await Promise.race([
         this.committer.progress(),
         new Promise<void>(resolve => this.#busyWaiters.push(resolve)),
       ])
     }
-    // What was decided and waits for the replicas to confirm this leader is let out before this.
-    await this.#options.replication?.confirm(partition)
+    // What has just been let go is let out.
+    await new Promise<void>(resolve => this.#options.clock.soon(resolve))
   }
 
   /** Takes messages again for a partition that was held. */
@@ -597,6 +603,7 @@ export class Runtime {
   #afterEarlier(entity: LiveEntity, release: Release): void {
     // Replicas may have confirmed the commits before it long ago, and follow another leader since: it asks for itself.
     const confirmed = this.#options.replication?.confirm(entity.partition)
+    if (confirmed) this.#countUnconfirmed(entity.partition, confirmed)
     if (entity.lastReleases) {
       confirmed?.catch(() => undefined)
       entity.lastReleases.push(confirmed ? { ...release, confirmed } : release)
@@ -618,6 +625,17 @@ export class Runtime {
         release.envelope.reject(error)
       },
     )
+  }
+
+  #countUnconfirmed(partition: PartitionId, confirmed: Promise<void>): void {
+    this.#unconfirmed.set(partition, (this.#unconfirmed.get(partition) ?? 0) + 1)
+    const settled = (): void => {
+      const left = (this.#unconfirmed.get(partition) ?? 1) - 1
+      if (left > 0) this.#unconfirmed.set(partition, left)
+      else this.#unconfirmed.delete(partition)
+      this.#wakeBusyWaiters()
+    }
+    confirmed.then(settled, settled)
   }
 
   #release(entity: LiveEntity, release: Release): void {

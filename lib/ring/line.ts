@@ -158,7 +158,6 @@ export class Line {
     })
   }
 
-  /** Asks for a sign of life and nothing else: a frame of tchannel, a fraction of the cost of a call. */
   /** Rejects all pending calls with `unavailable`: they may or may not have been executed. */
   abandon(): void {
     for (const { deadline, queued, reject } of this.#pending.values()) {
@@ -169,6 +168,7 @@ export class Line {
     this.#pending.clear()
   }
 
+  /** Asks for a sign of life and nothing else: a frame of tchannel, a fraction of the cost of a call. */
   ping(): void {
     if (this.#isClosed || this.#pingsInFlight >= pingsInFlightMax) return
     this.#pingsInFlight++

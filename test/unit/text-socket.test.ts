@@ -1,7 +1,8 @@
 /** A websocket that is paused takes nothing more, although frames come many at a time. */
-import { once } from 'node:events'
+import { EventEmitter, once } from 'node:events'
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
+import type { Duplex } from 'node:stream'
 import t from 'tap'
 import { WebSocket, WebSocketServer } from 'ws'
 import { systemClock } from '../../lib/partitions/index.js'
@@ -54,4 +55,29 @@ t.test('frames that came in one piece with the one that led to a pause wait, in 
     received,
     Array.from({ length: frames }, (_, index) => `${index}`),
   )
+})
+
+t.test('what came in one piece with the close is taken before it', async t => {
+  const socket = Object.assign(new EventEmitter(), {
+    isPaused: false,
+    pause: () => {
+      socket.isPaused = true
+    },
+  })
+  const taken: string[] = []
+  const paused: TextSocket = new TextSocket(socket as unknown as WebSocket, new EventEmitter() as Duplex, {
+    clock: systemClock(),
+    sendBufferBytesMax: 1_000,
+    goodbyeMsMax: 1_000,
+    received(text) {
+      taken.push(text.toString())
+      paused.pause()
+    },
+    overflowed: () => undefined,
+    closed: () => taken.push('closed'),
+  })
+  for (const text of ['a', 'b', 'c']) socket.emit('message', Buffer.from(text), false)
+  t.same(taken, ['a'])
+  socket.emit('close')
+  t.same(taken, ['a', 'b', 'c', 'closed'])
 })
