@@ -188,12 +188,16 @@ export class Courier {
     const { clock } = this.#options
     const untilMs = clock.nowMs() + msMax
     while (this.#underWay.has(partition)) {
-      if (clock.nowMs() >= untilMs) return false
+      if (clock.nowMs() >= untilMs || this.#hasUnheard(partition)) return false
       await pause(clock, lookAgainMs)
     }
+    return !this.#hasUnheard(partition)
+  }
+
+  #hasUnheard(partition: PartitionId): boolean {
     for (const list of this.#unheard.values())
-      for (const { key } of list.values()) if (partitionOf(key) === partition) return false
-    return true
+      for (const { key } of list.values()) if (partitionOf(key) === partition) return true
+    return false
   }
 
   /** Tells whoever holds a socket, or a node when `isNode`, again and again until it has heard. */

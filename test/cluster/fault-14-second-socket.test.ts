@@ -2,12 +2,12 @@
  * Row 14 of the fault matrix: a host opens a second socket because its first was slow to let it in, and both let it in,
  * at different nodes. Whatever it was told, and whichever of them breaks later: it comes back after each break.
  */
-import { connect, createServer, type Socket } from 'node:net'
+import type { Socket } from 'node:net'
 import t from 'tap'
 import { TestCluster } from '../support/cluster.js'
 import { eventuallyTrue } from '../support/eventually.js'
-import { freePort } from '../support/ports.js'
 import { type SdkVersionName, sdkHost, sdkVersions } from '../support/sdk-host.js'
+import { HostProxy } from './host-proxy.js'
 
 t.setTimeout(600_000)
 /** One scene shows what the others vary. */
@@ -42,46 +42,22 @@ const scenes: Readonly<Record<string, readonly Late[]>> = {
  * that it cannot survive.
  */
 async function proxyTo(targets: readonly number[]) {
-  const open = new Set<Socket>()
-  const state = { next: [] as Late[], turn: 0, introduced: 0 }
-  const server = createServer(client => {
-    const node = connect(targets[state.turn++ % targets.length] ?? 0, '127.0.0.1')
-    const { toHostMs, toNodeMs } = state.next.shift() ?? onTime
-    open.add(client)
-    const end = (): void => {
-      open.delete(client)
-      client.destroy()
-      node.destroy()
-    }
-    const pass = (to: Socket, data: Buffer, lateMs: number): void => {
-      if (lateMs === 0) to.write(data)
-      else setTimeout(() => to.writable && to.write(data), lateMs)
-    }
-    node.on('data', data => {
-      if (data.includes('dashboardUrl')) state.introduced += 1
-      pass(client, data, toHostMs)
-    })
-    client.on('data', data => pass(node, data, toNodeMs))
-    for (const socket of [client, node]) socket.on('error', end).on('close', end)
-  })
-  const port = await freePort()
-  await new Promise<void>(resolve => server.listen(port, '127.0.0.1', resolve))
-  return {
-    endpoint: `ws://127.0.0.1:${port}/websocket`,
-    state,
-    get count() {
-      return open.size
-    },
-    /** Breaks one connection: the oldest, or the newest. */
-    cut(which: 'oldest' | 'newest') {
-      const sockets = [...open]
-      sockets.at(which === 'oldest' ? 0 : -1)?.resetAndDestroy()
-    },
-    close() {
-      for (const client of open) client.resetAndDestroy()
-      server.close()
-    },
+  const state = { next: [] as Late[], turn: 0 }
+  const pass = (to: Socket, data: Buffer, lateMs: number): void => {
+    if (lateMs === 0) to.write(data)
+    else setTimeout(() => to.writable && to.write(data), lateMs)
   }
+  const proxy = await HostProxy.start(
+    () => targets[state.turn++ % targets.length] ?? 0,
+    ({ host, node }) => {
+      const { toHostMs, toNodeMs } = state.next.shift() ?? onTime
+      return {
+        fromNode: data => pass(host, data, toHostMs),
+        fromHost: data => pass(node, data, toNodeMs),
+      }
+    },
+  )
+  return { proxy, state }
 }
 
 const cluster = await TestCluster.start(2)
@@ -96,7 +72,7 @@ for (const version of versions) {
   for (const [scene, late] of Object.entries(scenes).slice(0, isLong ? undefined : 1)) {
     for (const first of ['oldest', 'newest'] as const) {
       t.test(`row 14: ${version}, ${scene}; the ${first} breaks first`, async t => {
-        const proxy = await proxyTo(cluster.ports)
+        const { proxy, state } = await proxyTo(cluster.ports)
         let runs = 0
         const host = sdkHost(version, {
           endpoint: proxy.endpoint,
@@ -109,20 +85,20 @@ for (const version of versions) {
           proxy.close()
         })
         await host.listen()
-        proxy.state.next = [...late]
-        let { introduced } = proxy.state
+        state.next = [...late]
+        let { introduced } = proxy
         proxy.cut('oldest')
-        await eventuallyTrue('it comes back', () => proxy.state.introduced > introduced)
+        await eventuallyTrue('it comes back', () => proxy.introduced > introduced)
         if (version === '2.0.0')
           await eventuallyTrue('it has one connection', () => proxy.count === 1, 10_000)
-        await settled(proxy)
+        await settled(proxy, state)
         for (let left = 4; left > 0; left -= 1) {
-          introduced = proxy.state.introduced
+          introduced = proxy.introduced
           proxy.cut(left % 2 === 0 ? first : 'oldest')
-          if (proxy.count > 0) await settled(proxy)
+          if (proxy.count > 0) await settled(proxy, state)
           else {
-            await eventuallyTrue('it comes back', () => proxy.state.introduced > introduced, 20_000)
-            await settled(proxy)
+            await eventuallyTrue('it comes back', () => proxy.introduced > introduced, 20_000)
+            await settled(proxy, state)
           }
         }
         t.ok(host.isConnected, 'after each break')
@@ -132,8 +108,8 @@ for (const version of versions) {
 }
 
 /** Until nothing changes any more: no connection comes or goes for longer than an SDK waits between two. */
-async function settled(proxy: { readonly count: number; readonly state: { turn: number } }): Promise<void> {
-  const seen = () => `${proxy.count} ${proxy.state.turn}`
+async function settled(proxy: HostProxy, state: { readonly turn: number }): Promise<void> {
+  const seen = () => `${proxy.count} ${state.turn}`
   for (let before = ''; before !== seen(); ) {
     before = seen()
     await new Promise(resolve => setTimeout(resolve, retryIntervalMs * 3))
