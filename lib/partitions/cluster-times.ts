@@ -18,6 +18,8 @@ export const clusterTimes = {
   startMs: 5_000,
   pollMs: 1_000,
   stepMs: 50,
+  /** A step while all nodes are heard and nothing is under way: whatever changes that wakes the loop, except silence. */
+  calmStepMs: 500,
   callMs: 5_000,
   positionsMs: 500,
   /** A hand-over that cannot drain within so long is given up: no session stands still for long. */

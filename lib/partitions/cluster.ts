@@ -71,7 +71,7 @@ export interface ClusterOptions {
 }
 
 /** All partitions are looked at that often also when nothing seems to have changed. */
-const lookAgainMs = 500
+const lookAgainMs = 1_000
 
 /** A node that leaves hands over what it leads, and waits for nobody who has died meanwhile. */
 type State = 'starting' | 'running' | 'leaving' | 'stopping'
@@ -121,7 +121,6 @@ export class Cluster implements Ring {
     this.#store = peers.self.storeId as StoreId
     this.#loop = new StepLoop({
       step: isWanted => this.#reconcile(isWanted),
-      everyMs: clusterTimes.stepMs,
       clock,
       log,
     })
@@ -412,12 +411,16 @@ export class Cluster implements Ring {
 
   // --- the loop ---
 
-  async #reconcile(isWanted: boolean): Promise<void> {
-    const { copier, handOvers, leadership } = this.#opened
+  async #reconcile(isWanted: boolean): Promise<number> {
     this.#evidence.reportSilent()
     this.#evidence.countSeen()
     if (this.#rows.isReadDue) await this.#rows.read()
-    if (!isWanted && !this.#loop.isWanted && this.#isAsBefore()) return
+    if (isWanted || this.#loop.isWanted || !this.#isAsBefore()) await this.#lookAtAll()
+    return this.#isBusy || this.#evidence.isAnySilent ? clusterTimes.stepMs : clusterTimes.calmStepMs
+  }
+
+  async #lookAtAll(): Promise<void> {
+    const { copier, handOvers, leadership } = this.#opened
     await leadership.leadOwn()
     if (!this.#evidence.mayChange()) return
     await leadership.removeDead()
@@ -429,15 +432,18 @@ export class Cluster implements Ring {
 
   /** Nothing is under way, and nobody has fallen silent since the last look: no partition needs to be looked at yet. */
   #isAsBefore(): boolean {
-    const { copier, handOvers, leadership } = this.#opened
     const nowMs = this.#options.clock.nowMs()
     const evidence = this.#evidence.summary()
-    const underWay = copier.count + handOvers.count + leadership.beginningCount
-    const isBusy = this.#rows.isChanging || underWay > 0
     const { atMs } = this.#looked
-    if (!isBusy && evidence === this.#looked.evidence && nowMs - atMs < lookAgainMs) return true
+    if (!this.#isBusy && evidence === this.#looked.evidence && nowMs - atMs < lookAgainMs) return true
     this.#looked = { evidence, atMs: nowMs }
     return false
+  }
+
+  /** A change, a copy or a hand-over is under way. */
+  get #isBusy(): boolean {
+    const { copier, handOvers, leadership } = this.#opened
+    return this.#rows.isChanging || copier.count + handOvers.count + leadership.beginningCount > 0
   }
 
   /** At once, and not when the loop comes round to it: messages wait for a new leader. */

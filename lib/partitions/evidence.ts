@@ -122,6 +122,12 @@ export class Evidence {
     return sinceMs === undefined || this.#options.clock.nowMs() - sinceMs > clusterTimes.minorityMs
   }
 
+  /** A registered node is not connected: how long it has been silent has to be looked at closely. */
+  get isAnySilent(): boolean {
+    const { peers } = this.#options
+    return this.others().some(nodeId => peers.condition(nodeId).kind !== 'connected')
+  }
+
   /** All that changes of rows depend on, as a text: as long as it stays equal nobody has fallen silent or come back. */
   summary(): string {
     const silences = this.#registered.map(({ storeId }) =>

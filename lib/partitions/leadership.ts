@@ -161,7 +161,7 @@ export class Leadership {
     const mine = await this.#swapUntilKnown(() =>
       own
         .filter(row => rows.get(row.partition)?.epoch === row.epoch && !rows.isSetBack(row.partition))
-        .map(row => this.#succession(row, heard)),
+        .map(row => this.#succession(row, this.#reached(heard))),
     )
     await this.#lead(mine.filter(row => row.owner === self))
   }
@@ -206,15 +206,21 @@ export class Leadership {
     return successionOf(row, self, followership.position(row.partition), heard, rulesOff)
   }
 
+  /** Whoever has answered and died since leads nothing: the database may have been away for long. */
+  #reached(heard: HeardPositions): HeardPositions {
+    return new Map([...heard].filter(([store]) => this.#options.evidence.isConnected(store)))
+  }
+
   async #swapUntilKnown(changes: () => WantedChange[]): Promise<Configuration[]> {
     const { isStopping, rows } = this.#options
     for (;;) {
       try {
+        // They may have been read long ago, and a node have another store by now.
+        await rows.read()
         return await rows.swap(changes())
       } catch {
         if (isStopping()) return []
         await rows.changed(clusterTimes.pollMs)
-        await rows.read().catch(() => undefined)
       }
     }
   }

@@ -9,10 +9,8 @@ import type { Log } from '../log.js'
 import type { Clock, Timer } from './clock.js'
 
 export interface StepLoopOptions {
-  /** Does what is due. `isWanted`: something has changed since the step before. */
-  step(isWanted: boolean): Promise<void>
-  /** Between two steps when nothing has changed. */
-  readonly everyMs: number
+  /** Does what is due. `isWanted`: something has changed since the step before. Resolves with when to look again, in ms. */
+  step(isWanted: boolean): Promise<number>
   readonly clock: Clock
   readonly log: Log
 }
@@ -68,7 +66,7 @@ export class StepLoop {
   }
 
   #again(delayMs: number): void {
-    const { clock, everyMs, log } = this.#options
+    const { clock, log } = this.#options
     this.#timer?.cancel()
     this.#timer = clock.setTimer(delayMs, () => {
       this.#timer = undefined
@@ -78,9 +76,9 @@ export class StepLoop {
       this.#step = this.#options
         .step(isWanted)
         .then(
-          () => {
+          nextMs => {
             this.#isFailing = false
-            return this.#isWanted ? 0 : everyMs
+            return this.#isWanted ? 0 : nextMs
           },
           (error: unknown) => {
             // Said once: while the rows cannot be read or written, each further step fails as well.

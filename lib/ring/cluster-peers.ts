@@ -12,7 +12,6 @@ import type { Log, Secret } from '../log.js'
 import { type Address, channelNameOf, defaultChannelPort, formatAddress, parseAddress } from './addresses.js'
 import type { RingClock } from './clock.js'
 import { Gossip } from './gossip.js'
-import type { GossipTimes } from './gossip-times.js'
 import type { LineLimits } from './line.js'
 import { isOneLife, memberOf, PeerChannel } from './peer-channel.js'
 import { PeerLink } from './peer-link.js'
@@ -44,7 +43,6 @@ export interface ClusterPeersOptions {
   /** From 0 up to 1; chooses free ports. */
   readonly random: () => number
   readonly log: Log
-  readonly times?: GossipTimes
   readonly limits?: Partial<LineLimits>
   readonly resolve?: Resolve
   /** For tests; see `switches.ts`. */
@@ -105,7 +103,7 @@ export class ClusterPeers implements Peers {
     return { ...this.#channel.counters, refusedConnections: this.#sockets.refusedConnections }
   }
 
-  /** Gossip periods since the start: about five per second. */
+  /** Gossip periods since the start: five per second while the membership changes, one when it does not. */
   get gossipPeriods(): number {
     return this.#gossip?.periods ?? 0
   }
@@ -171,7 +169,7 @@ export class ClusterPeers implements Peers {
   }
 
   async start(): Promise<void> {
-    const { channelHost, channelPort, forwardPort, identity, clock, log, resolve, times } = this.#options
+    const { channelHost, channelPort, forwardPort, identity, clock, log, resolve } = this.#options
     const seeds = new Seeds(this.#options.seeds, clock, log, resolve)
     const host = await resolveHost('channel:host', channelHost, resolve)
     const listenHost = this.#options.listenHost ?? host
@@ -182,7 +180,6 @@ export class ClusterPeers implements Peers {
       log,
       listenOn: { host: listenHost, port: channelPort ?? defaultChannelPort },
       advertisedHost: host,
-      ...(times && { times }),
       self: () => this.#self,
       knownAddresses: () => this.#knownAddresses(),
       onChange: () => this.#reconcile(),

@@ -17,7 +17,7 @@ import type { Log } from '../log.js'
 import { pause } from '../pause.js'
 import { type Address, channelNameOf, formatAddress } from './addresses.js'
 import type { RingClock } from './clock.js'
-import { type GossipTimes, gossipTimes } from './gossip-times.js'
+import { gossipTimes } from './gossip-times.js'
 import { requestOn } from './line.js'
 import { memberOf, parseMember } from './peer-channel.js'
 import type { Member } from './peers.js'
@@ -47,7 +47,6 @@ export interface GossipOptions {
   readonly listenOn: Address
   /** The IP address that others reach this node at. */
   readonly advertisedHost: string
-  readonly times?: GossipTimes
   /** This node, as it is now. */
   readonly self: () => Member
   /** Addresses of nodes known from elsewhere, tried as seeds are. */
@@ -61,6 +60,7 @@ export class Gossip {
   #ringpop: Ringpop | undefined
   #identities: TChannel | undefined
   #alive: readonly GossipMember[] = []
+  #calm: { cancel(): void } | undefined
   #hasLeft = false
 
   constructor(options: GossipOptions) {
@@ -68,7 +68,7 @@ export class Gossip {
     this.#secured = new SecureChannel(options.sockets, options.log)
   }
 
-  /** Protocol periods since the start: about five per second. */
+  /** Protocol periods since the start: five per second while the membership changes, one when it does not. */
   get periods(): number {
     return this.#ringpop?.gossip.numProtocolPeriods ?? 0
   }
@@ -80,7 +80,7 @@ export class Gossip {
 
   /** Listens. Resolves with the port. Rejects with `unavailable`, naming `channel:port`. */
   async listen(): Promise<number> {
-    const { listenOn, advertisedHost, log, times = gossipTimes } = this.#options
+    const { listenOn, advertisedHost, log } = this.#options
     const port = await this.#secured.listen('channel:port', listenOn, advertisedHost)
     const { top } = this.#secured
     const identities = top.makeSubChannel({
@@ -107,11 +107,11 @@ export class Gossip {
       logger: tchannelLogger(log),
       isCrossPlatform: true,
       joinSize: 1,
-      minProtocolPeriod: times.protocolPeriodMs,
-      pingTimeout: times.pingMsMax,
-      pingReqTimeout: times.indirectPingMsMax,
-      stateTimeouts: { suspect: times.suspectMs, faulty: faultyMs, tombstone: tombstoneMs },
-      discoverProviderHealerPeriod: times.healerPeriodMs,
+      minProtocolPeriod: gossipTimes.periodMs,
+      pingTimeout: gossipTimes.pingMsMax,
+      pingReqTimeout: gossipTimes.indirectPingMsMax,
+      stateTimeouts: { suspect: gossipTimes.suspectMs, faulty: faultyMs, tombstone: tombstoneMs },
+      discoverProviderHealerPeriod: gossipTimes.healerPeriodMs,
       discoverProviderHealerBaseProbability: 3,
     })
     this.#ringpop.setupChannel()
@@ -123,8 +123,12 @@ export class Gossip {
     const ringpop = this.#ringpop
     const own = this.#secured.top.hostPort
     if (ringpop === undefined || own === null) throw new Error('gossip does not listen yet')
+    this.#hurry(ringpop)
     ringpop.on('error', error => this.#options.log.warn('gossip failed', { error: String(error) }))
-    ringpop.membership.on('updated', () => this.#update())
+    ringpop.membership.on('updated', () => {
+      this.#hurry(ringpop)
+      this.#update()
+    })
     await new Promise<void>((resolve, reject) =>
       ringpop.bootstrap([own], error => (error ? reject(error) : resolve())),
     )
@@ -176,8 +180,20 @@ export class Gossip {
 
   async stop(): Promise<void> {
     this.#hasLeft = true
+    this.#calm?.cancel()
     if (this.#ringpop !== undefined && !this.#ringpop.destroyed) this.#ringpop.destroy()
     await this.#secured.close()
+  }
+
+  /** What has changed is spread at once; each ping costs both sides a millisecond of processor. */
+  #hurry({ gossip }: Ringpop): void {
+    if (this.#hasLeft) return
+    gossip.minProtocolPeriod = gossipTimes.periodMs
+    gossip.lastProtocolRate = gossipTimes.periodMs
+    this.#calm?.cancel()
+    this.#calm = this.#options.clock.setTimer(gossipTimes.calmAfterMs, () => {
+      gossip.minProtocolPeriod = gossipTimes.calmPeriodMs
+    })
   }
 
   #update(): void {

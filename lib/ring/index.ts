@@ -60,7 +60,6 @@ export interface Ring {
 export { type Address, formatAddress, parseAddress } from './addresses.js'
 export type { RingClock } from './clock.js'
 export type { ClusterPeers, ClusterPeersOptions } from './cluster-peers.js'
-export { fastGossipTimes, type GossipTimes, gossipTimes } from './gossip-times.js'
 export type {
   CallHandler,
   Member,

@@ -26,7 +26,7 @@ const redialLongGoneMs = 1_000
 /** Whoever was heard so recently is not asked for a sign of life: most often one side's asking serves both. */
 const heardRecentlyMs = 160
 /** What beacons carry moves slowly; a sign of life without it costs a fraction. */
-const beaconIntervalMs = 500
+const beaconIntervalMs = 1_000
 /** Silence that gossip should hear of, and how often it is told: whoever lives after all refutes it. */
 const suspectAfterMs = 1_000
 const suspectAgainMs = 2_000
@@ -166,7 +166,7 @@ export class PeerLink {
   }
 
   /**
-   * Asks for a sign of life, unless there was one just now, and every 500 ms for what the node attaches as well.
+   * Asks for a sign of life, unless there was one just now, and every second for what the node attaches as well.
    * Resolves with that and how long it took, in ms; undefined when it was not asked for or not answered.
    */
   async beacon(body: Buffer): Promise<{ from: Member; body: Buffer; roundTripMs: number } | undefined> {

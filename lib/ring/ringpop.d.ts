@@ -33,7 +33,11 @@ declare module 'ringpop' {
       readonly members: readonly RingpopMember[]
       makeSuspect(address: string, incarnationNumber: number): void
     }
-    readonly gossip: { readonly numProtocolPeriods: number }
+    readonly gossip: {
+      readonly numProtocolPeriods: number
+      minProtocolPeriod: number
+      lastProtocolRate: number
+    }
     readonly healer: { heal(callback: () => void): void }
     readonly destroyed: boolean
     discoverProvider: (callback: (error: Error | null, hosts?: readonly string[]) => void) => void

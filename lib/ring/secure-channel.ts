@@ -14,6 +14,9 @@ import type { SecureListener, SecureSockets } from './secure-sockets.js'
 /** Until a connection must stand, its TLS handshake included. */
 const connectMsMax = 1_000
 
+/** Statistics of tchannel go nowhere here; it would gather them, several for each frame, and look at them ten times a second. */
+const noStats = { pushStat: () => undefined, flushStats: () => undefined, destroy: () => undefined }
+
 export class SecureChannel {
   readonly top: TChannel
   readonly #sockets: SecureSockets
@@ -28,6 +31,7 @@ export class SecureChannel {
       // An ended call is remembered only to word a log line.
       maxTombstoneTTL: 500,
       processName: 'interval-server',
+      batchStats: noStats,
     })
     this.top.peers.allocPeerEvent.on(peer => {
       peer.makeOutSocket = () => this.connect(peer.hostPort)

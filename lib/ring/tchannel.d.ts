@@ -27,6 +27,8 @@ declare module 'tchannel' {
     timeoutFuzz?: number
     serviceName?: string
     processName?: string
+    /** Takes the place of its own gathering of statistics. */
+    batchStats?: { pushStat(): void; flushStats(): void; destroy(): void }
     requestDefaults?: {
       serviceName: string
       hasNoParent: boolean
