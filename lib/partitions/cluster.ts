@@ -37,6 +37,7 @@ import { Forwarder } from './forwarder.js'
 import { HandOvers } from './hand-overs.js'
 import { Leadership } from './leadership.js'
 import { NodeTime } from './node-time.js'
+import { Pace } from './pace.js'
 import { Places } from './places.js'
 import { Registration } from './registration.js'
 import { LeaderReplication } from './replication.js'
@@ -72,6 +73,8 @@ export interface ClusterOptions {
 
 /** All partitions are looked at that often also when nothing seems to have changed. */
 const lookAgainMs = 1_000
+/** Copies to another place, and hand-overs to it. */
+const movesAtOnceMax = 1
 
 /** A node that leaves hands over what it leads, and waits for nobody who has died meanwhile. */
 type State = 'starting' | 'running' | 'leaving' | 'stopping'
@@ -227,6 +230,7 @@ export class Cluster implements Ring {
     const rows = this.#rows
     const { replication } = this
     const isStopping = () => this.#state === 'stopping'
+    const pace = new Pace({ atOnceMax: movesAtOnceMax, wake: () => this.#loop.wake(), clock })
     const places = new Places({ peers, evidence, factor, place })
     const followership = new Followership({
       store,
@@ -252,9 +256,11 @@ export class Cluster implements Ring {
     })
     const handOvers = new HandOvers({
       self: { nodeId: this.self, storeId: this.#store },
+      factor,
       rows,
       evidence,
       places,
+      pace,
       leadership,
       replication,
       runtime,
@@ -271,6 +277,7 @@ export class Cluster implements Ring {
       rows,
       evidence,
       places,
+      pace,
       channel,
       followership,
       leadership,
@@ -426,8 +433,8 @@ export class Cluster implements Ring {
     await leadership.removeDead()
     if (this.#state !== 'running') return
     await leadership.takeOver()
-    copier.copyWhereMissing()
     handOvers.moveToPlace()
+    copier.copyWhereMissing()
   }
 
   /** Nothing is under way, and nobody has fallen silent since the last look: no partition needs to be looked at yet. */

@@ -61,7 +61,10 @@ export interface Change extends Configuration {
 }
 
 /** A change whose nonce is made when it is asked for. */
-export type WantedChange = Omit<Change, 'nonce'>
+export interface WantedChange extends Omit<Change, 'nonce'> {
+  /** Nothing that the leader before has said is still on its way: the nonce tells the others. */
+  readonly isHeard?: boolean
+}
 
 /** Begins the nonces of hand-overs after which nothing that the leader before has said is still on its way. */
 export const heardMark = 'heard-'

@@ -2,8 +2,8 @@
  * Moves partitions from this node to where they are placed, while they are worked on; all of them when it leaves.
  *
  * A hand-over holds new messages, waits until everything decided is on all copies and everything said has been heard,
- * and swaps the row: the follower leads from then on, and this store follows. Sessions come first: few are handed over at
- * once, one that does not drain in a moment is given up, and a partition does not go back to where it just came from.
+ * and swaps the row: the follower leads from then on, and this store follows. Sessions come first: a few are handed over
+ * together, with a rest before the next; one that does not drain in a moment is given up, and a partition does not go back to where it just came from.
  *
  * Invariant: a partition whose row may have changed answers nothing here until the row is known. What can go wrong: the
  * answer of the swap is lost. Then the partition is held until the rows were read.
@@ -15,20 +15,25 @@ import { pause } from '../pause.js'
 import type { PartitionId } from '../ring/index.js'
 import type { Clock } from './clock.js'
 import { clusterTimes } from './cluster-times.js'
-import { heardMark, type StoreId } from './configuration.js'
+import type { StoreId, WantedChange } from './configuration.js'
 import type { Evidence } from './evidence.js'
 import type { Leadership } from './leadership.js'
-import type { Places } from './places.js'
+import type { Pace } from './pace.js'
+import type { Places, Wanted } from './places.js'
 import type { LeaderReplication } from './replication.js'
 import type { RowTable } from './row-table.js'
 import type { Runtime } from './runtime.js'
 
 export interface HandOversOptions {
   readonly self: { readonly nodeId: NodeId; readonly storeId: StoreId }
+  /** Copies of each partition, the leader's included. */
+  readonly factor: number
   readonly rows: RowTable
   readonly evidence: Evidence
   readonly places: Places
   readonly leadership: Leadership
+  /** Of hand-overs to where partitions are placed. */
+  readonly pace: Pace
   readonly replication: LeaderReplication
   readonly runtime: Pick<Runtime, 'committer' | 'hold' | 'release'>
   /** Resolves with true when nothing that this node has said as a partition's leader is on its way; false: something is. */
@@ -44,9 +49,8 @@ const lastDrainMs = 1_000
 const handAgainMs = 1_000
 /** Between two questions for the rows while the database does not answer. */
 const readAgainMs = 250
-const handOversAtOnceMax = 2
-/** Hand-overs of a node that is told to stop, which is not waited for for long. */
-const leavesAtOnceMax = 4
+/** Partitions that are handed over by one change of rows: each change is written and looked at by every node. */
+const togetherMax = 4
 
 export class HandOvers {
   readonly #options: HandOversOptions
@@ -69,8 +73,11 @@ export class HandOvers {
 
   /** Hands partitions over to where they are placed, and lets surplus copies go. Does not wait for that. */
   moveToPlace(): void {
-    const { clock, log, places, replication, rows, self } = this.#options
+    const { factor, pace, places, rows, self } = this.#options
     const wantedOf = places.wanted()
+    const surplus: WantedChange[] = []
+    const moves: PartitionId[] = []
+    let to: StoreId | undefined
     for (const partition of rows.led()) {
       const row = rows.get(partition)
       if (!row || row.owner !== self.storeId || this.#handing.has(partition)) continue
@@ -79,101 +86,140 @@ export class HandOvers {
       const wanted = wantedOf(partition)
       const [first] = wanted
       if (!first) continue
-      const following = replication.following(partition)
       if (first === self.storeId) {
-        this.#dropSurplus(partition, wanted)
-        continue
+        const replicas = row.replicas.filter(store => wanted.includes(store))
+        const isFull = replicas.length + 1 >= factor
+        if (isFull && replicas.length < row.replicas.length)
+          surplus.push({ partition, epoch: row.epoch + 1, owner: self.storeId, replicas })
+      } else if (pace.hasRoom && moves.length < togetherMax && this.#mayMove(partition, first)) {
+        to ??= first
+        if (first === to) moves.push(partition)
       }
-      const before = rows.before(partition)
-      if (before?.owner === first && clock.nowMs() - before.untilMs < clusterTimes.restMs) continue
-      if (this.#handing.size >= handOversAtOnceMax || !following.includes(first)) continue
-      if ((this.#handAgainAtMs.get(partition) ?? 0) > clock.nowMs()) continue
-      this.#handOver(partition, first, clusterTimes.drainMs).catch((error: unknown) => {
-        this.#handAgainAtMs.set(partition, clock.nowMs() + handAgainMs)
-        log.warn('hand-over.failed', { partition, error: error instanceof Error ? error.message : error })
-      })
     }
+    if (surplus.length > 0) this.#drop(surplus)
+    if (to && moves.length > 0) pace.add(this.#handOver(moves, to, clusterTimes.drainMs, wantedOf))
   }
 
-  /** Copies where none is wanted go when all that are wanted are there. */
-  #dropSurplus(partition: PartitionId, wanted: readonly StoreId[]): void {
-    const { leadership, rows, self } = this.#options
-    const row = rows.get(partition)
-    if (!row) return
-    const owner = self.storeId
-    const surplus = row.replicas.filter(store => !wanted.includes(store))
-    const isFull = wanted.every(store => store === owner || row.replicas.includes(store))
-    if (surplus.length === 0 || !isFull) return
-    this.#handing.add(partition)
-    const replicas = row.replicas.filter(store => wanted.includes(store))
+  #mayMove(partition: PartitionId, to: StoreId): boolean {
+    const { clock, replication, rows } = this.#options
+    const before = rows.before(partition)
+    if (before?.owner === to && clock.nowMs() - before.untilMs < clusterTimes.restMs) return false
+    if ((this.#handAgainAtMs.get(partition) ?? 0) > clock.nowMs()) return false
+    return replication.following(partition).includes(to)
+  }
+
+  /** Copies where none is wanted go when there are as many as there should be without them. */
+  #drop(changes: readonly WantedChange[]): void {
+    const { leadership, rows } = this.#options
+    for (const { partition } of changes) this.#handing.add(partition)
     rows
-      .swap([{ partition, epoch: row.epoch + 1, owner, replicas }])
-      .then(() => leadership.dropUnnamed(partition))
+      .swap(changes)
+      .then(() => {
+        for (const { partition } of changes) leadership.dropUnnamed(partition)
+      })
       .catch(() => undefined)
-      .finally(() => this.#handing.delete(partition))
+      .finally(() => {
+        for (const { partition } of changes) this.#handing.delete(partition)
+      })
   }
 
   /** Hands everything this node leads over to its followers, until `untilMs` at most. */
   async leave(untilMs: number): Promise<void> {
     const { clock, evidence, places, replication, rows, runtime, self } = this.#options
     const wantedOf = places.wanted(nodeId => nodeId !== self.nodeId)
-    const tried = new Set<PartitionId>()
-    const waiting = rows.led().filter(partition => replication.following(partition).length > 0)
-    const worker = async () => {
-      for (let next = waiting.pop(); next !== undefined && clock.nowMs() < untilMs; next = waiting.pop()) {
-        const following = replication.following(next).filter(store => evidence.isConnected(store))
-        const [wanted] = wantedOf(next)
-        const to = wanted && following.includes(wanted) ? wanted : following[0]
-        // What does not drain at once is given longer: this node does not stay.
-        const drainMs = tried.has(next) ? lastDrainMs : clusterTimes.drainMs
-        if (to && !this.#handing.has(next)) await this.#handOver(next, to, drainMs).catch(() => undefined)
-        if (!runtime.committer.leads(next)) continue
-        // It could not drain, or the rows could not be changed: perhaps in a moment.
-        waiting.unshift(next)
-        tried.add(next)
-        await pause(clock, clusterTimes.stepMs)
-      }
+    const targetOf = (partition: PartitionId): StoreId | undefined => {
+      const following = replication.following(partition).filter(store => evidence.isConnected(store))
+      const [wanted] = wantedOf(partition)
+      return wanted && following.includes(wanted) ? wanted : following[0]
     }
-    await Promise.all(Array.from({ length: leavesAtOnceMax }, worker))
+    let waiting = rows.led().filter(partition => replication.following(partition).length > 0)
+    // What does not drain at once is given longer: this node does not stay.
+    let drainMs: number = clusterTimes.drainMs
+    while (waiting.length > 0 && clock.nowMs() < untilMs) {
+      const byTarget = new Map<StoreId, PartitionId[]>()
+      for (const partition of waiting) {
+        const to = targetOf(partition)
+        if (to && !this.#handing.has(partition)) byTarget.set(to, [...(byTarget.get(to) ?? []), partition])
+      }
+      const leave = async ([to, partitions]: [StoreId, PartitionId[]]) => {
+        for (let at = 0; at < partitions.length && clock.nowMs() < untilMs; at += togetherMax) {
+          await this.#handOver(partitions.slice(at, at + togetherMax), to, drainMs)
+        }
+      }
+      await Promise.all([...byTarget].map(leave))
+      waiting = waiting.filter(partition => runtime.committer.leads(partition))
+      drainMs = lastDrainMs
+      // They could not drain, or the rows could not be changed: perhaps in a moment.
+      if (waiting.length > 0) await pause(clock, clusterTimes.stepMs)
+    }
   }
 
-  /** Makes a follower the leader, without losing or refusing anything: messages wait meanwhile. */
-  async #handOver(partition: PartitionId, to: StoreId, drainMs: number): Promise<void> {
-    const { clock, isHeard, rows, runtime, self } = this.#options
-    const row = rows.get(partition)
-    if (!row || row.owner !== self.storeId || !row.replicas.includes(to)) return
-    this.#handing.add(partition)
-    let isAsked = false
+  /**
+   * Makes a follower the leader of some partitions at once, without losing or refusing anything: messages wait meanwhile.
+   * Those that do not drain in `drainMs` stay. This store goes on as a copy, unless there are all that `wantedOf` wants.
+   */
+  async #handOver(
+    partitions: readonly PartitionId[],
+    to: StoreId,
+    drainMs: number,
+    wantedOf?: Wanted,
+  ): Promise<void> {
+    const { clock, log, rows, runtime, self } = this.#options
+    for (const partition of partitions) this.#handing.add(partition)
+    const kept = new Set(partitions)
     try {
       const untilMs = clock.nowMs() + drainMs
-      await this.#drained(partition, drainMs)
-      const leftMs = untilMs - clock.nowMs()
-      const mark = (await isHeard?.(partition, leftMs)) ? heardMark : ''
-      const replicas = [self.storeId, ...row.replicas.filter(store => store !== to)]
-      isAsked = true
-      const changed = await rows.swap([{ partition, epoch: row.epoch + 1, owner: to, replicas }], mark)
-      if (changed.length === 0) runtime.release(partition)
+      const drained = await Promise.all(
+        partitions.map(partition => this.#drained(partition, to, untilMs, wantedOf)),
+      )
+      const changes = drained.filter(change => change !== undefined)
+      // Those that stay need not wait for the others.
+      const going = new Set(changes.map(({ partition }) => partition))
+      for (const partition of partitions) if (!going.has(partition)) runtime.release(partition)
+      for (const { partition } of await rows.swap(changes)) kept.delete(partition)
     } catch (error) {
-      // Whether it came through is seen when the rows are read; until then nobody is answered.
-      if (isAsked) await this.#readAgain()
-      // It may have changed in another way meanwhile.
-      if (rows.get(partition)?.owner === self.storeId) runtime.release(partition)
-      throw error
+      log.warn('hand-over.failed', { partitions, error: error instanceof Error ? error.message : error })
+      // Whether they came through is seen when the rows are read; until then nobody is answered.
+      await this.#readAgain()
     } finally {
-      this.#handing.delete(partition)
+      for (const partition of kept) {
+        this.#handAgainAtMs.set(partition, clock.nowMs() + handAgainMs)
+        // It may have changed in another way meanwhile.
+        if (rows.get(partition)?.owner === self.storeId) runtime.release(partition)
+      }
+      for (const partition of partitions) this.#handing.delete(partition)
     }
   }
 
-  /** Rejects when that takes too long. */
-  async #drained(partition: PartitionId, drainMs: number): Promise<void> {
-    const { clock, runtime } = this.#options
-    await new Promise<void>((resolve, reject) => {
-      const timer = clock.setTimer(drainMs, () => reject(new AppError('timeout')))
-      runtime
-        .hold(partition)
-        .then(resolve, reject)
-        .finally(() => timer.cancel())
-    })
+  /** Holds a partition until everything decided is on all copies. Resolves with its next row; undefined: it stays. */
+  async #drained(
+    partition: PartitionId,
+    to: StoreId,
+    untilMs: number,
+    wantedOf?: Wanted,
+  ): Promise<WantedChange | undefined> {
+    const { clock, factor, isHeard, log, rows, runtime, self } = this.#options
+    const row = rows.get(partition)
+    if (!row || row.owner !== self.storeId || !row.replicas.includes(to)) return undefined
+    try {
+      await new Promise<void>((resolve, reject) => {
+        const timer = clock.setTimer(untilMs - clock.nowMs(), () => reject(new AppError('timeout')))
+        runtime
+          .hold(partition)
+          .then(resolve, reject)
+          .finally(() => timer.cancel())
+      })
+    } catch (error) {
+      log.info('hand-over.not-drained', { partition, error: error instanceof Error ? error.message : error })
+      return undefined
+    }
+    const heard = (await isHeard?.(partition, untilMs - clock.nowMs())) === true
+    const members = [self.storeId, ...row.replicas]
+    // With fewer than there should be, whoever is not wanted now was perhaps only not heard for a moment.
+    const wanted = wantedOf?.(partition) ?? []
+    const isFull = wanted.length >= factor && wanted.every(store => members.includes(store))
+    const replicas = (isFull ? wanted : members).filter(store => store !== to)
+    return { partition, epoch: row.epoch + 1, owner: to, replicas, isHeard: heard }
   }
 
   /** Resolves when the rows were read by a question that was asked after this; or when this node stops. */

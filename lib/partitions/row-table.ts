@@ -20,6 +20,7 @@ import { clusterTimes } from './cluster-times.js'
 import {
   type Configuration,
   type Configurations,
+  heardMark,
   isHeard,
   isMember,
   type RegisteredNode,
@@ -345,15 +346,15 @@ export class RowTable {
 
   /**
    * Swaps rows, learns what they are now and tells the others. Rejects when that is unknown. Rows that are being swapped
-   * already are left as they are: one change at a time. `mark` begins the nonce. Resolves with those that came through.
+   * already are left as they are: one change at a time. Resolves with those that came through.
    */
-  async swap(wanted: readonly WantedChange[], mark = ''): Promise<Configuration[]> {
+  async swap(wanted: readonly WantedChange[]): Promise<Configuration[]> {
     const { configurations, log, lookAgain } = this.#options
     const changes = wanted.filter(({ epoch, fromEpoch = epoch - 1, partition }) => {
       return !this.isSwapping(partition) && this.#rows.get(partition)?.epoch === fromEpoch
     })
     if (changes.length === 0) return []
-    const id = mark + newId<string>()
+    const id = newId<string>()
     for (const { partition, replicas } of changes) {
       const members = new Set([...replicas, ...(this.#swapping.get(partition)?.replicas ?? [])])
       this.#swapping.set(partition, { isUnderWay: true, replicas: members })
@@ -361,9 +362,9 @@ export class RowTable {
     let rows: readonly Configuration[]
     try {
       rows = await configurations.swap(
-        changes.map(change => {
+        changes.map(({ isHeard: isMarked = false, ...change }) => {
           const row = this.#rows.get(change.partition)
-          return { ...change, nonce: nonceAfter(id, row ? adoptedAt(row) : 0) }
+          return { ...change, nonce: nonceAfter((isMarked ? heardMark : '') + id, row ? adoptedAt(row) : 0) }
         }),
       )
     } catch (error) {
@@ -379,7 +380,7 @@ export class RowTable {
       throw error
     }
     this.#learn(rows)
-    const mine = rows.filter(row => row.nonce.startsWith(id))
+    const mine = rows.filter(row => row.nonce.includes(id))
     if (mine.length > 0) this.#tell(mine)
     return mine
   }

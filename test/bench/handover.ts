@@ -3,7 +3,7 @@
  * meanwhile: their longest round trip shows how long a session pauses. Reference of the pause: the longest one before.
  */
 import { TestCluster } from '../support/cluster.js'
-import { pause, percentile, print } from './figures.js'
+import { pause, print } from './figures.js'
 import type { RawHost } from './raw-host.js'
 import { answerRender, connectHosts, type Place, startRuns } from './round-trips.js'
 
@@ -11,6 +11,10 @@ const waitingCount = 10_000
 const windows = 100
 const liveCount = 32
 const beforeMs = 5_000
+
+function longest(samplesMs: readonly number[]): string {
+  return Math.max(...samplesMs).toFixed(0)
+}
 
 export async function handover(): Promise<void> {
   const cluster = await TestCluster.start(2)
@@ -38,6 +42,9 @@ export async function handover(): Promise<void> {
   const startedAtMs = performance.now()
   await cluster.grow()
   const joinedAtMs = performance.now()
+  // What a process costs while it starts on the same machine is not what a hand-over costs.
+  const starting = samplesMs
+  samplesMs = []
   await cluster.settled(3)
   const settledAtMs = performance.now()
   await pause(1_000)
@@ -53,8 +60,8 @@ export async function handover(): Promise<void> {
   print({
     name: 'handover-pause',
     value: Math.max(...samplesMs),
-    unit: `ms, longest of ${samplesMs.length} round trips meanwhile`,
-    reference: percentile(before, 0.99),
+    unit: `ms, longest of ${samplesMs.length} round trips meanwhile; ${longest(starting)} while the node started`,
+    reference: Math.max(...before),
     target: 'value <= 250',
   })
   for (const browser of [...waiting, ...live]) browser.close()
