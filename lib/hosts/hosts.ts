@@ -14,7 +14,7 @@ import { inTurn } from '../in-turn.js'
 import { limits } from '../limits.js'
 import type { Log } from '../log.js'
 import type { Clock, Effect, EntityRuntime, Json, Signal, Timer } from '../partitions/index.js'
-import { pause } from '../pause.js'
+import { pause, until } from '../pause.js'
 import {
   HostMailbox,
   type HostMethodInputs,
@@ -32,6 +32,7 @@ import { held } from './held.js'
 import { type HostAttached, hostKey } from './host.js'
 import { HostCalls, type HostCallsOptions, numeric } from './host-calls.js'
 import { HostConnection } from './host-connection.js'
+import { closedMsMax, closeMsMax, type Declared, InstanceSockets, isOlder } from './instance-sockets.js'
 
 export interface HostsOptions extends HostCallsOptions {
   readonly directories: () => Directories
@@ -72,57 +73,38 @@ interface Call {
   readonly data: HostMethodInputs<'OPEN_PAGE'>
 }
 
-/** A socket of an instance was declared. */
-interface Declared {
-  readonly place: EntityKey
-  /** Number of the call that declared it. */
-  readonly rpcId: number
-}
-
-/** How soon a second duplicate means that closing duplicates makes more of them, in ms. */
-const fenceAgainMs = 60_000
-/** How long a close of an older connection is waited for, in ms. */
-const fenceMsMax = 1_000
-const parkedMax = 8
 /** How long a newer socket waits for the one before it to declare itself, in ms. */
 const declaredMsMax = 900
-/** How long a host may take to answer the close of an older socket, in ms: longer than there and back to the slowest. */
-const closedMsMax = 2_000
 /** How long answers to lost calls may take to be confirmed before a declaration is answered, in ms. */
 const lostConfirmedMsMax = 1_000
 
-/** Mailboxes of hosts that are away. */
 /** A draining host is closed, answered or not, after twice this. */
 const answeredMsMax = 1_500
-const lookAgainMs = 10
+/** Mailboxes of hosts that are away. */
 const awayMailboxesMax = 10_000
 
 export class Hosts {
   readonly #options: HostsOptions
   readonly #calls: HostCalls
   readonly #confirmations: Confirmations
-  readonly #connections = new Map<InstanceId, HostConnection>()
+  readonly #sockets: InstanceSockets
   readonly #mailboxes = new Map<InstanceId, Mailbox>()
   readonly #initializing = new WeakMap<HostConnection, Promise<unknown>>()
   /** Id of the INITIALIZE_HOST whose answer makes the connection ready once the host has confirmed it. */
   readonly #readyAt = new WeakMap<HostConnection, string>()
   readonly #ready = new WeakSet<HostConnection>()
-  /** Connections that were told, or are about to be told, that their key was accepted. */
-  readonly #admitted = new WeakSet<HostConnection>()
   /** The host has the answer to its declaration on these. */
   readonly #introduced = new WeakSet<HostConnection>()
   /** Connections that were sent what earlier ones owed: from then on each answer goes to them as it is made. */
   readonly #settled = new WeakSet<HostConnection>()
   readonly #presence = new Set<PresenceHandler>()
-  /** Older sockets of connected instances that are neither read nor closed. */
-  readonly #parked = new Map<InstanceId, HostConnection[]>()
   readonly #admissions: Admissions
-  readonly #fencedAtMs = new Map<InstanceId, number>()
   #heartbeat: Timer | null = null
   #draining = false
 
   constructor(options: HostsOptions) {
     this.#options = options
+    this.#sockets = new InstanceSockets(options.clock)
     this.#confirmations = new Confirmations(options.clock, confirmed => this.#tellConfirmed(confirmed))
     this.#calls = new HostCalls(options, this.#confirmations, (connection, deliveries) => {
       for (const delivery of deliveries) this.#write(connection, delivery)
@@ -146,7 +128,7 @@ export class Hosts {
       return null
     })
     runtime.onMissed('host', concerns => {
-      for (const connection of this.#connections.values())
+      for (const connection of this.#sockets.all())
         this.#askForAllMissed(connection, key => concerns(key, connection.instanceId))
     })
     runtime.locations.onChange((name, connected, directory) => {
@@ -161,7 +143,7 @@ export class Hosts {
 
   /** Hosts that are connected and initialised. */
   get count(): number {
-    return this.#connections.size
+    return this.#sockets.count
   }
 
   /** True when it is connected and initialised, on whichever node. */
@@ -176,11 +158,11 @@ export class Hosts {
 
   /** Keys of all open sockets, to be asked whether they are revoked. */
   openKeys(): ApiKeyId[] {
-    return [...new Set([...this.#connections.values()].map(connection => connection.identity.apiKeyId))]
+    return [...new Set([...this.#sockets.all()].map(connection => connection.identity.apiKeyId))]
   }
 
   closeRevoked(keys: readonly ApiKeyId[]): void {
-    for (const connection of this.#connections.values()) {
+    for (const connection of this.#sockets.all()) {
       if (keys.includes(connection.identity.apiKeyId)) connection.close(1008, 'This API key was revoked.')
     }
   }
@@ -192,11 +174,11 @@ export class Hosts {
 
   /** Takes a socket whose key was accepted. It is the only one of its instance from now on. */
   accept(socket: WebSocket, stream: Duplex, instanceId: InstanceId, identity: HostIdentity): void {
-    const older = this.#connections.get(instanceId)
+    const older = this.#sockets.current(instanceId)
     if (older && !isSamePlace(older.identity, identity)) {
       socket.on('error', () => socket.terminate())
       socket.close(1008, 'This instance id belongs to somebody else.')
-      this.#options.clock.setTimer(fenceMsMax, () => socket.terminate())
+      this.#options.clock.setTimer(closeMsMax, () => socket.terminate())
       this.#options.foreignInstance(instanceId, identity)
       return
     }
@@ -214,61 +196,28 @@ export class Hosts {
         closed: caller => this.#closed(caller),
       },
     })
-    this.#connections.set(instanceId, connection)
     const mailbox = this.#mailboxes.get(instanceId)
     mailbox?.forget?.cancel()
     if (mailbox) mailbox.forget = null
-    if (older) this.#fence(older, () => this.#admit(connection))
-    else this.#admit(connection)
+    this.#sockets.take(connection, () => this.#admit(connection))
   }
 
   /** Says that the key was accepted. Whether the host confirms that is seen by what it says next. */
   #admit(connection: HostConnection): void {
-    if (connection.isParked || connection.isClosed) return
-    this.#admitted.add(connection)
     connection.rpc.sendAuthenticated().catch((error: unknown) => {
       this.#options.log.debug('host.not-confirmed', { instance: connection.instanceId, error })
     })
   }
 
-  /**
-   * Takes the floor from an older connection of the same instance, then lets the newer one in.
-   *
-   * The older socket is closed with 1008, and the newer one is told `authenticated` only after that: an SDK that sees
-   * a close while it is connected elsewhere never reconnects again (2.0.0). But SDKs answer a close by connecting once
-   * more, and a slow network leaves them with several sockets, each of whose closes makes another one: without an end.
-   * So a second duplicate within a minute is not closed but parked. Whichever of them the SDK speaks on is its own.
-   * One that was not let in yet is closed all the same: an SDK that waits in vain for `authenticated` takes itself for
-   * disconnected after 15 s, wherever it is connected by then, and does not reconnect when that connection ends (1.4.0).
-   *
-   * From 2.0.0 on, an older socket is closed when the newer one declares itself (`#closeOlder`).
-   */
-  #fence(older: HostConnection, admit: () => void): void {
-    const { instanceId } = older
-    const nowMs = this.#options.clock.nowMs()
-    const fencedAtMs = this.#fencedAtMs.get(instanceId)
-    this.#fencedAtMs.set(instanceId, nowMs)
-    const isNotToBeClosed =
-      older.sdk?.fencedAtDeclaration || (fencedAtMs !== undefined && nowMs - fencedAtMs < fenceAgainMs)
-    if (this.#admitted.has(older) && isNotToBeClosed) {
-      this.#park(older)
-      admit()
-      return
-    }
-    older.close(1008, 'A new connection was established for this instance id.')
-    const untilMs = nowMs + fenceMsMax
-    const wait = (): void => {
-      if (older.isClosed || this.#options.clock.nowMs() >= untilMs) admit()
-      else this.#options.clock.setTimer(5, wait)
-    }
-    wait()
-  }
-
   /** Resolves when no socket of the instance here is let in and undeclared, or after `declaredMsMax`. */
   async #declared(instanceId: InstanceId, place: EntityKey): Promise<void> {
-    const connection = this.#connections.get(instanceId)
-    if (!connection || placeOf(connection.identity) !== place || !this.#admitted.has(connection)) return
-    await this.#until(() => connection.isClosed || this.#readyAt.has(connection), declaredMsMax)
+    const connection = this.#sockets.current(instanceId)
+    if (!connection || placeOf(connection.identity) !== place || !this.#sockets.isAdmitted(connection)) return
+    await until(
+      this.#options.clock,
+      () => connection.isClosed || this.#readyAt.has(connection),
+      declaredMsMax,
+    )
   }
 
   /**
@@ -281,37 +230,15 @@ export class Hosts {
     const declared = { place: placeOf(identity), rpcId: numeric(declaration.rpcId) ?? 0 }
     const body = declared as unknown as Json
     await Promise.all([
-      this.#closeParked(instanceId, declared),
+      this.#sockets.closeParked(instanceId, declared),
       this.#options.runtime.askOthers('host-declared', instanceId, body, closedMsMax + 500),
     ])
   }
 
   async #declaredElsewhere(instanceId: InstanceId, declared: Declared): Promise<void> {
-    const connection = this.#connections.get(instanceId)
+    const connection = this.#sockets.current(instanceId)
     if (connection && isOlder(connection, declared)) this.#leftBehind(instanceId)
-    await this.#closeParked(instanceId, declared)
-  }
-
-  /** Resolves when they are closed, or after `closedMsMax`. */
-  async #closeParked(instanceId: InstanceId, declared: Declared): Promise<void> {
-    const parked = this.#parked.get(instanceId) ?? []
-    const older = parked.filter(connection => isOlder(connection, declared))
-    this.#setParked(
-      instanceId,
-      parked.filter(connection => !older.includes(connection)),
-    )
-    for (const connection of older)
-      connection.close(1008, 'A new connection was established for this instance id.')
-    await this.#until(() => older.every(connection => connection.isClosed), closedMsMax)
-  }
-
-  #park(connection: HostConnection): void {
-    const { instanceId } = connection
-    connection.park()
-    const parked = this.#parked.get(instanceId) ?? []
-    parked.push(connection)
-    if (parked.length > parkedMax) parked.shift()?.close(1008, 'Too many connections of one instance.')
-    this.#parked.set(instanceId, parked)
+    await this.#sockets.closeParked(instanceId, declared)
   }
 
   /**
@@ -320,10 +247,10 @@ export class Hosts {
    */
   #spoke(connection: HostConnection): void {
     const { instanceId } = connection
-    const current = this.#connections.get(instanceId)
+    const current = this.#sockets.current(instanceId)
     if (current === connection || (current && current.newestRpcId > connection.newestRpcId)) return
-    this.#unpark(connection)
-    if (current) this.#park(current)
+    this.#sockets.unpark(connection)
+    if (current) this.#sockets.park(current)
     for (const run of current?.runs ?? []) connection.speaksOf(run)
     // What was written to the other socket since was acknowledged there and thrown away.
     if (this.#settled.has(connection))
@@ -337,24 +264,8 @@ export class Hosts {
     this.#askForAllMissed(connection)
   }
 
-  #unpark(connection: HostConnection): void {
-    const { instanceId } = connection
-    connection.unpark()
-    this.#setParked(
-      instanceId,
-      (this.#parked.get(instanceId) ?? []).filter(other => other !== connection),
-    )
-    this.#connections.set(instanceId, connection)
-  }
-
-  #setParked(instanceId: InstanceId, parked: HostConnection[]): void {
-    if (parked.length > 0) this.#parked.set(instanceId, parked)
-    else this.#parked.delete(instanceId)
-  }
-
   /** The SDK goes on with a connection that was parked for one that is gone. */
-  #takeBack(connection: HostConnection): void {
-    this.#unpark(connection)
+  #takenBack(connection: HostConnection): void {
     if (!this.#ready.has(connection)) return
     this.#announce(connection)
     this.#askForAllMissed(connection)
@@ -373,7 +284,7 @@ export class Hosts {
   }
 
   async #calledFromElsewhere(instanceId: InstanceId, { method, data }: Call): Promise<Json> {
-    const connection = this.#connections.get(instanceId)
+    const connection = this.#sockets.current(instanceId)
     if (!connection || !this.#ready.has(connection)) throw new AppError('host-not-found')
     return (await connection.rpc.call(method, data).result) as unknown as Json
   }
@@ -388,9 +299,9 @@ export class Hosts {
    * calls over all its sockets.
    */
   #taken(instanceId: InstanceId, about: string): void {
-    const connection = this.#connections.get(instanceId)
+    const connection = this.#sockets.current(instanceId)
     // One that is still to be let in becomes the newest by that.
-    if (!connection || !this.#admitted.has(connection)) return
+    if (!connection || !this.#sockets.isAdmitted(connection)) return
     if (connection.newestRpcId <= aboutFrom(about).newestRpcId) {
       this.#leftBehind(instanceId)
       return
@@ -403,14 +314,13 @@ export class Hosts {
 
   /**
    * The instance has connected to another node. What it still says here counts, but it is not spoken to here any more.
-   * It is not closed: see `#fence`.
+   * It is not closed: see `InstanceSockets`.
    */
   #leftBehind(instanceId: InstanceId): void {
-    const connection = this.#connections.get(instanceId)
+    const connection = this.#sockets.current(instanceId)
     if (!connection) return
-    this.#connections.delete(instanceId)
+    this.#sockets.park(connection)
     this.#keepMailbox(instanceId)
-    this.#park(connection)
     this.#options.runtime.locations.withdraw(socketOf(instanceId))
   }
 
@@ -421,23 +331,15 @@ export class Hosts {
   async drain(spreadMs: number): Promise<void> {
     this.#draining = true
     this.#heartbeat?.cancel()
-    await inTurn([...this.#connections.values()], spreadMs, this.#options.clock, async connection => {
+    const { clock } = this.#options
+    await inTurn([...this.#sockets.all()], spreadMs, clock, async connection => {
       // An SDK that is dropped before it is introduced never comes back.
-      await this.#until(() => connection.isClosed || this.#ready.has(connection))
+      await until(clock, () => connection.isClosed || this.#ready.has(connection), answeredMsMax)
       connection.pause()
-      await this.#until(() => connection.isClosed || connection.rpc.runningCount === 0)
+      await until(clock, () => connection.isClosed || connection.rpc.runningCount === 0, answeredMsMax)
       connection.close(1012, 'Closing briefly for a planned restart.')
       connection.resume()
     })
-  }
-
-  /** Looks again and again, for a while. */
-  async #until(isDone: () => boolean, msMax = answeredMsMax): Promise<void> {
-    const { clock } = this.#options
-    const untilMs = clock.nowMs() + msMax
-    while (!isDone() && clock.nowMs() < untilMs) {
-      await pause(clock, lookAgainMs)
-    }
   }
 
   /**
@@ -462,7 +364,7 @@ export class Hosts {
     mailbox?.received(call.rpcId, call.method)
     const answer = await this.#calls.handle(connection, call)
     mailbox?.computed(call.rpcId, answer)
-    const current = this.#connections.get(instanceId)
+    const current = this.#sockets.current(instanceId)
     // The SDK has moved on to another socket, and hears only there. Heard twice, it does no harm.
     if (current && current !== connection && this.#settled.has(current))
       void current.rpc.sendResponse(call.rpcId, call.method, answer)
@@ -563,7 +465,7 @@ export class Hosts {
    * breath as that answer.
    */
   #becomeReady(connection: HostConnection): void {
-    if (this.#ready.has(connection) || this.#connections.get(connection.instanceId) !== connection) return
+    if (this.#ready.has(connection) || this.#sockets.current(connection.instanceId) !== connection) return
     this.#ready.add(connection)
     this.#announce(connection)
     this.#askForAllMissed(connection)
@@ -572,7 +474,7 @@ export class Hosts {
 
   /** An answer that was too late for its connection goes to the next one, if that is there already. */
   #responseUnsent(connection: HostConnection, response: RpcResponse): void {
-    const newer = this.#connections.get(connection.instanceId)
+    const newer = this.#sockets.current(connection.instanceId)
     if (!newer || newer === connection || !this.#initializing.has(newer)) return
     if (response.method === 'INITIALIZE_HOST') return
     void newer.rpc.sendResponse(response.rpcId, response.method, response.data)
@@ -591,25 +493,12 @@ export class Hosts {
 
   #closed(connection: HostConnection): void {
     const { instanceId } = connection
-    const parked = this.#parked.get(instanceId) ?? []
-    if (this.#connections.get(instanceId) !== connection) {
-      if (parked.includes(connection))
-        this.#setParked(
-          instanceId,
-          parked.filter(other => other !== connection),
-        )
+    const next = this.#sockets.closed(connection)
+    if (next === 'other') return
+    if (next !== 'none') {
+      this.#takenBack(next)
       return
     }
-    this.#connections.delete(instanceId)
-    // It may have broken before the SDK knew that it was let in, which then takes no notice of its end (2.0.0).
-    const before = connection.firstRpcId === null ? parked.findLast(other => !other.isClosed) : undefined
-    if (before?.sdk?.fencedAtDeclaration) {
-      this.#takeBack(before)
-      return
-    }
-    // The SDK is about to reconnect and takes no notice of these any more.
-    for (const other of parked) other.close(1008, 'Replaced.')
-    this.#parked.delete(instanceId)
     this.#keepMailbox(instanceId)
     if (connection.directory === null) return
     const detach = { type: 'detach', connectionId: connection.id }
@@ -628,7 +517,7 @@ export class Hosts {
   #keepMailbox(instanceId: InstanceId): void {
     const mailbox = this.#mailboxes.get(instanceId)
     if (!mailbox) return
-    if (this.#mailboxes.size - this.#connections.size > awayMailboxesMax) {
+    if (this.#mailboxes.size - this.#sockets.count > awayMailboxesMax) {
       this.#mailboxes.delete(instanceId)
       return
     }
@@ -640,7 +529,7 @@ export class Hosts {
   /** Confirmed by the host's ACK: from then on it is in the host's hands. */
   async #dispatch(effect: Effect, key: EntityKey): Promise<void> {
     const instanceId = effect.target as InstanceId
-    const connection = this.#connections.get(instanceId)
+    const connection = this.#sockets.current(instanceId)
     if (!connection || !this.#ready.has(connection)) {
       if (await this.#isLost(instanceId)) return
       throw new AppError('host-not-found')
@@ -667,7 +556,7 @@ export class Hosts {
   }
 
   #deliver(signal: Signal, key: EntityKey): void {
-    const connection = this.#connections.get(signal.target as InstanceId)
+    const connection = this.#sockets.current(signal.target as InstanceId)
     if (!connection || !this.#ready.has(connection)) return
     this.#write(connection, signal.payload as HostDelivery, key.startsWith('transaction:'))
   }
@@ -681,7 +570,7 @@ export class Hosts {
   async #askForMissed(connection: HostConnection, transactionId: string): Promise<void> {
     const { instanceId } = connection
     const message = { type: 'host-missed', instanceId }
-    const isOver = () => connection.isClosed || this.#connections.get(instanceId) !== connection
+    const isOver = () => connection.isClosed || this.#sockets.current(instanceId) !== connection
     try {
       const reply = await held(this.#options.clock, isOver, () =>
         this.#options.runtime.send<HostReply>(`transaction:${transactionId}`, message),
@@ -728,7 +617,7 @@ export class Hosts {
   #probe(signal: Signal): void {
     const { connectionId } = signal.payload as { connectionId: ConnectionId }
     const instanceId = signal.target as InstanceId
-    if (this.#connections.get(instanceId)?.id === connectionId) return
+    if (this.#sockets.current(instanceId)?.id === connectionId) return
     this.#options.runtime.send(hostKey(instanceId), { type: 'detach', connectionId }).catch(() => undefined)
   }
 
@@ -736,27 +625,15 @@ export class Hosts {
   #beat(): void {
     this.#heartbeat = this.#options.clock.setTimer(limits.pingIntervalMs, () => {
       const silentSinceMs = this.#options.clock.nowMs() - limits.hostSilentMsMax
-      for (const connection of this.#connections.values()) {
+      for (const connection of this.#sockets.all()) {
         if (connection.lastHeardMs < silentSinceMs)
           connection.close(1011, 'Nothing was heard from this host.')
         else connection.ping()
       }
-      this.#forgetFences()
+      this.#sockets.forgetFences()
       if (!this.#draining) this.#beat()
     })
   }
-
-  #forgetFences(): void {
-    const beforeMs = this.#options.clock.nowMs() - fenceAgainMs
-    for (const [instanceId, atMs] of this.#fencedAtMs)
-      if (atMs < beforeMs) this.#fencedAtMs.delete(instanceId)
-  }
-}
-
-/** Declared before, and silent since. */
-function isOlder(connection: HostConnection, { place, rpcId }: Declared): boolean {
-  const { firstRpcId, identity, newestRpcId } = connection
-  return firstRpcId !== null && newestRpcId < rpcId && placeOf(identity) === place
 }
 
 /** An instance belongs to one environment, and in development to one person: whoever holds another key is another. */
