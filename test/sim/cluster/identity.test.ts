@@ -4,6 +4,7 @@
  * living original, a node is pointed at another database, or started by itself for a while.
  */
 import t from 'tap'
+import { AppError } from '../../../lib/errors.js'
 import type { EntityKey } from '../../../lib/ids.js'
 import { silentLog } from '../../../lib/log.js'
 import { openPartitions, partitionOf } from '../../../lib/partitions/index.js'
@@ -102,6 +103,51 @@ t.test('an older copy of a directory is refused after all nodes have left in ord
   await world.run(20_000, () => a.isReady)
   await world.run(5_000)
   t.match(await ask(cluster, a, key, { type: 'read' }), { ids: ['after the backup'] }, 'nothing is gone')
+  t.same(world.problems, [])
+})
+
+t.test('a member that answered a starting leader and was wiped since is not named', async t => {
+  const cluster = await make(9, 2)
+  const { configurations, world } = cluster
+  const [a, b] = two(cluster)
+  const key = keyLedBy(cluster, a)
+  const partition = partitionOf(key)
+  t.match(await ask(cluster, a, key, { type: 'append', id: 'acknowledged' }), { index: 0 })
+  let isRefusing = true
+  let asked = ''
+  const connect = configurations.connect.bind(configurations)
+  configurations.connect = life => {
+    const connection = connect(life)
+    return {
+      ...connection,
+      swap: async changes => {
+        asked = changes.find(change => change.partition === partition)?.owner ?? asked
+        if (isRefusing) throw new AppError('unavailable')
+        return await connection.swap(changes)
+      },
+    }
+  }
+  // The follower has one commit more: it was written there, and on its way to the disk here.
+  configurations.faults.awayFrom.add(b.id)
+  const { disk } = a
+  if (!disk) throw new Error('it runs')
+  disk.write = () => new Promise(() => undefined)
+  world.schedule(0, () => {
+    a.partitions?.send(key, { type: 'append', id: 'never acknowledged' }).catch(() => undefined)
+  })
+  await world.run(50)
+  cluster.crash(a)
+  cluster.start(a)
+  const followerStore = b.storeId
+  t.ok(await world.run(10_000, () => asked === followerStore), 'it wants the follower to lead')
+  cluster.crash(b)
+  cluster.wipe(b)
+  configurations.faults.awayFrom.delete(b.id)
+  cluster.start(b)
+  await world.run(5_000)
+  isRefusing = false
+  t.ok(await world.run(10_000, () => a.isReady && b.isReady), 'both start')
+  t.match(await ask(cluster, b, key, { type: 'read' }), { ids: ['acknowledged'] })
   t.same(world.problems, [])
 })
 
