@@ -6,6 +6,8 @@ import { pause } from '../pause.js'
 import type { Clock } from './clock.js'
 
 const restTimes = 3
+/** One that was waited for in vain is no reason to rest for long. */
+const restMsMax = 2_000
 
 export interface PaceOptions {
   readonly atOnceMax: number
@@ -38,7 +40,7 @@ export class Pace {
     this.#count += 1
     move
       .catch(() => undefined)
-      .then(() => pause(clock, restTimes * (clock.nowMs() - beganAtMs)))
+      .then(() => pause(clock, Math.min(restMsMax, restTimes * (clock.nowMs() - beganAtMs))))
       .then(() => {
         this.#count -= 1
         wake()
