@@ -27,20 +27,13 @@ for (const isCarriedOut of [false, true]) {
     const [first, second] = cluster.nodes as [SimNode, SimNode]
     let isOver = false
     const unsure = new Set<PartitionId>()
-    const connect = configurations.connect.bind(configurations)
-    configurations.connect = life => {
-      const connection = connect(life)
-      return {
-        ...connection,
-        swap: async changes => {
-          const handed = changes.filter(change => change.owner === second.storeId)
-          if (isOver || life.name !== first.id || handed.length === 0) return await connection.swap(changes)
-          if (isCarriedOut) await connection.swap(changes)
-          configurations.faults.isAway = true
-          for (const { partition } of handed) unsure.add(partition)
-          throw new AppError('unavailable')
-        },
-      }
+    configurations.aroundSwap = async (life, changes, swap) => {
+      const handed = changes.filter(change => change.owner === second.storeId)
+      if (isOver || life.name !== first.id || handed.length === 0) return await swap(changes)
+      if (isCarriedOut) await swap(changes)
+      configurations.faults.isAway = true
+      for (const { partition } of handed) unsure.add(partition)
+      throw new AppError('unavailable')
     }
     cluster.start(first)
     t.ok(await world.run(10_000, () => first.isReady), 'the first leads all')

@@ -115,17 +115,10 @@ t.test('a member that answered a starting leader and was wiped since is not name
   t.match(await ask(cluster, a, key, { type: 'append', id: 'acknowledged' }), { index: 0 })
   let isRefusing = true
   let asked = ''
-  const connect = configurations.connect.bind(configurations)
-  configurations.connect = life => {
-    const connection = connect(life)
-    return {
-      ...connection,
-      swap: async changes => {
-        asked = changes.find(change => change.partition === partition)?.owner ?? asked
-        if (isRefusing) throw new AppError('unavailable')
-        return await connection.swap(changes)
-      },
-    }
+  configurations.aroundSwap = async (_life, changes, swap) => {
+    asked = changes.find(change => change.partition === partition)?.owner ?? asked
+    if (isRefusing) throw new AppError('unavailable')
+    return await swap(changes)
   }
   // The follower has one commit more: it was written there, and on its way to the disk here.
   configurations.faults.awayFrom.add(b.id)

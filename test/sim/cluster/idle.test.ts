@@ -23,17 +23,10 @@ t.test('a change that was never carried out does not keep the loop busy', async 
   const [first, second] = cluster.nodes as [SimNode, SimNode]
   let isRefusing = false
   let refused = 0
-  const connect = configurations.connect.bind(configurations)
-  configurations.connect = life => {
-    const connection = connect(life)
-    return {
-      ...connection,
-      swap: async changes => {
-        if (!isRefusing) return await connection.swap(changes)
-        if (life.name === first.id) refused += 1
-        throw new AppError('unavailable')
-      },
-    }
+  configurations.aroundSwap = async (life, changes, swap) => {
+    if (!isRefusing) return await swap(changes)
+    if (life.name === first.id) refused += 1
+    throw new AppError('unavailable')
   }
   for (const node of cluster.nodes) {
     cluster.start(node)

@@ -24,9 +24,13 @@ export interface ConfigurationFaults {
   loss: number
 }
 
+type Swap = Configurations['swap']
+
 export class SimConfigurations {
   readonly truth = new MemoryConfigurations()
   readonly faults: ConfigurationFaults = { isAway: false, awayFrom: new Set(), loss: 0 }
+  /** Takes the place of every change, and may carry it out: for tests of one that is refused, or whose answer is lost. */
+  aroundSwap: ((life: Life, changes: readonly Change[], swap: Swap) => ReturnType<Swap>) | undefined
   /** Changes that were asked for and not carried out yet. */
   swapsUnderWay = 0
   /** Rows that a backup has taken the place of. */
@@ -42,6 +46,20 @@ export class SimConfigurations {
 
   connect(life: Life): Configurations {
     const { truth } = this
+    const swap: Swap = changes => {
+      if (life.isDead) return new Promise(() => undefined)
+      this.swapsUnderWay += 1
+      return this.#ask(
+        life,
+        () => {
+          this.swapsUnderWay -= 1
+          return this.#swap(changes)
+        },
+        () => {
+          this.swapsUnderWay -= 1
+        },
+      )
+    }
     return {
       cluster: () => this.#ask(life, () => truth.cluster()),
       register: (node: RegisteredNode, founding) =>
@@ -52,20 +70,7 @@ export class SimConfigurations {
       read: () => this.#ask(life, () => truth.read()),
       nodes: () => this.#ask(life, () => truth.nodes()),
       forget: node => this.#ask(life, () => truth.forget(node)),
-      swap: changes => {
-        if (life.isDead) return new Promise(() => undefined)
-        this.swapsUnderWay += 1
-        return this.#ask(
-          life,
-          () => {
-            this.swapsUnderWay -= 1
-            return this.#swap(changes)
-          },
-          () => {
-            this.swapsUnderWay -= 1
-          },
-        )
-      },
+      swap: changes => (this.aroundSwap ? this.aroundSwap(life, changes, swap) : swap(changes)),
     }
   }
 
