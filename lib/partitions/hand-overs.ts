@@ -3,7 +3,8 @@
  *
  * A hand-over holds new messages, waits until everything decided is on all copies and everything said has been heard,
  * and swaps the row: the follower leads from then on, and this store follows. Sessions come first: a few are handed over
- * together, with a rest before the next; one that does not drain in a moment is given up, and a partition does not go back to where it just came from.
+ * together, with a rest before the next; one that does not drain in a moment is given up, and a partition does not go
+ * back to where it just came from.
  *
  * Invariant: a partition whose row may have changed answers nothing here until the row is known. What can go wrong: the
  * answer of the swap is lost. Then the partition is held until the rows were read.

@@ -1,6 +1,6 @@
 /**
- * How fast a node moves what could as well stay where it is: a few at a time, each followed by a rest three times as long as
- * it took, so that sessions have most of the time to themselves however slow the machine is.
+ * How fast a node moves what could as well stay where it is: a few at a time, each followed by a rest three times as
+ * long as it took, so that sessions have most of the time to themselves however slow the machine is.
  */
 import { pause } from '../pause.js'
 import type { Clock } from './clock.js'
