@@ -241,6 +241,36 @@ export const limitTable = {
     unit: 'ms',
     reason: 'sockets of a revoked key or session close within 5 s',
   },
+  // requests to others
+  outboundSocketsPerOriginMax: {
+    value: 64,
+    unit: 'sockets',
+    reason: 'to one receiver at once; more wait, and hold up nobody else',
+  },
+  outboundSocketsMax: { value: 1_024, unit: 'sockets', reason: 'to all receivers at once; file handles' },
+  outboundWaitingMax: {
+    value: 16_384,
+    unit: 'requests',
+    reason: 'waiting for a socket, each within its own time; more are refused',
+  },
+  outboundIdleMsMax: {
+    value: 4_000,
+    unit: 'ms',
+    reason: 'a kept connection is closed before a Node server closes it, after 5 s',
+  },
+  outboundLookupsMax: {
+    value: 256,
+    unit: 'names',
+    reason: 'being resolved at once; two threads do it',
+  },
+  outboundUrlCharactersMax: { value: 8_192, unit: 'characters', reason: 'what common servers take' },
+  outboundHeaderBytesMax: { value: 16_384, unit: 'bytes', reason: 'the head of an answer' },
+  outboundThrownAwayBytesMax: {
+    value: 65_536,
+    unit: 'bytes',
+    reason: 'read of a body nobody wants, to keep the connection; then it is cut',
+  },
+  outboundInformationMax: { value: 16, unit: 'answers', reason: 'provisional ones (1xx) to one request' },
   // http
   requestBodyBytesMax: { value: 1_048_576, unit: 'bytes', reason: 'JSON bodies' },
   requestMsMax: { value: 30_000, unit: 'ms', reason: 'slow requests' },

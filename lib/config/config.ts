@@ -42,6 +42,12 @@ export interface Config {
   /** As configured; `openDataDirectory` completes them. */
   readonly secrets: ConfiguredSecrets
   readonly accounts: { readonly signup: boolean }
+  readonly timers: {
+    readonly auth: 'key' | 'open'
+    /** As `Outbound` takes it. */
+    readonly callbacks: { readonly allow: readonly string[] }
+  }
+  readonly hosts: { readonly http: { readonly allow: readonly string[] } }
   readonly http: { readonly trustedProxies: readonly string[] }
   readonly metrics: { readonly token: Secret | null }
   readonly log: { readonly level: 'warn' | 'debug' }
@@ -133,11 +139,21 @@ function storeOf(source: RawSource): Record<string, unknown> {
   const store: Record<string, unknown> = {}
   for (const [path, value] of source.values) {
     const found: Found = [value, source]
-    const [family = path, name] = path.split(':')
-    if (name === undefined) store[family] = found
-    else store[family] = { ...(store[family] as object | undefined), [name]: found }
+    put(store, path, found)
   }
   return store
+}
+
+/** Sets `a:b:c` of a document; the families above are made as needed. */
+function put(document: Record<string, unknown>, path: string, value: unknown): void {
+  const families = path.split(':')
+  const name = families.pop() ?? path
+  let inner = document
+  for (const family of families) {
+    inner[family] ??= {}
+    inner = inner[family] as Record<string, unknown>
+  }
+  inner[name] = value
 }
 
 function checkedValue(path: KeyPath, [{ raw, writtenAs }, source]: Found): unknown {
@@ -174,6 +190,8 @@ function configOf(values: Values, folder: string): Config {
       cookie: values['secrets:cookie'],
     },
     accounts: { signup: values['accounts:signup'] },
+    timers: { auth: values['timers:auth'], callbacks: { allow: values['timers:callbacks:allow'] } },
+    hosts: { http: { allow: values['hosts:http:allow'] } },
     http: { trustedProxies: values['http:trusted-proxies'] },
     metrics: { token: values['metrics:token'] },
     log: { level: values['log:level'] },
@@ -195,9 +213,7 @@ export function defaultsDocument(): Record<string, unknown> {
   for (const path of keyPaths) {
     const value = keyOf(path).default
     if (value === null) continue
-    const [family = path, name] = path.split(':')
-    if (name === undefined) document[family] = value
-    else document[family] = { ...(document[family] as object | undefined), [name]: value }
+    put(document, path, value)
   }
   return document
 }

@@ -6,7 +6,17 @@
  * so (`effect`), and a start with such a key set says it too: nothing is ignored in silence.
  */
 
-export type KeyType = 'port' | 'integer' | 'boolean' | 'text' | 'choice' | 'list' | 'seeds' | 'url' | 'secret'
+export type KeyType =
+  | 'port'
+  | 'integer'
+  | 'boolean'
+  | 'text'
+  | 'choice'
+  | 'list'
+  | 'destinations'
+  | 'seeds'
+  | 'url'
+  | 'secret'
 
 /** A variable of the original server that sets a key. */
 export interface OriginalName {
@@ -173,6 +183,27 @@ export const keys = {
     type: 'boolean',
     default: true,
     description: 'whether people may sign up by themselves; the first account is always made by set-up',
+  },
+  'timers:auth': {
+    type: 'choice',
+    default: 'key',
+    choices: ['key', 'open'],
+    description: 'who may use the timer API: key, with an API key; open, everybody who reaches the port',
+    effect: 'later',
+  },
+  'timers:callbacks:allow': {
+    type: 'destinations',
+    default: [],
+    description:
+      'networks (10.0.0.0/8), addresses and host names (also *.example.com) that callbacks of timers may go to, besides public addresses',
+    effect: 'later',
+  },
+  'hosts:http:allow': {
+    type: 'destinations',
+    default: [],
+    description:
+      'networks, addresses and host names at which serverless hosts may be, besides public addresses',
+    effect: 'later',
   },
   'http:trusted-proxies': {
     type: 'list',

@@ -107,7 +107,7 @@ export function readCommandLine(argv: readonly string[], commandFlags: readonly 
     }
     const before = values.get(path)
     const type = keyOf(path).type
-    const isList = type === 'list' || type === 'seeds'
+    const isList = type === 'list' || type === 'destinations' || type === 'seeds'
     if (before !== undefined && !isList) throw new ConfigurationError(`${written} is given twice.`, path)
     const raw = text ?? (negated ? 'false' : 'true')
     const all = before === undefined ? raw : `${String(before.raw)},${raw}`

@@ -5,6 +5,7 @@
  */
 import { isIP } from 'node:net'
 import { Secret } from '../log.js'
+import { parseAllowList } from '../outbound/index.js'
 import type { Key, KeyPath, KeyType, keys } from './keys.js'
 
 interface ValueByType {
@@ -14,6 +15,7 @@ interface ValueByType {
   text: string
   choice: string
   list: readonly string[]
+  destinations: readonly string[]
   seeds: readonly string[]
   url: string
   secret: Secret
@@ -43,6 +45,8 @@ export function allowedFor(key: Key): string {
       return `one of ${(key.choices ?? []).join(', ')}`
     case 'list':
       return 'a list of addresses or networks, with commas'
+    case 'destinations':
+      return 'a list of networks, addresses and host names, with commas'
     case 'seeds':
       return 'a list of host or host:port, with commas'
     case 'url':
@@ -89,6 +93,16 @@ export function parseValue(path: KeyPath, key: Key, raw: unknown, written: 'text
       const parse = key.type === 'seeds' ? parseSeed : parseNetwork
       const items = words.map(parse)
       return items.includes(null) ? { allowed } : { value: Object.freeze(items) }
+    }
+    case 'destinations': {
+      const words = splitList(raw)
+      if (words === null) return { allowed }
+      try {
+        parseAllowList(words)
+      } catch (error) {
+        return { allowed: `${allowed}; ${(error as Error).message.replace(/\.$/, '')}` }
+      }
+      return { value: Object.freeze(words) }
     }
     case 'secret': {
       if (!isText(raw)) return { allowed }

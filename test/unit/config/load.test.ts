@@ -98,6 +98,31 @@ t.test('each source gives a value, and its origin is known', async t => {
   }
 })
 
+t.test('a key of three parts has its flag, variable, place in a file and default', async t => {
+  const root = t.testdir()
+  const allow = ['10.0.0.0/8', 'receiver.internal']
+  const text = allow.join(', ')
+  const path = 'timers:callbacks:allow'
+  t.same(load(root, {}).config.timers, { auth: 'key', callbacks: { allow: [] } })
+  t.same(load(root, {}).config.hosts, { http: { allow: [] } })
+  for (const given of [
+    { flags: `--${path} 10.0.0.0/8 --${path}=receiver.internal` },
+    { environment: { TIMERS__CALLBACKS__ALLOW: text } },
+    { file: { timers: { auth: 'open', callbacks: { allow } } } },
+    { file: { timers: { 'callbacks:allow': allow } } },
+    { file: { [path]: allow } },
+  ])
+    t.same(load(root, given).config.timers.callbacks.allow, allow, JSON.stringify(given))
+  const both = load(root, { environment: { TIMERS__AUTH: 'open', HOSTS__HTTP__ALLOW: '*.a.example' } })
+  t.equal(both.config.timers.auth, 'open')
+  t.same(both.config.hosts.http.allow, ['*.a.example'])
+  t.throws(
+    () => load(root, { environment: { TIMERS__CALLBACKS__ALLOW: '10.0.0.0/8,10.0.0.0/99' } }),
+    /^timers:callbacks:allow = "10.0.0.0\/8,10.0.0.0\/99" \(from TIMERS__CALLBACKS__ALLOW\) must be a list .*; "10.0.0.0\/99" is not a network/,
+  )
+  t.throws(() => load(root, { environment: { TIMERS__CALBACKS__ALLOW: 'a' } }), /TIMERS__CALLBACKS__ALLOW/)
+})
+
 t.test('the first source wins: flags, environment, .env, file, defaults', async t => {
   const root = t.testdir()
   const all = {

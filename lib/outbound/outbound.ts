@@ -1,0 +1,98 @@
+/**
+ * Requests to addresses that others name: callbacks of timers, serverless hosts.
+ *
+ * Invariant: nothing is sent to an address inside of our network unless the operator has allowed it, by whatever name,
+ * number or redirect it is reached; and however the other side behaves, a request ends within its time, costs bounded
+ * memory, and holds up no other receiver's. See README.md.
+ */
+import { promises as dns } from 'node:dns'
+import { limits } from '../limits.js'
+import { type AllowList, parseAllowList } from './allow-list.js'
+import { Connections } from './connections.js'
+import { Exchange } from './exchange.js'
+import { Lanes, type Ticket } from './lanes.js'
+import { Lookups } from './lookups.js'
+import { OutboundError } from './outbound-error.js'
+import { headOf, type OutboundRequest, type OutboundResponse, type RequestHead } from './outbound-request.js'
+import { type Target, targetOf } from './target.js'
+
+export interface OutboundOptions {
+  /** What may be asked beyond public addresses, as `parseAllowList` reads it. */
+  readonly allow: readonly string[]
+  /** For tests. */
+  readonly lookup?: typeof dns.lookup
+  /** Connections in use at once, of all receivers together. */
+  readonly agentSocketsMax?: number
+}
+
+export class Outbound {
+  readonly #allowed: AllowList
+  readonly #connections: Connections
+  readonly #lanes: Lanes
+  readonly #running = new Set<Exchange>()
+
+  /** @throws Error that names the first wrong entry of `allow` */
+  constructor({ allow, lookup = dns.lookup, agentSocketsMax = limits.outboundSocketsMax }: OutboundOptions) {
+    this.#allowed = parseAllowList(allow)
+    const lookups = new Lookups(this.#allowed, lookup, limits.outboundLookupsMax)
+    this.#connections = new Connections(lookups.forConnect, agentSocketsMax)
+    this.#lanes = new Lanes({
+      insideMax: agentSocketsMax,
+      perLaneMax: Math.min(agentSocketsMax, limits.outboundSocketsPerOriginMax),
+      waitingMax: limits.outboundWaitingMax,
+    })
+  }
+
+  /** Undefined when a request may go there, as far as can be told without resolving the name; else one sentence. */
+  refusal(url: string): string | undefined {
+    try {
+      targetOf(url, this.#allowed)
+      return undefined
+    } catch (error) {
+      return asOutboundError(error).message
+    }
+  }
+
+  /** Resolves with the answer, of whatever status, redirects too. Rejects with `OutboundError`, never throws. */
+  request(request: OutboundRequest): Promise<OutboundResponse> {
+    let target: Target
+    let head: RequestHead
+    try {
+      target = targetOf(request.url, this.#allowed)
+      head = headOf(request, target.host)
+      if (this.#connections.isClosed) throw new OutboundError('failed', 'This node is shutting down.')
+    } catch (error) {
+      return Promise.reject(asOutboundError(error))
+    }
+    return new Promise((resolve, reject) => {
+      let ticket: Ticket | undefined
+      const exchange: Exchange = new Exchange(request, head, target, this.#connections, result => {
+        this.#running.delete(exchange)
+        // Only then is its connection free for the next.
+        queueMicrotask(() => ticket?.leave())
+        if (result instanceof OutboundError) reject(result)
+        else resolve(result)
+      })
+      this.#running.add(exchange)
+      ticket = this.#lanes.take(target.origin, () => exchange.send())
+      if (!ticket) exchange.fail('unreachable', 'Too many requests wait for a connection.')
+    })
+  }
+
+  /** Connections in use and idle ones. */
+  get openConnections(): number {
+    return this.#connections.openCount
+  }
+
+  /** Ends all requests as `failed` and closes all connections. */
+  close(): void {
+    this.#connections.close()
+    for (const exchange of [...this.#running]) exchange.fail('failed', 'This node is shutting down.')
+  }
+}
+
+function asOutboundError(error: unknown): OutboundError {
+  return error instanceof OutboundError
+    ? error
+    : new OutboundError('failed', 'The request cannot be made.', error)
+}
