@@ -243,7 +243,7 @@ export const limitTable = {
   },
   // requests to others
   outboundSocketsPerOriginMax: {
-    value: 64,
+    value: 128,
     unit: 'sockets',
     reason: 'to one receiver at once; more wait, and hold up nobody else',
   },
