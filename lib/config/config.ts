@@ -46,7 +46,13 @@ export interface Config {
     readonly auth: 'key' | 'open'
     /** As `Outbound` takes it. */
     readonly callbacks: { readonly allow: readonly string[] }
+    /** Signs calls; null: they are not signed. */
+    readonly secret: Secret | null
+    /** Files, relative to `folder`, or packages. */
+    readonly transports: readonly string[]
   }
+  /** Where the process was started. */
+  readonly folder: string
   readonly hosts: { readonly http: { readonly allow: readonly string[] } }
   readonly http: { readonly trustedProxies: readonly string[] }
   readonly metrics: { readonly token: Secret | null }
@@ -120,11 +126,20 @@ export function loadConfig(input: ConfigInput): LoadedConfig {
       ...keyPaths
         .filter(path => keyOf(path).effect === 'later' && isSetBySomebody(origins[path]))
         .map(path => `${origins[path]?.writtenAs ?? path} has no effect yet.`),
+      ...meaninglessNotice(origins),
       ...namesWithoutEffectIn({ ...dotEnv, ...input.environment }),
     ],
   }
   refuseContradictions(loaded)
   return loaded
+}
+
+/** One line for all that means nothing here. */
+function meaninglessNotice(origins: Partial<Record<KeyPath, Origin | null>>): string[] {
+  const meaningless = keyPaths.filter(path => keyOf(path).effect === 'none' && isSetBySomebody(origins[path]))
+  if (meaningless.length === 0) return []
+  const names = meaningless.map(path => origins[path]?.writtenAs ?? path)
+  return [`${names.join(', ')}: accepted for those who come from Skyring, without a meaning here.`]
 }
 
 function isSetBySomebody(origin: Origin | null | undefined): boolean {
@@ -169,6 +184,9 @@ function shorten(text: string): string {
   return text.length > 100 ? `${text.slice(0, 100)}…` : text
 }
 
+/** Levels at which everything is said. */
+const verbose: ReadonlySet<string> = new Set(['debug', 'trace'])
+
 function configOf(values: Values, folder: string): Config {
   return deepFreeze({
     port: values.port,
@@ -190,11 +208,17 @@ function configOf(values: Values, folder: string): Config {
       cookie: values['secrets:cookie'],
     },
     accounts: { signup: values['accounts:signup'] },
-    timers: { auth: values['timers:auth'], callbacks: { allow: values['timers:callbacks:allow'] } },
+    timers: {
+      auth: values['timers:auth'],
+      callbacks: { allow: values['timers:callbacks:allow'] },
+      secret: values['timers:secret'],
+      transports: values.transport,
+    },
+    folder,
     hosts: { http: { allow: values['hosts:http:allow'] } },
     http: { trustedProxies: values['http:trusted-proxies'] },
     metrics: { token: values['metrics:token'] },
-    log: { level: values['log:level'] },
+    log: { level: verbose.has(values['log:level']) ? 'debug' : 'warn' },
     demo: values.demo,
   })
 }

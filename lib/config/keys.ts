@@ -13,6 +13,7 @@ export type KeyType =
   | 'text'
   | 'choice'
   | 'list'
+  | 'words'
   | 'destinations'
   | 'seeds'
   | 'url'
@@ -42,8 +43,8 @@ export interface Key {
   /** Further long flags. */
   readonly aliases?: readonly string[]
   readonly originals?: readonly OriginalName[]
-  /** `later`: accepted and checked, but nothing reads it yet. */
-  readonly effect?: 'later'
+  /** `later`: accepted and checked, but nothing reads it yet. `none`: it means nothing here, and never will. */
+  readonly effect?: 'later' | 'none'
 }
 
 const originalLogLevels: Readonly<Record<string, string>> = {
@@ -189,14 +190,44 @@ export const keys = {
     default: 'key',
     choices: ['key', 'open'],
     description: 'who may use the timer API: key, with an API key; open, everybody who reaches the port',
-    effect: 'later',
   },
   'timers:callbacks:allow': {
     type: 'destinations',
     default: [],
     description:
       'networks (10.0.0.0/8), addresses and host names (also *.example.com) that callbacks of timers may go to, besides public addresses',
-    effect: 'later',
+  },
+  'timers:secret': {
+    type: 'secret',
+    default: null,
+    lengthMin: 16,
+    description:
+      'signs calls of timers: x-timer-signature, HMAC-SHA256 over `firing id.body`; unsigned when unset',
+  },
+  transport: {
+    type: 'words',
+    default: [],
+    short: 't',
+    description:
+      'further ways in which timers may call: files or packages that export a class, as for Skyring',
+  },
+  autobalance: {
+    type: 'boolean',
+    default: false,
+    description: 'a flag of Skyring: timers always move with their partition',
+    effect: 'none',
+  },
+  'nats:hosts': {
+    type: 'words',
+    default: [],
+    description: 'a flag of Skyring: nodes need nothing between them',
+    effect: 'none',
+  },
+  'log:pretty': {
+    type: 'boolean',
+    default: false,
+    description: 'a flag of Skyring: a line of the log is text',
+    effect: 'none',
   },
   'hosts:http:allow': {
     type: 'destinations',
@@ -219,8 +250,9 @@ export const keys = {
   'log:level': {
     type: 'choice',
     default: 'warn',
-    choices: ['warn', 'debug'],
-    description: 'warn: problems only; debug: everything (DEBUG=interval:hosts* selects by folder)',
+    choices: ['warn', 'debug', 'info', 'error', 'fatal', 'trace'],
+    description:
+      'warn, or info, error, fatal: problems only; debug or trace: everything (DEBUG=interval:hosts* selects by folder)',
     originals: [
       {
         name: 'LOG_LEVEL',

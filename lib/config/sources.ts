@@ -9,8 +9,19 @@ import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { parseArgs, parseEnv } from 'node:util'
 import { ConfigurationError } from './configuration-error.js'
-import { environmentNameOf, isKeyPath, type KeyPath, keyOf, keyPaths, namesWithoutEffect } from './keys.js'
+import {
+  environmentNameOf,
+  isKeyPath,
+  type KeyPath,
+  type KeyType,
+  keyOf,
+  keyPaths,
+  namesWithoutEffect,
+} from './keys.js'
 import { didYouMean } from './nearest.js'
+
+/** Types whose flags may be repeated. */
+const lists: ReadonlySet<KeyType> = new Set(['list', 'words', 'destinations', 'seeds'])
 
 export interface RawSource {
   readonly name: 'flag' | 'environment' | '.env' | 'file' | 'default'
@@ -107,7 +118,7 @@ export function readCommandLine(argv: readonly string[], commandFlags: readonly 
     }
     const before = values.get(path)
     const type = keyOf(path).type
-    const isList = type === 'list' || type === 'destinations' || type === 'seeds'
+    const isList = lists.has(type)
     if (before !== undefined && !isList) throw new ConfigurationError(`${written} is given twice.`, path)
     const raw = text ?? (negated ? 'false' : 'true')
     const all = before === undefined ? raw : `${String(before.raw)},${raw}`

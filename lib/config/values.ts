@@ -15,6 +15,7 @@ interface ValueByType {
   text: string
   choice: string
   list: readonly string[]
+  words: readonly string[]
   destinations: readonly string[]
   seeds: readonly string[]
   url: string
@@ -45,6 +46,8 @@ export function allowedFor(key: Key): string {
       return `one of ${(key.choices ?? []).join(', ')}`
     case 'list':
       return 'a list of addresses or networks, with commas'
+    case 'words':
+      return 'a list of texts, with commas'
     case 'destinations':
       return 'a list of networks, addresses and host names, with commas'
     case 'seeds':
@@ -93,6 +96,10 @@ export function parseValue(path: KeyPath, key: Key, raw: unknown, written: 'text
       const parse = key.type === 'seeds' ? parseSeed : parseNetwork
       const items = words.map(parse)
       return items.includes(null) ? { allowed } : { value: Object.freeze(items) }
+    }
+    case 'words': {
+      const words = splitList(raw)
+      return words?.every(isText) ? { value: Object.freeze(words) } : { allowed }
     }
     case 'destinations': {
       const words = splitList(raw)

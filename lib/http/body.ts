@@ -51,7 +51,7 @@ function readText(request: IncomingMessage, bytesMax: number): Promise<string> {
 }
 
 /** Deepest nesting of arrays and objects, without parsing: parsing is what the depth could hurt. */
-function depthOf(text: string): number {
+export function depthOf(text: string): number {
   let depth = 0
   let deepest = 0
   let inString = false

@@ -30,6 +30,8 @@ import { addOrganizationRoutes } from './routes-organizations.js'
 import { addSdkRoutes, type SdkHooks } from './routes-sdk.js'
 import { addSessionRoutes } from './routes-session.js'
 import { addSignUpRoutes } from './routes-sign-up.js'
+import { addTimerRoutes, type TimerRoutesOptions } from './routes-timers.js'
+import { createTimerApi } from './timer-api.js'
 
 const headersMsMax = 10_000
 /** Longer than a proxy keeps a connection, so that the proxy is the one that closes it. */
@@ -70,6 +72,8 @@ export interface HttpServerOptions {
   readonly metrics?: MetricsOptions
   /** Without it there is no `/api/v1/cluster`. */
   readonly cluster?: ClusterOptions
+  /** Without it there are no timers. */
+  readonly timers?: TimerRoutesOptions
   readonly limits?: Limits
   /** The public address of the installation; https makes cookies secure. */
   readonly appUrl?: string | undefined
@@ -108,6 +112,15 @@ export function createHttpServer(options: HttpServerOptions): HttpServer {
   const nodeServer = server.server
   // restify repeats errors of the socket on itself, where nobody listens; whoever calls `listen` hears them.
   server.on('error', () => undefined)
+  if (options.timers) {
+    const first = createTimerApi({ ...options.timers, limits, log })
+    const routed = nodeServer.listeners('request') as ((...words: unknown[]) => void)[]
+    nodeServer.removeAllListeners('request')
+    nodeServer.on('request', (request, response) => {
+      if (!first(request, response))
+        for (const listener of routed) listener.call(nodeServer, request, response)
+    })
+  }
   nodeServer.requestTimeout = limits.requestMsMax
   nodeServer.headersTimeout = headersMsMax
   nodeServer.keepAliveTimeout = keepAliveMs
@@ -244,6 +257,7 @@ export function createHttpServer(options: HttpServerOptions): HttpServer {
   addHealthRoutes(http, options.health)
   if (options.metrics) addMetricsRoute(http, options.metrics)
   if (options.cluster) addClusterRoutes(http, options.cluster)
+  if (options.timers) addTimerRoutes(http, options.timers)
   addSessionRoutes(http)
   addSignUpRoutes(http)
   addOrganizationRoutes(http)

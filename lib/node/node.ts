@@ -40,6 +40,7 @@ import {
 } from '../partitions/index.js'
 import { createClusterPeers, type Peers, parseRingSwitches } from '../ring/index.js'
 import { packageVersion } from '../root.js'
+import { timerKind } from '../timers/index.js'
 import { type Located, pageKind, transactionKind } from '../transactions/index.js'
 import { type AdminServer, listenAdmin } from './admin-socket.js'
 import { channelHostTowards } from './channel-host.js'
@@ -51,12 +52,15 @@ import { cannotListen, refuseTakenPort } from './ports.js'
 import { RingStatus } from './ring-status.js'
 import { refuseFullDisk } from './room.js'
 import { Sockets } from './sockets.js'
+import { type NodeTimers, openTimers } from './timers.js'
 
 /** Sockets are told to connect again over so long: the other nodes take them one by one. */
 const drainSpreadMsMax = 2_000
 const drainSpreadMsEach = 10
 /** How long callers wait, and that they are refused when what they ask for cannot be done now. */
 const refusable = { deadlineMs: limits.clientCallMsMax, isRefusable: true }
+/** How long a stop waits for calls of timers that are under way, in ms. */
+const timersMsMax = 2_000
 /** Places whose declarations are remembered as recorded. */
 const declaredMax = 10_000
 
@@ -88,6 +92,7 @@ class Node {
   #admin: AdminServer | null = null
   #peers: Peers | null = null
   #ringStatus: RingStatus | null = null
+  #timers: NodeTimers | null = null
   #demo: DemoHost | null = null
   #revocations: Timer | null = null
   /** Digest of what was last recorded, by place. */
@@ -112,6 +117,7 @@ class Node {
     const accounts = this.#openAccounts(database)
     const { hosts, clients } = this.#build(partitions, accounts)
     this.#ringStatus = this.#buildRingStatus(partitions, database)
+    this.#timers = await openTimers(this.#config, partitions, this.#clock)
     await partitions.start()
     const http = await this.#listen(partitions, accounts, hosts, clients)
     await this.#openAdmin(accounts)
@@ -146,6 +152,7 @@ class Node {
     ])
     await this.#admin?.close()
     await this.#http?.close()
+    await this.#timers?.stop(timersMsMax)
     await this.#partitions?.stop()
     await this.#accounts?.close()
     await this.#database?.close()
@@ -188,7 +195,8 @@ class Node {
       onDamage: damage => this.#progress(`damaged data was set aside: ${damage.what} (${damage.reason})`),
     })
     this.#partitions = partitions
-    for (const kind of [transactionKind, pageKind, hostKind, directoryKind]) partitions.register(kind)
+    for (const kind of [transactionKind, pageKind, hostKind, directoryKind, timerKind])
+      partitions.register(kind)
     return partitions
   }
 
@@ -393,6 +401,14 @@ class Node {
       appUrl: app.url ?? undefined,
       trustedProxies: proxy.trustedProxies,
       ...(this.#ringStatus && { cluster: this.#ringStatus }),
+      ...(this.#timers && {
+        timers: {
+          timers: this.#timers.timers,
+          accounts,
+          auth: this.#config.timers.auth,
+          nowMs: () => this.#clock.nowMs(),
+        },
+      }),
       metrics: {
         token: this.#config.metrics.token,
         text: () => metrics.text(),

@@ -6,12 +6,15 @@
  * near. An alarm is never delivered before its time. Those that became due while the node was down are delivered at the
  * start, a few at a time, so that they do not shut out what is new. What can go wrong: the entity moved its alarm
  * meanwhile. The entity decides: it is delivered only if it is still the entity's alarm.
+ *
+ * Alarms of a kind whose work is done outside the entities have a lane of their own: while that work has no room for
+ * more, they wait, and nobody else's do.
  */
 import type { EntityKey } from '../ids.js'
 import type { Log } from '../log.js'
 import type { PartitionId } from '../ring/index.js'
 import type { Clock, Timer } from './clock.js'
-import { type PartitionKeys, parsePartitionKey } from './keys.js'
+import { kindOf, type PartitionKeys, parsePartitionKey } from './keys.js'
 import type { Store } from './store.js'
 
 /** `delivered`: nothing more to do. `again`: it could not be delivered now and is tried again soon. */
@@ -31,6 +34,14 @@ interface Alarm {
   readonly partition: PartitionId
   readonly key: EntityKey
   readonly dueAtMs: number
+}
+
+/** Alarms that are delivered in turn. */
+interface Lane {
+  /** By due time; what it holds beyond `#alarms` is stale. */
+  heap: Alarm[]
+  delivering: number
+  readonly hasRoom: () => boolean
 }
 
 interface Slot {
@@ -53,12 +64,13 @@ const sleepMsMax = 60_000
 export class Alarms {
   readonly #options: AlarmsOptions
   readonly #slots = new Map<PartitionId, Slot>()
-  /** In memory, by key; what `#heap` says beyond it is stale. */
+  /** In memory, by key. */
   readonly #alarms = new Map<EntityKey, Alarm>()
-  #heap: Alarm[] = []
+  readonly #common: Lane = { heap: [], delivering: 0, hasRoom: () => true }
+  /** By kind. */
+  readonly #held = new Map<string, Lane>()
   #timer: Timer | undefined
   #timerAtMs = Number.POSITIVE_INFINITY
-  #delivering = 0
   #isStarted = false
 
   constructor(options: AlarmsOptions) {
@@ -67,6 +79,26 @@ export class Alarms {
 
   get count(): number {
     return this.#alarms.size
+  }
+
+  /** Alarms of this kind wait while there is no room for what they cause. Say so before the start. */
+  hold(kind: string, hasRoom: () => boolean): void {
+    this.#held.set(kind, { heap: [], delivering: 0, hasRoom })
+  }
+
+  /** There is room again for a kind that is held. */
+  resume(): void {
+    this.#schedule()
+  }
+
+  /** An alarm that was delivered comes again in a moment, unless its entity has another one by then. */
+  again(alarm: Alarm): void {
+    if (!this.#isStarted) return
+    this.#options.clock.setTimer(againMs, () => {
+      if (!this.#isStarted || this.#alarms.has(alarm.key) || !this.#slots.has(alarm.partition)) return
+      this.#remember(alarm)
+      this.#schedule()
+    })
   }
 
   /** Reads the near future of `partitions` and begins to deliver. */
@@ -184,8 +216,20 @@ export class Alarms {
     const known = this.#alarms.get(alarm.key)
     if (known?.dueAtMs === alarm.dueAtMs) return
     this.#alarms.set(alarm.key, alarm)
-    push(this.#heap, alarm)
-    if (this.#heap.length > 2 * this.#alarms.size + 1_024) this.#heap = sorted(this.#alarms.values())
+    const lane = this.#laneOf(alarm)
+    push(lane.heap, alarm)
+    if (lane.heap.length > 2 * this.#alarms.size + 1_024) {
+      const fresh = lane.heap.filter(other => this.#alarms.get(other.key) === other)
+      lane.heap = sorted(fresh)
+    }
+  }
+
+  #laneOf({ key }: Alarm): Lane {
+    return (this.#held.size > 0 && this.#held.get(kindOf(key))) || this.#common
+  }
+
+  get #lanes(): Lane[] {
+    return [this.#common, ...this.#held.values()]
   }
 
   /** Too many: the later half goes back to being on disk only. */
@@ -198,11 +242,11 @@ export class Alarms {
     }
     // What is beyond its partition's new boundary would be read twice.
     this.#alarms.clear()
-    this.#heap = []
+    for (const lane of this.#lanes) lane.heap = []
     for (const alarm of kept) {
       if (alarm.dueAtMs > (this.#slots.get(alarm.partition)?.loadedUntilMs ?? nothingLoaded)) continue
       this.#alarms.set(alarm.key, alarm)
-      push(this.#heap, alarm)
+      push(this.#laneOf(alarm).heap, alarm)
     }
   }
 
@@ -212,16 +256,7 @@ export class Alarms {
     this.#timerAtMs = Number.POSITIVE_INFINITY
     if (!this.#isStarted) return
     const nowMs = this.#options.clock.nowMs()
-    for (let first = this.#heap[0]; first && this.#delivering < atOnceMax; first = this.#heap[0]) {
-      if (this.#alarms.get(first.key) !== first) {
-        pop(this.#heap)
-        continue
-      }
-      if (first.dueAtMs > nowMs) break
-      pop(this.#heap)
-      this.#alarms.delete(first.key)
-      void this.#deliver(first)
-    }
+    for (const lane of this.#lanes) this.#runLane(lane, nowMs)
     for (const [partition, slot] of this.#slots) {
       if (!slot.isLoading && slot.loadedUntilMs < nowMs + refillMs && this.#mayRefill(slot, nowMs)) {
         void this.#load(partition)
@@ -230,27 +265,34 @@ export class Alarms {
     this.#schedule()
   }
 
+  #runLane(lane: Lane, nowMs: number): void {
+    for (let first = lane.heap[0]; first && isOpen(lane); first = lane.heap[0]) {
+      if (this.#alarms.get(first.key) !== first) {
+        pop(lane.heap)
+        continue
+      }
+      if (first.dueAtMs > nowMs) return
+      pop(lane.heap)
+      this.#alarms.delete(first.key)
+      void this.#deliver(first, lane)
+    }
+  }
+
   /** A partition that is ahead of a full memory waits for room. */
   #mayRefill(slot: Slot, nowMs: number): boolean {
     return this.#alarms.size < this.#options.alarmsMax / 2 || slot.loadedUntilMs < nowMs
   }
 
-  async #deliver(alarm: Alarm): Promise<void> {
-    this.#delivering += 1
+  async #deliver(alarm: Alarm, lane: Lane): Promise<void> {
+    lane.delivering += 1
     let outcome: AlarmOutcome = 'again'
     try {
       outcome = await this.#options.deliver(alarm.partition, alarm.key, alarm.dueAtMs)
     } catch (error) {
       this.#options.log.warn('alarm.not-delivered', { key: alarm.key, error })
     }
-    this.#delivering -= 1
-    if (outcome === 'again' && this.#isStarted) {
-      this.#options.clock.setTimer(againMs, () => {
-        if (!this.#isStarted || this.#alarms.has(alarm.key) || !this.#slots.has(alarm.partition)) return
-        this.#remember(alarm)
-        this.#schedule()
-      })
-    }
+    lane.delivering -= 1
+    if (outcome === 'again') this.again(alarm)
     this.#schedule()
   }
 
@@ -258,8 +300,10 @@ export class Alarms {
     if (!this.#isStarted) return
     const nowMs = this.#options.clock.nowMs()
     let wakeAtMs = nowMs + sleepMsMax
-    const first = this.#heap[0]
-    if (first && this.#delivering < atOnceMax) wakeAtMs = Math.min(wakeAtMs, first.dueAtMs)
+    for (const lane of this.#lanes) {
+      const first = lane.heap[0]
+      if (first && first.dueAtMs < wakeAtMs && isOpen(lane)) wakeAtMs = first.dueAtMs
+    }
     for (const slot of this.#slots.values()) {
       if (slot.isLoading) continue
       const refillAtMs =
@@ -274,6 +318,11 @@ export class Alarms {
     this.#timerAtMs = wakeAtMs
     this.#timer = this.#options.clock.setTimer(wakeAtMs - nowMs, () => this.#run())
   }
+}
+
+/** True while one more alarm of the lane may be delivered. */
+function isOpen(lane: Lane): boolean {
+  return lane.delivering < atOnceMax && lane.hasRoom()
 }
 
 function push(heap: Alarm[], alarm: Alarm): void {

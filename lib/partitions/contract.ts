@@ -1,5 +1,6 @@
 /** The public face of the partitions as the rooms above use it. */
 import type { EntityKey } from '../ids.js'
+import type { PartitionId } from '../ring/index.js'
 import type { Effect, Json, Signal } from './entity.js'
 import type { Locations, Reach } from './locations.js'
 
@@ -17,6 +18,21 @@ export type EntityMessage =
 export interface SendOptions {
   readonly deadlineMs?: number
   readonly isRefusable?: boolean
+  /** The key's id has just been made (122 random bits), so nothing can be stored under it: the disk is not asked. */
+  readonly isNew?: boolean
+}
+
+export interface ListPage {
+  /** The last key of the page before; empty for the first. */
+  readonly after: string
+  /** Entities looked at. */
+  readonly limit: number
+}
+
+export interface ListedEntities {
+  readonly entities: readonly { readonly key: EntityKey; readonly records: Readonly<Record<string, Json>> }[]
+  /** False on the last page. */
+  readonly hasMore: boolean
 }
 
 export type MissedHandler = (concerns: (key: EntityKey, target: string) => boolean) => void
@@ -30,6 +46,10 @@ export interface EntityRuntime {
    * that is known already; without it (hosts) the message is held.
    */
   send<Reply>(key: EntityKey, message: EntityMessage, options?: SendOptions): Promise<Reply>
+  /**
+   * Entities of one kind in one partition, in the order of their keys, from its leader's disk. Rejects as `send` does.
+   */
+  list(kind: string, partition: PartitionId, page: ListPage): Promise<ListedEntities>
   /** Dispatches every unconfirmed effect for `target` again, e.g. because a host connected. */
   redispatch(to: string, target: string): void
   /**
@@ -55,4 +75,34 @@ export interface EntityRuntime {
   /** Asks every other node that is there. Resolves when all have answered or failed. */
   askOthers(kind: string, name: string, body: Json, deadlineMs: number): Promise<void>
   onAsk(kind: string, answerer: (name: string, body: Json) => Promise<Json>): void
+  /** Says who works on the alarms of one kind. Before the start. */
+  alarmWork(kind: string, worker: AlarmWorker): AlarmWork
+}
+
+/**
+ * Alarms of one kind whose work is done outside the entity: the entity answers its alarm with a signal and leaves the
+ * alarm where it is, so that another leader finds it due, until it is told the outcome.
+ */
+export interface AlarmWorker {
+  /** While it says no, alarms of the kind wait in their index. */
+  hasRoom(): boolean
+  /**
+   * The partition is about to be handed over: nothing of it is begun any more. Resolves when what was begun is over and
+   * reported, or when that takes too long to be waited for.
+   */
+  hold(partition: PartitionId): Promise<void>
+  /** The hand-over is over, whether this node leads the partition still or not. */
+  release(partition: PartitionId): void
+}
+
+/** What the worker may ask and say. */
+export interface AlarmWork {
+  /** There is room again. */
+  resume(): void
+  /** Says that this node still leads the entity; rejects with `unavailable` when that cannot be known. */
+  confirm(key: EntityKey): Promise<void>
+  /** The work was not done: the alarm comes again in a moment, wherever the entity is led by then. */
+  again(key: EntityKey, dueAtMs: number): void
+  /** True while this node leads the entity and takes messages for it. */
+  leads(key: EntityKey): boolean
 }

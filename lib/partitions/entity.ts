@@ -95,6 +95,8 @@ export interface EntityKind<State, Message extends { readonly type: string }, Re
    * if it would change anything. Absent: none does, and all are taken out of the reserve.
    */
   brings?(message: Message | AlarmMessage): boolean
+  /** True for an entity that expects nothing for a while: it leaves memory as soon as nothing of it is under way. */
+  isDormant?(state: State, nowMs: number): boolean
   decide(state: State, message: Message | AlarmMessage, context: DecisionContext): Decision<State, Reply>
 }
 

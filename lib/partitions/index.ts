@@ -190,6 +190,7 @@ export async function openPartitions(options: PartitionsOptions): Promise<Partit
     cluster,
     clock,
     send: (key, message, sendOptions) => runtime.send(key, message, sendOptions),
+    list: (kind, partition, page) => runtime.list(kind, partition, page),
     redispatch: (to, target) => courier.redispatch(to, target),
     onSignal: (to, handler, reach) => courier.onSignal(to, handler, reach),
     onMissed: (to, handler) => courier.onMissed(to, handler),
@@ -198,6 +199,7 @@ export async function openPartitions(options: PartitionsOptions): Promise<Partit
     ask: (kind, name, body, deadlineMs) => courier.ask(kind, name, body, deadlineMs),
     askOthers: (kind, name, body, deadlineMs) => courier.askOthers(kind, name, body, deadlineMs),
     onAsk: (kind, answerer) => courier.onAsk(kind, answerer),
+    alarmWork: (kind, worker) => runtime.alarmWork(kind, worker),
     register: kind => runtime.register(kind),
     setHistoryWriter: writer => runtime.setHistoryWriter(writer),
     get outboxRows() {
@@ -255,7 +257,14 @@ export { Cluster, type PartitionStatus } from './cluster.js'
 export { clusterTimes } from './cluster-times.js'
 export type { Commit } from './committer.js'
 export type { Change, Configuration, Configurations, RegisteredNode, StoreId } from './configuration.js'
-export type { EffectDispatcher, EntityRuntime, SendOptions } from './contract.js'
+export type {
+  AlarmWork,
+  AlarmWorker,
+  EffectDispatcher,
+  EntityRuntime,
+  ListedEntities,
+  SendOptions,
+} from './contract.js'
 export { measureFree } from './disk-space.js'
 export type * from './entity.js'
 export {

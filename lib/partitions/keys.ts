@@ -79,6 +79,14 @@ export class PartitionKeys {
     return { gte: `${this.prefix}e/${key}\0`, lt: `${this.prefix}e/${key}\x01` }
   }
 
+  /** All entities of one kind whose key sorts after `key`; of all of them when it is empty. */
+  kindRange(kind: string, key: string): KeyRange {
+    return {
+      gte: `${this.prefix}e/${key === '' ? `${kind}:` : `${key}\x01`}`,
+      lt: `${this.prefix}e/${kind};`,
+    }
+  }
+
   effect(key: EntityKey, id: string): string {
     return `${this.prefix}f/${key}\0${id}`
   }

@@ -18,7 +18,14 @@ import { allPartitions, type PartitionId, partitionOf, type Ring } from '../ring
 import { type AlarmOutcome, Alarms } from './alarms.js'
 import type { Clock, Timer } from './clock.js'
 import { type CommitReplication, Committer } from './committer.js'
-import type { EffectDispatcher, SendOptions } from './contract.js'
+import type {
+  AlarmWork,
+  AlarmWorker,
+  EffectDispatcher,
+  ListedEntities,
+  ListPage,
+  SendOptions,
+} from './contract.js'
 import { Effects } from './effects.js'
 import type { AlarmMessage, AnyEntityKind, Decision, Json, Signal } from './entity.js'
 import { changeDigest, entityDefect, parseEntityHead } from './entity-head.js'
@@ -69,7 +76,19 @@ const confirmAgainMs = 50
 const lookAgainMs = 500
 /** Least recently used entities looked at to find one that may leave. */
 const evictionScanMax = 64
+/** A page of a listing. */
+const listedMax = 1_000
+const listedBytesMax = 4 * 1024 * 1024
+/** Records of an entity that is listed: its head and few more. */
+const recordsEachMax = 2
+const listMsMax = 10_000
+
+interface ListMessage extends ListPage {
+  readonly type: 'list'
+}
+
 const noSignals: readonly Signal[] = []
+const noRecords: ReadonlyMap<string, Json> = new Map()
 
 export class Runtime {
   readonly committer: Committer
@@ -94,6 +113,7 @@ export class Runtime {
   #busyWaiters: (() => void)[] = []
   /** By partition: decisions that wait for the replicas to confirm this leader. */
   readonly #unconfirmed = new Map<PartitionId, number>()
+  readonly #workers: AlarmWorker[] = []
 
   constructor(options: RuntimeOptions) {
     this.#options = options
@@ -151,7 +171,9 @@ export class Runtime {
     })
     ring.onInbound(async request =>
       this.#served.has(request.partition)
-        ? await this.send(request.key as EntityKey, request.message, request)
+        ? await (request.key.endsWith(':')
+            ? this.#listHere(request.partition, request.key, request.message as ListMessage)
+            : this.send(request.key as EntityKey, request.message, request))
         : await Promise.reject(new AppError('unavailable')),
     )
   }
@@ -190,7 +212,10 @@ export class Runtime {
     this.effects.end(partitions)
     this.alarms.end(partitions)
     this.outbox.end(partitions)
-    for (const partition of partitions) this.#drops.take(partition)
+    for (const partition of partitions) {
+      this.#drops.take(partition)
+      for (const worker of this.#workers) worker.release(partition)
+    }
     this.committer.resign(partitions)
   }
 
@@ -208,6 +233,10 @@ export class Runtime {
    * decided so far is on disk and on the replicas. `resign` or `lead` ends it.
    */
   async hold(partition: PartitionId): Promise<void> {
+    if (this.#workers.length > 0) {
+      await Promise.all(this.#workers.map(worker => worker.hold(partition)))
+      if (!this.#served.has(partition)) return
+    }
     this.#served.delete(partition)
     const isBusy = () => {
       for (const entity of this.#live.values())
@@ -231,6 +260,7 @@ export class Runtime {
   /** Takes messages again for a partition that was held. */
   release(partition: PartitionId): void {
     if (this.committer.leads(partition)) this.#served.add(partition)
+    for (const worker of this.#workers) worker.release(partition)
   }
 
   #isEmpty(partition: PartitionId): boolean {
@@ -306,6 +336,51 @@ export class Runtime {
     // Replicas may be away for long.
     if (!this.#options.replication) await begun
     this.#sweepLater()
+  }
+
+  /** A page of the entities of one kind, wherever their partition is led. */
+  async list(kind: string, partition: PartitionId, page: ListPage): Promise<ListedEntities> {
+    const message: ListMessage = { type: 'list', ...page }
+    // No entity has this key: what stands for all of a kind is the part before the colon.
+    const key = `${kind}:`
+    if (this.#served.has(partition)) return await this.#listHere(partition, key, message)
+    const request = { partition, key, message, deadlineMs: listMsMax, isRefusable: true }
+    return (await this.#options.ring.forward(request)) as ListedEntities
+  }
+
+  async #listHere(
+    partition: PartitionId,
+    key: string,
+    { after, limit }: ListMessage,
+  ): Promise<ListedEntities> {
+    await this.#options.replication?.confirm(partition)
+    const range = this.committer.keys(partition).kindRange(key.slice(0, -1), after)
+    // One more than asked for: the last one may go on on the next page.
+    const records = (Math.min(Math.max(1, limit), listedMax) + 1) * recordsEachMax
+    const page = await this.#options.store.range({ ...range, limit: records, bytesMax: listedBytesMax })
+    const entities = new Map<EntityKey, Record<string, Json>>()
+    for (const record of page.records) {
+      const parsed = parsePartitionKey(record.key)
+      if (!parsed) continue
+      const found = entities.get(parsed.key) ?? {}
+      if (parsed.rest !== '') found[parsed.rest] = JSON.parse(record.text) as Json
+      entities.set(parsed.key, found)
+    }
+    const all = [...entities].map(([entity, found]) => ({ key: entity, records: found }))
+    if (page.hasMore && all.length > 1) all.pop()
+    return { entities: all, hasMore: page.hasMore }
+  }
+
+  /** Alarms of one kind whose work is done outside the entity. */
+  alarmWork(kind: string, worker: AlarmWorker): AlarmWork {
+    this.#workers.push(worker)
+    this.alarms.hold(kind, () => worker.hasRoom())
+    return {
+      resume: () => this.alarms.resume(),
+      confirm: async key => await this.#options.replication?.confirm(partitionOf(key)),
+      again: (key, dueAtMs) => this.alarms.again({ partition: partitionOf(key), key, dueAtMs }),
+      leads: key => this.#served.has(partitionOf(key)),
+    }
   }
 
   get entitiesInMemory(): number {
@@ -423,6 +498,7 @@ export class Runtime {
         message: envelope.message,
         ...(deadlineMs !== undefined && { deadlineMs }),
         ...(isRefusable && { isRefusable }),
+        ...(options.isNew && { isNew: true }),
       }
       ring.forward(request).then(envelope.resolve, envelope.reject)
       return undefined
@@ -433,7 +509,10 @@ export class Runtime {
     if (this.#live.size >= 2 * limits.entitiesInMemoryMax) throw new AppError('queue-full')
     const entity = new LiveEntity(key, kind, partition, clock.nowMs())
     this.#live.set(key, entity)
-    void this.#load(entity)
+    if (options.isNew) {
+      entity.state = kind.load(noRecords, key)
+      entity.phase = 'live'
+    } else void this.#load(entity)
     return entity
   }
 
@@ -750,7 +829,8 @@ export class Runtime {
 
   #settled(entity: LiveEntity): void {
     // Nothing of a deleted or never created entity is worth keeping.
-    if (entity.headCrc === undefined && entity.phase === 'live') {
+    const isOver = entity.headCrc === undefined || entity.kind.isDormant?.(entity.state, this.#nowMs())
+    if (isOver && entity.phase === 'live') {
       entity.phase = 'gone'
       this.#live.delete(entity.key)
     }

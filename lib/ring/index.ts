@@ -37,6 +37,8 @@ export interface ForwardRequest {
   readonly deadlineMs?: number
   /** Refused with a code, not held, while it would have to wait for copies that do not answer. */
   readonly isRefusable?: boolean
+  /** Nothing is stored under this key: its id has just been made. */
+  readonly isNew?: boolean
 }
 
 /** Handles what other members forward to this one. Rejects with an `AppError`. */

@@ -103,7 +103,12 @@ t.test('a key of three parts has its flag, variable, place in a file and default
   const allow = ['10.0.0.0/8', 'receiver.internal']
   const text = allow.join(', ')
   const path = 'timers:callbacks:allow'
-  t.same(load(root, {}).config.timers, { auth: 'key', callbacks: { allow: [] } })
+  t.same(load(root, {}).config.timers, {
+    auth: 'key',
+    callbacks: { allow: [] },
+    secret: null,
+    transports: [],
+  })
   t.same(load(root, {}).config.hosts, { http: { allow: [] } })
   for (const given of [
     { flags: `--${path} 10.0.0.0/8 --${path}=receiver.internal` },

@@ -1,0 +1,8 @@
+/** Durable timers. See README.md beside this file. */
+export { parseTimerBody } from './body.js'
+export { type LoadedTransports, loadTransports } from './custom-transports.js'
+export type { Callback, Retry, TimerData } from './definition.js'
+export { Firings, type Transport } from './firings.js'
+export { httpTransport } from './http-transport.js'
+export { type Firing, firingId, type TimerRecord, timerKind } from './timer.js'
+export { type NewTimer, Timers } from './timers.js'

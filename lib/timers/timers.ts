@@ -1,0 +1,89 @@
+/** What callers do with timers: create, replace, cancel, look. On any node; the timer is wherever its partition is led. */
+import { createHash, randomUUID } from 'node:crypto'
+import type { EntityKey } from '../ids.js'
+import { limits } from '../limits.js'
+import type { Log } from '../log.js'
+import type { Clock, EntityRuntime } from '../partitions/index.js'
+import type { PartitionId } from '../ring/index.js'
+import { Firings, type Transport } from './firings.js'
+import { recordIn, type TimerDefinition, type TimerMessage, type TimerRecord, timerKind } from './timer.js'
+
+export interface TimersOptions {
+  readonly runtime: EntityRuntime
+  readonly clock: Clock
+  readonly log: Log
+  readonly transports: ReadonlyMap<string, Transport>
+}
+
+/** A timer before it has an id. */
+export type NewTimer = Omit<TimerDefinition, 'id' | 'scope'>
+
+const uuidPattern = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/
+const options = { deadlineMs: limits.clientCallMsMax, isRefusable: true }
+const optionsNew = { ...options, isNew: true }
+
+export class Timers {
+  readonly firings: Firings
+  /** Names that a callback may give as its transport. */
+  readonly transports: ReadonlySet<string>
+  readonly #runtime: EntityRuntime
+
+  constructor({ clock, log, runtime, transports }: TimersOptions) {
+    this.#runtime = runtime
+    this.transports = new Set(transports.keys())
+    this.firings = new Firings({ runtime, clock, log, transports })
+  }
+
+  /** Resolves with the id when the timer is durable. Rejects with `conflict` when `id` is given and in use. */
+  async create(scope: string, timer: NewTimer, id?: string): Promise<string> {
+    const newId = id ?? randomUUID()
+    const message: TimerMessage = { type: 'create', timer: { ...timer, id: newId, scope } }
+    await this.#runtime.send(keyOf(scope, newId), message, id === undefined ? optionsNew : options)
+    return newId
+  }
+
+  /** Puts another timer in the place of one that is pending; its clock starts anew. Rejects with `not-found`. */
+  async replace(scope: string, id: string, timer: NewTimer): Promise<void> {
+    await this.#send(scope, id, { type: 'replace', timer: { ...timer, id, scope } })
+  }
+
+  /** Rejects with `not-found` when it is unknown, was called, or was cancelled. A call under way is not called back. */
+  async cancel(scope: string, id: string): Promise<void> {
+    await this.#send(scope, id, { type: 'cancel', scope })
+  }
+
+  /** Rejects with `not-found`. */
+  async read(scope: string, id: string): Promise<TimerRecord> {
+    return await this.#send(scope, id, { type: 'read', scope })
+  }
+
+  /** Calls a timer that has failed again, from its first attempt on. Rejects with `not-found` or `conflict`. */
+  async revive(scope: string, id: string): Promise<void> {
+    await this.#send(scope, id, { type: 'revive', scope })
+  }
+
+  /** Timers of all scopes in one partition, in the order of their keys. */
+  async list(
+    partition: PartitionId,
+    after: string,
+    limit: number,
+  ): Promise<{ timers: { key: string; timer: TimerRecord }[]; hasMore: boolean }> {
+    const { entities, hasMore } = await this.#runtime.list(timerKind.name, partition, { after, limit })
+    const timers = entities.map(({ key, records }) => ({ key, timer: recordIn(records) }))
+    return { timers, hasMore }
+  }
+
+  #send<Reply>(scope: string, id: string, message: TimerMessage): Promise<Reply> {
+    return this.#runtime.send<Reply>(keyOf(scope, id), message, options)
+  }
+}
+
+/**
+ * The entity of a timer. An id of our own making is nobody else's; one that a caller has chosen may be anything, and
+ * means another timer in each scope.
+ */
+export function keyOf(scope: string, id: string): EntityKey {
+  if (uuidPattern.test(id)) return `timer:${id}`
+  const digest = createHash('sha256').update(`${scope}\0${id}`).digest('base64url')
+  return `timer:${digest}`
+}
