@@ -100,6 +100,7 @@ export class Exchange {
 
   /** Ends it without an answer, and closes its connection. After its end, nothing. */
   fail(reason: OutboundFailure, message: string, cause?: unknown): void {
+    if (this.#hasEnded) return
     this.#end(new OutboundError(reason, message, cause))
     this.#outgoing?.destroy()
   }

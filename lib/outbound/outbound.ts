@@ -7,14 +7,14 @@
  */
 import { promises as dns } from 'node:dns'
 import { limits } from '../limits.js'
-import { type AllowList, parseAllowList } from './allow-list.js'
+import { parseAllowList } from './allow-list.js'
 import { Connections } from './connections.js'
 import { Exchange } from './exchange.js'
 import { Lanes, type Ticket } from './lanes.js'
 import { Lookups } from './lookups.js'
 import { OutboundError } from './outbound-error.js'
 import { headOf, type OutboundRequest, type OutboundResponse, type RequestHead } from './outbound-request.js'
-import { type Target, targetOf } from './target.js'
+import { type Target, Targets } from './target.js'
 
 export interface OutboundOptions {
   /** What may be asked beyond public addresses, as `parseAllowList` reads it. */
@@ -26,15 +26,16 @@ export interface OutboundOptions {
 }
 
 export class Outbound {
-  readonly #allowed: AllowList
+  readonly #targets: Targets
   readonly #connections: Connections
   readonly #lanes: Lanes
   readonly #running = new Set<Exchange>()
 
   /** @throws Error that names the first wrong entry of `allow` */
   constructor({ allow, lookup = dns.lookup, agentSocketsMax = limits.outboundSocketsMax }: OutboundOptions) {
-    this.#allowed = parseAllowList(allow)
-    const lookups = new Lookups(this.#allowed, lookup, limits.outboundLookupsMax)
+    const allowed = parseAllowList(allow)
+    this.#targets = new Targets(allowed)
+    const lookups = new Lookups(allowed, lookup, limits.outboundLookupsMax)
     this.#connections = new Connections(lookups.forConnect, agentSocketsMax)
     this.#lanes = new Lanes({
       insideMax: agentSocketsMax,
@@ -46,7 +47,7 @@ export class Outbound {
   /** Undefined when a request may go there, as far as can be told without resolving the name; else one sentence. */
   refusal(url: string): string | undefined {
     try {
-      targetOf(url, this.#allowed)
+      this.#targets.of(url)
       return undefined
     } catch (error) {
       return asOutboundError(error).message
@@ -58,7 +59,7 @@ export class Outbound {
     let target: Target
     let head: RequestHead
     try {
-      target = targetOf(request.url, this.#allowed)
+      target = this.#targets.of(request.url)
       head = headOf(request, target.host)
       if (this.#connections.isClosed) throw new OutboundError('failed', 'This node is shutting down.')
     } catch (error) {

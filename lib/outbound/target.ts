@@ -17,12 +17,36 @@ export interface Target {
   readonly origin: string
 }
 
+/** How many URLs are remembered with where they lead, and how long they may be, in characters. */
+const rememberedMax = 1_024
+const rememberedCharactersMax = 512
+
+/** Where URLs lead under one allow-list. Thousands of timers name one URL; it is read and judged once. */
+export class Targets {
+  readonly #allowed: AllowList
+  readonly #known = new Map<string, Target>()
+
+  constructor(allowed: AllowList) {
+    this.#allowed = allowed
+  }
+
+  /** @throws as `targetOf` */
+  of(url: string): Target {
+    const known = this.#known.get(url)
+    if (known) return known
+    const target = targetOf(url, this.#allowed)
+    if (this.#known.size >= rememberedMax) this.#known.clear()
+    if (url.length <= rememberedCharactersMax) this.#known.set(url, target)
+    return target
+  }
+}
+
 /**
  * The parser is that of browsers: `http://2130706433/` and `http://0x7f.1/` are 127.0.0.1 here too, and letters outside
  * of ASCII are encoded.
  * @throws OutboundError `invalid-url`, or `address-refused` for an address that is neither public nor allowed
  */
-export function targetOf(url: string, allowed: AllowList): Target {
+function targetOf(url: string, allowed: AllowList): Target {
   if (typeof url !== 'string' || url === '') throw new OutboundError('invalid-url', 'The URL is empty.')
   if (url.length > limits.outboundUrlCharactersMax) {
     throw new OutboundError(

@@ -184,6 +184,20 @@ t.test('a URL is judged after what it means, not how it is written', async t => 
   t.equal(outbound.refusal(undefined as unknown as string), 'The URL is empty.')
 })
 
+t.test('what is remembered of URLs changes no answer', async t => {
+  const outbound = new Outbound({ allow: ['127.0.0.2'] })
+  t.teardown(() => outbound.close())
+  let wrong = 0
+  for (let round = 0; round < 3; round += 1)
+    for (let index = 0; index < 1_500; index += 1)
+      for (const [host, isRefused] of [
+        ['127.0.0.2', false],
+        ['127.0.0.3', true],
+      ] as const)
+        if ((outbound.refusal(`http://${host}/${index}`) !== undefined) !== isRefused) wrong += 1
+  t.equal(wrong, 0)
+})
+
 function isPublicText(text: string): boolean | undefined {
   const address = parseAddress(text)
   return address === undefined ? undefined : isPublic(address)
