@@ -15,8 +15,6 @@ export interface TimerRoutesOptions {
   readonly timers: Timers
   readonly accounts: Pick<AccountsService, 'authenticateKey'>
   readonly auth: 'key' | 'open'
-  /** Node time in ms. */
-  readonly nowMs: () => number
 }
 
 const listMax = 1_000
@@ -84,10 +82,9 @@ export function addTimerRoutes(http: HttpServer, options: TimerRoutesOptions): v
         fields: { 'callback.transport': `Known: ${known}` },
       })
     }
-    const nowMs = options.nowMs()
-    const timeoutMs = body.delayMs ?? Math.max(0, Date.parse(body.at ?? '') - nowMs)
     return {
-      timeoutMs,
+      timeoutMs: body.delayMs ?? 0,
+      ...(body.at !== undefined && { dueAtMs: Date.parse(body.at) }),
       callback,
       ...(data !== undefined && { data }),
       ...(retry && { retry }),

@@ -406,7 +406,6 @@ class Node {
           timers: this.#timers.timers,
           accounts,
           auth: this.#config.timers.auth,
-          nowMs: () => this.#clock.nowMs(),
         },
       }),
       metrics: {

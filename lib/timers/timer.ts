@@ -15,7 +15,10 @@ export interface TimerDefinition {
   readonly id: string
   /** Whose it is: an organization, or empty where everybody may. */
   readonly scope: string
+  /** From where the clock started. */
   readonly timeoutMs: number
+  /** Takes the place of the two: when it is to be called, in ms since 1970. */
+  readonly dueAtMs?: number
   /** Where the clock started, in ms since 1970; now, when absent. */
   readonly createdAtMs?: number
   readonly data?: TimerData
@@ -27,7 +30,7 @@ export interface TimerDefinition {
 }
 
 /** What is stored. */
-export interface TimerRecord extends Omit<TimerDefinition, 'createdAtMs'> {
+export interface TimerRecord extends Omit<TimerDefinition, 'createdAtMs' | 'dueAtMs'> {
   readonly createdAtMs: number
   /** When it was to be called first. */
   readonly dueAtMs: number
@@ -128,9 +131,19 @@ function recordOf(definition: TimerDefinition, nowMs: number): TimerRecord {
   const createdAtMs = definition.createdAtMs ?? nowMs
   // Clocks show whole ms, rounded down: the time it was accepted may be 1 ms later than it says.
   const roundedMs = definition.createdAtMs === undefined ? 1 : 0
-  const dueAtMs = Math.max(0, createdAtMs + Math.ceil(definition.timeoutMs) + roundedMs)
+  const afterMs = Math.ceil(definition.timeoutMs) + roundedMs
+  const dueAtMs = Math.max(0, definition.dueAtMs ?? createdAtMs + afterMs)
   if (dueAtMs > lastDueAtMs) throw new AppError('bad-request', 'The time is too far away.')
-  return { ...definition, createdAtMs, dueAtMs, nextAtMs: dueAtMs, failures: 0 }
+  const { callback, data, id, responseMs, retry, scope, timeoutMs } = definition
+  // Spelled out: copying by spread costs a microsecond.
+  const timer = { id, scope, createdAtMs, timeoutMs, dueAtMs, nextAtMs: dueAtMs, failures: 0, callback }
+  if (data === undefined && retry === undefined && responseMs === undefined) return timer
+  return {
+    ...timer,
+    ...(data !== undefined && { data }),
+    ...(retry !== undefined && { retry }),
+    ...(responseMs !== undefined && { responseMs }),
+  }
 }
 
 function stored(timer: TimerRecord): TimerDecision {
