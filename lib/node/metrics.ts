@@ -10,6 +10,7 @@ import type { NodeReport } from '../http/index.js'
 import type { NodeId } from '../ids.js'
 import type { Partitions } from '../partitions/index.js'
 import { type PeerCondition, type PeerCounters, type Peers, partitionCount } from '../ring/index.js'
+import type { Firings } from '../timers/index.js'
 
 export interface MetricsOptions {
   readonly partitions: Partitions
@@ -17,6 +18,7 @@ export interface MetricsOptions {
   readonly peers: Peers | undefined
   /** Copies wanted of each partition. */
   readonly factor: number
+  readonly timers?: Firings | undefined
   report(): NodeReport
 }
 
@@ -138,6 +140,13 @@ async function build(options: MetricsOptions): Promise<Registry> {
     () => calls().refusedConnections,
   )
   counter('peer_resets_total', 'Connections between nodes lost after they stood', () => calls().resets)
+
+  const { timers } = options
+  if (timers) {
+    counter('timers_called_total', 'Calls of timers that were taken', () => timers.counters.fired)
+    counter('timers_failed_total', 'Calls of timers that were not taken', () => timers.counters.failed)
+    gauge('timers_in_flight', 'Calls of timers being made', () => timers.inFlight)
+  }
 
   labelled('sockets', 'Open websockets', 'kind', () => {
     const { hosts, clients } = report()

@@ -393,6 +393,7 @@ class Node {
       partitions,
       peers: this.#peers ?? undefined,
       factor: this.#config.replication.factor,
+      timers: this.#timers?.timers.firings,
       report: () => this.#report(partitions),
     })
     const http = createHttpServer({
