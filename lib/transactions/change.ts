@@ -2,7 +2,7 @@
  * Collects what one message changes in a transaction: the new state, the records, what is said to whom. A decision
  * starts a `Change` from the state before and ends with `done(reply)`; the state before is never touched.
  */
-import type { EventName, Events } from '../clients/wire.js'
+import type { EventName, Events, TransactionResult } from '../clients/wire.js'
 import type { PageKey, TransactionId } from '../ids.js'
 import {
   type Decision,
@@ -52,6 +52,8 @@ export type ClientSignal =
 
 /** SDKs and windows repeat only what they said last. */
 const answeredRequestsMax = 4
+/** What a schedule is told of a failure, in characters. */
+const endDetailsMax = 500
 
 export class Change {
   readonly start: TransactionStart
@@ -183,6 +185,20 @@ export class Change {
       to: 'host',
       target: this.start.instanceId,
       payload: call as unknown as Json,
+    })
+  }
+
+  /** Tells the schedule that has started this run how it ended, until it has heard. */
+  tellSchedule({ status, data }: TransactionResult): void {
+    const { id, scheduleId } = this.start
+    if (scheduleId === undefined) return
+    const message = status === 'FAILURE' && (data as { message?: unknown } | null)?.message
+    const details = typeof message === 'string' ? message.slice(0, endDetailsMax) : null
+    this.#effects.push({
+      id: `${id}:ended`,
+      to: 'entity',
+      target: `schedule:${scheduleId}`,
+      payload: { type: 'run-ended', runId: id, status, details },
     })
   }
 

@@ -47,6 +47,7 @@ export function complete(change: Change, result: TransactionResult): void {
   const answeredRenders = [...change.now.answeredRenders, ...answered].slice(-answeredRendersMax)
   change.setNow({ status: 'completed', completedAtMs: nowMs, loading: null, answeredRenders })
   change.touchHistory()
+  change.tellSchedule(final)
   change.tellClient({
     event: 'transaction.completed',
     data: { transactionId: change.start.id, result: final },

@@ -33,11 +33,17 @@ export function decideStart(
     if (state.start.slug !== start.slug || state.start.environmentId !== start.environmentId) {
       throw new AppError('conflict', 'This transaction id belongs to another action.')
     }
+    if (asker === null) return { state, reply: attached(new Change(state, state.start, context)) }
     return decideAttach(state, { type: 'attach', asker }, context)
   }
   const change = new Change({ ...state, start }, start, context)
   change.record('start', start)
-  change.setNow({ ...emptyNow, status: 'running', clientId: asker.clientId, startedAtMs: context.nowMs })
+  change.setNow({
+    ...emptyNow,
+    status: 'running',
+    clientId: asker?.clientId ?? null,
+    startedAtMs: context.nowMs,
+  })
   change.callHost('start', {
     method: 'START_TRANSACTION',
     data: {

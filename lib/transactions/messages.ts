@@ -44,6 +44,8 @@ export interface TransactionStart {
   readonly paramsMeta?: Json
   /** Absolute address of the action in the dashboard, given to the host. */
   readonly url: string
+  /** The schedule that has started it, and is told when it ends. */
+  readonly scheduleId?: string
 }
 
 /** Who is asking, as the edge has authenticated it. */
@@ -54,7 +56,8 @@ export interface Asker {
 }
 
 export type ClientMessage =
-  | { readonly type: 'start'; readonly start: TransactionStart; readonly asker: Asker }
+  /** Nobody asks for what a schedule starts: no window is attached to it. */
+  | { readonly type: 'start'; readonly start: TransactionStart; readonly asker: Asker | null }
   | { readonly type: 'attach'; readonly asker: Asker }
   | {
       readonly type: 'answer'

@@ -19,6 +19,7 @@ import { TimeZone } from './time-zone.js'
 const unitMs = { minutes: 60_000, hours: 3_600_000, days: 86_400_000 } as const
 
 export type IntervalUnit = keyof typeof unitMs
+export const intervalUnits = Object.keys(unitMs) as [IntervalUnit, ...IntervalUnit[]]
 
 export type ScheduleTimes =
   /** Five fields, or six with seconds in front. */

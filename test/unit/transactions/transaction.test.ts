@@ -353,3 +353,24 @@ t.test('a finished transaction is removed after its time, but not before its his
   subject.tell({ type: 'alarm', dueAtMs: subject.nowMs })
   t.equal(subject.last?.state, null)
 })
+
+t.test('what a schedule has started is watched by nobody, and tells the schedule how it ended', async t => {
+  const subject = new Subject({ scheduleId: 'schedule-1' })
+  const start = { ...startOf(), scheduleId: 'schedule-1' }
+  subject.state = transactionKind.load(new Map(), key)
+  subject.tell({ type: 'start', start, asker: null })
+  t.equal(subject.state.now.clientId, null)
+  const again = subject.tell({ type: 'start', start, asker: null })
+  t.notOk(again.effects?.length || again.put?.size, 'starting it again changes nothing')
+  const data = { error: 'Error', message: 'It broke.' }
+  const ended = subject.tell({ type: 'complete', instanceId, status: 'FAILURE', data })
+  t.match(
+    ended.effects?.find(effect => effect.to === 'entity'),
+    {
+      target: 'schedule:schedule-1',
+      payload: { type: 'run-ended', runId: start.id, status: 'FAILURE', details: 'It broke.' },
+    },
+  )
+  const other = new Subject().tell({ type: 'complete', instanceId, status: 'SUCCESS', data: null })
+  t.notOk(other.effects?.some(effect => effect.to === 'entity'))
+})

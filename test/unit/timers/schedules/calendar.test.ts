@@ -138,6 +138,9 @@ t.test('what cannot be understood is refused with its field', async t => {
   t.equal(new Calendar({ cron: '0 0 30 2 *', timeZone }).next(0), null, 'never comes true')
 })
 
+/** All samples tick at multiples of it. */
+const stepMs = 300_000
+
 /** Minutes of a day at which a schedule ticks, for the walk below. */
 interface Sample {
   readonly cron: string
@@ -152,12 +155,12 @@ const samples: readonly Sample[] = [
     hours: hour => hour >= 1 && hour <= 3,
     minutes: minute => minute % 10 === 0,
   },
-  { cron: '7 */2 * * *', hours: hour => hour % 2 === 0, minutes: minute => minute === 7 },
+  { cron: '5 */2 * * *', hours: hour => hour % 2 === 0, minutes: minute => minute === 5 },
   { cron: '*/15 * * * *', hours: () => true, minutes: minute => minute % 15 === 0 },
 ]
 
 for (const timeZone of ['Europe/Berlin', 'America/New_York', 'Australia/Lord_Howe', 'Asia/Kathmandu']) {
-  t.test(`a year in ${timeZone}, minute by minute with another reading of the clocks`, async t => {
+  t.test(`a year in ${timeZone}, read by other means every five minutes`, async t => {
     const format = new Intl.DateTimeFormat('en-GB', {
       timeZone,
       dateStyle: 'short',
@@ -167,7 +170,7 @@ for (const timeZone of ['Europe/Berlin', 'America/New_York', 'Australia/Lord_How
     const fromMs = Date.UTC(2025, 0, 1)
     const untilMs = Date.UTC(2026, 0, 1)
     const walls: number[] = []
-    for (let atMs = fromMs; atMs < untilMs; atMs += 60_000) {
+    for (let atMs = fromMs; atMs < untilMs; atMs += stepMs) {
       const [, day = '', month = '', year = '', hour = '', minute = ''] =
         /^(\d+)\/(\d+)\/(\d+), (\d+):(\d+)$/.exec(format.format(atMs)) ?? []
       walls.push(Date.UTC(Number(year), Number(month) - 1, Number(day), Number(hour), Number(minute)))
@@ -182,9 +185,9 @@ for (const timeZone of ['Europe/Berlin', 'America/New_York', 'Australia/Lord_How
       for (const [index, wall] of walls.entries()) {
         // What was jumped over counts now; what was shown before counts only where every hour does.
         let ticks = sample.cron.startsWith('*/15 *') && wall <= latest && isTick(wall)
-        for (let passed = latest + 60_000; passed <= wall; passed += 60_000) ticks ||= isTick(passed)
+        for (let passed = latest + stepMs; passed <= wall; passed += stepMs) ticks ||= isTick(passed)
         latest = Math.max(latest, wall)
-        if (ticks && index > 0) expected.push(fromMs + index * 60_000)
+        if (ticks && index > 0) expected.push(fromMs + index * stepMs)
       }
       const calendar = new Calendar({ cron: sample.cron, timeZone })
       const found: number[] = []
