@@ -11,6 +11,8 @@ export type TransactionId = Branded<'transaction'>
 export type PageKey = Branded<'page'>
 /** One SDK process, for as long as it lives: it is sent again at each reconnect. */
 export type InstanceId = Branded<'host instance'>
+/** A serverless host that somebody has registered: an address, not a process. */
+export type HttpHostId = Branded<'http host'>
 /** One browser window. */
 export type ClientId = Branded<'client'>
 /** One socket: a new one at each connect. */

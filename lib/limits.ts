@@ -146,6 +146,54 @@ export const limitTable = {
     unit: 'hosts',
     reason: 'hosts of one environment, those included that went less than the grace ago',
   },
+
+  // HTTP hosts
+  httpHostsPerOrganizationMax: {
+    value: 100,
+    unit: 'HTTP hosts',
+    reason: 'each is asked every five minutes, and every half minute while it cannot be reached',
+  },
+  httpHostCheckMs: {
+    value: 300_000,
+    unit: 'ms',
+    reason: 'as the original: how often one that answers is asked',
+  },
+  httpHostUnreachableCheckMs: {
+    value: 30_000,
+    unit: 'ms',
+    reason: 'as the original: how often one that does not answer is asked',
+  },
+  httpHostAnswerMsMax: {
+    value: 25_000,
+    unit: 'ms',
+    reason: 'a declaration takes a cold start; less than the time between two checks',
+  },
+  httpHostRequestMsMax: {
+    value: 60_000,
+    unit: 'ms',
+    reason: 'as the original: from the request for a run to the socket that takes it',
+  },
+  httpHostRequestsMax: {
+    value: 1_000,
+    unit: 'requests',
+    reason: 'for runs of one HTTP host, of the last minute',
+  },
+  httpHostRunMsMax: {
+    value: 3_900_000,
+    unit: 'ms',
+    reason:
+      'the request that woke a host stays open while it runs; no platform lets one last longer than an hour',
+  },
+  httpHostRunsPerNodeMax: {
+    value: 1_000,
+    unit: 'requests',
+    reason: 'requests to HTTP hosts that one node has open; a socket and some KB each',
+  },
+  httpHostRunsPerOriginMax: {
+    value: 500,
+    unit: 'requests',
+    reason: 'of those, to one address: the others have room left',
+  },
   commitQueueBytesMax: {
     value: 268_435_456,
     unit: 'bytes',

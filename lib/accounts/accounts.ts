@@ -32,6 +32,7 @@ import {
   type TransactionPlace,
   writeHistory,
 } from './history.js'
+import { createHttpHostAccounts, type HttpHostAccounts } from './http-hosts.js'
 import { createIdentities, type Identities } from './identities.js'
 import { type NewNotification, recordNotification } from './notifications.js'
 import { type Place, placesOf } from './organizations.js'
@@ -58,7 +59,7 @@ export interface AccountsOptions {
   readonly passwordParameters?: ScryptParameters
 }
 
-export interface AccountsService extends Accounts, SignIn {
+export interface AccountsService extends Accounts, SignIn, HttpHostAccounts {
   readonly database: Database
   readonly audits: Audit
   readonly passwords: Passwords
@@ -161,6 +162,7 @@ export function createAccounts(options: AccountsOptions): AccountsService {
 
   return {
     ...signIn,
+    ...createHttpHostAccounts({ database, member, denied, audit }),
     database,
     audits,
     passwords,

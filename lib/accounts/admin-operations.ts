@@ -21,6 +21,7 @@ import { insertEnvironment, listEnvironments } from './environments.js'
 import { setGlobalFlag, setOrganizationFlag } from './flags.js'
 import {
   findHttpHost,
+  type HttpHostInfo,
   type HttpHostStatus,
   removeHttpHost,
   setHttpHostStatus,
@@ -53,7 +54,9 @@ import { addTeamMember, insertTeam, listTeams } from './teams.js'
 export interface AdminDependencies {
   readonly accounts: AccountsService
   /** Contacts a serverless host now. Without it (no node runs) the host counts as unreachable. */
-  readonly checkHttpHost?: ((host: { id: string; url: string }) => Promise<HttpHostStatus>) | undefined
+  readonly checkHttpHost?: ((host: HttpHostInfo) => Promise<HttpHostStatus>) | undefined
+  /** Asks nothing of a serverless host any more. Without it the next node that runs finds that it is removed. */
+  readonly removeHttpHost?: ((id: string) => Promise<void>) | undefined
   /** Deletes what the partitions hold of a queue; returns how many. The database's part is done here. */
   readonly deleteQueuedActions?:
     | ((organizationId: OrganizationId, actionSlug: string) => Promise<number>)
@@ -342,8 +345,12 @@ const operations = {
     },
   ),
 
-  upsertHttpHost: operation(z.object({ organizationId: id, url: httpUrl }), (argument, { database }) =>
-    upsertHttpHost(database, argument.organizationId, argument.url),
+  upsertHttpHost: operation(
+    z.object({ organizationId: id, url: httpUrl }),
+    async (argument, { database }) => {
+      const host = await upsertHttpHost(database, argument.organizationId, argument.url)
+      return { id: host.id, url: host.url, status: host.status }
+    },
   ),
 
   checkHttpHost: operation(z.object({ id }), async (argument, context) => {
@@ -356,8 +363,10 @@ const operations = {
 
   removeHttpHost: operation(
     z.object({ organizationId: id, url: z.string().max(2_000) }),
-    async (argument, { database }) => {
-      await removeHttpHost(database, argument.organizationId, argument.url)
+    async (argument, context) => {
+      const { organizationId, url } = argument
+      for (const removed of await removeHttpHost(context.database, organizationId, { url }))
+        await context.removeHttpHost?.(removed)
       return null
     },
   ),

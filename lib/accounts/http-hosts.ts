@@ -1,15 +1,53 @@
-/** Serverless hosts: addresses that are asked to announce their routes. Asking them is not done here. */
+/**
+ * Serverless hosts as they are registered: addresses of an organization. What they are asked, and whether they answer,
+ * is the business of the hosts; the status kept here is a copy for lists.
+ */
 import type { Queryable } from '../database/index.js'
 import { AppError } from '../errors.js'
-import { newId } from '../ids.js'
+import { type HttpHostId, newId, type OrganizationId, type UserId } from '../ids.js'
+import { limits } from '../limits.js'
+import type { Actor, AuditEvent } from './contract.js'
+import type { Permission } from './permissions.js'
+import type { Origin } from './sign-in.js'
 
 export type HttpHostStatus = 'ONLINE' | 'OFFLINE' | 'UNREACHABLE'
 
 export interface HttpHostInfo {
-  readonly id: string
+  readonly id: HttpHostId
+  readonly organizationId: OrganizationId
   readonly url: string
   readonly status: HttpHostStatus
 }
+
+export interface HttpHostListing extends HttpHostInfo {
+  readonly sdkName: string | null
+  readonly sdkVersion: string | null
+  /** When it answered last. */
+  readonly lastConnectedAt: string | null
+  readonly createdAt: string
+}
+
+/** What people do with them. Who may is checked here. */
+export interface HttpHostAccounts {
+  /** Rejects with `forbidden` for who may not see the settings of the organization. */
+  httpHosts(userId: UserId, organizationSlug: string, origin: Origin): Promise<HttpHostListing[]>
+  /** Registers an address. Rejects with `forbidden`, or `conflict` when there are too many. */
+  addHttpHost(userId: UserId, organizationSlug: string, url: string, origin: Origin): Promise<HttpHostInfo>
+  /** One that the person may have asked. Rejects with `forbidden` or `not-found`. */
+  httpHost(userId: UserId, organizationSlug: string, id: string, origin: Origin): Promise<HttpHostInfo>
+  /** Rejects with `forbidden` or `not-found`. */
+  removeHttpHost(userId: UserId, organizationSlug: string, id: string, origin: Origin): Promise<void>
+  /** One that is registered, whosever it is; null when it is not. */
+  registeredHttpHost(id: string): Promise<HttpHostInfo | null>
+  /** All that are registered, of all organizations. */
+  registeredHttpHosts(): AsyncIterable<HttpHostInfo>
+  recordHttpHostStatus(id: string, status: HttpHostStatus): Promise<void>
+  recordHttpHostSdk(id: string, sdkName: string, sdkVersion: string): Promise<void>
+}
+
+const columns = 'id, organization_id as "organizationId", url, status'
+/** Read at once when all are listed. */
+const pageRows = 500
 
 /** Registers an address, or takes a removed one back. */
 export async function upsertHttpHost(
@@ -20,7 +58,7 @@ export async function upsertHttpHost(
   const { rows } = await client.query<HttpHostInfo>(
     `insert into http_hosts (id, organization_id, url) values ($1, $2, $3)
      on conflict (organization_id, url) do update set removed_at = null, updated_at = now()
-     returning id, url, status`,
+     returning ${columns}`,
     [newId(), organizationId, url],
   )
   const row = rows[0]
@@ -30,7 +68,7 @@ export async function upsertHttpHost(
 
 export async function findHttpHost(client: Queryable, id: string): Promise<HttpHostInfo | null> {
   const { rows } = await client.query<HttpHostInfo>(
-    'select id, url, status from http_hosts where id = $1 and removed_at is null',
+    `select ${columns} from http_hosts where id = $1 and removed_at is null`,
     [id],
   )
   return rows[0] ?? null
@@ -48,9 +86,117 @@ export async function setHttpHostStatus(
   )
 }
 
-export async function removeHttpHost(client: Queryable, organizationId: string, url: string): Promise<void> {
-  await client.query('update http_hosts set removed_at = now() where organization_id = $1 and url = $2', [
-    organizationId,
-    url,
-  ])
+/** Returns the ids of what was removed: one, or none when there is no such address. */
+export async function removeHttpHost(
+  client: Queryable,
+  organizationId: string,
+  which: { readonly url: string } | { readonly id: string },
+): Promise<string[]> {
+  const [column, value] = 'url' in which ? ['url', which.url] : ['id', which.id]
+  const { rows } = await client.query<{ id: string }>(
+    `update http_hosts set removed_at = now()
+     where organization_id = $1 and ${column} = $2 and removed_at is null returning id`,
+    [organizationId, value],
+  )
+  return rows.map(row => row.id)
+}
+
+export function createHttpHostAccounts(options: {
+  readonly database: Queryable
+  /** The person in the organization. */
+  member(userId: UserId, organizationSlug: string): Promise<Actor>
+  denied(actor: Actor, what: string, origin: Origin): AppError
+  audit(event: AuditEvent): void
+}): HttpHostAccounts {
+  const { database, audit } = options
+
+  const memberWith = async (
+    [userId, organizationSlug, origin]: readonly [UserId, string, Origin],
+    permission: Permission,
+    what: string,
+  ): Promise<Actor> => {
+    const actor = await options.member(userId, organizationSlug)
+    if (!actor.permissions.has(permission)) throw options.denied(actor, what, origin)
+    return actor
+  }
+
+  return {
+    async httpHosts(userId, organizationSlug, origin) {
+      const who = [userId, organizationSlug, origin] as const
+      const { organization } = await memberWith(who, 'READ_ORG_SETTINGS', 'list HTTP hosts')
+      const { rows } = await database.query<
+        Omit<HttpHostListing, 'lastConnectedAt' | 'createdAt'> & { connected: Date | null; created: Date }
+      >(
+        `select ${columns}, sdk_name as "sdkName", sdk_version as "sdkVersion", last_connected_at as connected,
+           created_at as created
+         from http_hosts where organization_id = $1 and removed_at is null order by created_at, id`,
+        [organization.id],
+      )
+      return rows.map(({ connected, created, ...row }) => ({
+        ...row,
+        lastConnectedAt: connected?.toISOString() ?? null,
+        createdAt: created.toISOString(),
+      }))
+    },
+    async addHttpHost(userId, organizationSlug, url, origin) {
+      const who = [userId, organizationSlug, origin] as const
+      const { organization } = await memberWith(who, 'WRITE_ORG_SETTINGS', 'add an HTTP host')
+      const { rows } = await database.query<{ count: number }>(
+        'select count(*)::int as count from http_hosts where organization_id = $1 and removed_at is null and url <> $2',
+        [organization.id, url],
+      )
+      if ((rows[0]?.count ?? 0) >= limits.httpHostsPerOrganizationMax)
+        throw new AppError('conflict', 'This organization has as many HTTP hosts as are allowed.')
+      const host = await upsertHttpHost(database, organization.id, url)
+      audit({
+        name: 'http-host.added',
+        userId,
+        organizationId: organization.id,
+        address: origin.address,
+        details: { httpHost: host.id, url },
+      })
+      return host
+    },
+    async httpHost(userId, organizationSlug, id, origin) {
+      const who = [userId, organizationSlug, origin] as const
+      const { organization } = await memberWith(who, 'READ_ORG_SETTINGS', 'check an HTTP host')
+      const host = await findHttpHost(database, id)
+      if (host?.organizationId !== organization.id) throw new AppError('not-found')
+      return host
+    },
+    async removeHttpHost(userId, organizationSlug, id, origin) {
+      const who = [userId, organizationSlug, origin] as const
+      const { organization } = await memberWith(who, 'WRITE_ORG_SETTINGS', 'remove an HTTP host')
+      const removed = await removeHttpHost(database, organization.id, { id })
+      if (removed.length === 0) throw new AppError('not-found')
+      audit({
+        name: 'http-host.removed',
+        userId,
+        organizationId: organization.id,
+        address: origin.address,
+        details: { httpHost: id },
+      })
+    },
+    registeredHttpHost: id => findHttpHost(database, id),
+    async *registeredHttpHosts() {
+      for (let after = ''; ; ) {
+        const { rows } = await database.query<HttpHostInfo>(
+          `select ${columns} from http_hosts where removed_at is null and id > $1 order by id limit ${pageRows}`,
+          [after],
+        )
+        yield* rows
+        const last = rows.at(-1)
+        if (!last || rows.length < pageRows) return
+        after = last.id
+      }
+    },
+    recordHttpHostStatus: (id, status) => setHttpHostStatus(database, id, status),
+    async recordHttpHostSdk(id, sdkName, sdkVersion) {
+      await database.query('update http_hosts set sdk_name = $2, sdk_version = $3 where id = $1', [
+        id,
+        sdkName,
+        sdkVersion,
+      ])
+    },
+  }
 }

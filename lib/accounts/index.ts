@@ -34,6 +34,7 @@ export type {
   TransactionListing,
   TransactionPlace,
 } from './history.js'
+export type { HttpHostInfo, HttpHostListing, HttpHostStatus } from './http-hosts.js'
 export type { NewNotification, NotificationMethod } from './notifications.js'
 export type { ScryptParameters } from './passwords.js'
 export {

@@ -6,12 +6,12 @@
  */
 import type { Actor, StoredRules } from '../accounts/index.js'
 import { AppError } from '../errors.js'
-import { type DirectoryView, directoryKey } from '../hosts/index.js'
+import { type DirectoryView, directoryKey, requestsFor } from '../hosts/index.js'
 import type { EntityKey, InstanceId, PageKey, TransactionId } from '../ids.js'
 import { limits } from '../limits.js'
 import type { Json } from '../partitions/index.js'
 import { pause } from '../pause.js'
-import { SdkVersion } from '../sdk/index.js'
+import { type OpenPageInputs, SdkVersion } from '../sdk/index.js'
 import type {
   Asker,
   Attached,
@@ -197,6 +197,7 @@ export class ClientRequests {
       throw new AppError('queue-full', 'The history cannot take more right now.')
     const { definition } = offer
     const sdk = new SdkVersion(host.sdkName, host.sdkVersion)
+    const requests = requestsFor(host, offer.hosts)
     const { user, organization, environment } = actor
     const start: TransactionStart = {
       id: data.transactionId as TransactionId,
@@ -210,6 +211,7 @@ export class ClientRequests {
       backgroundable: definition.backgroundable,
       warnOnClose: definition.warnOnClose,
       instanceId: host.instanceId,
+      ...(requests && { http: requests }),
       sdkName: host.sdkName,
       sdkVersion: host.sdkVersion,
       appends: sdk.displayResolvesImmediately,
@@ -281,7 +283,8 @@ export class ClientRequests {
       window.attached.delete(key)
       return
     }
-    const hostConnected = this.#options.hosts.isConnected(attached.instanceId)
+    const { instanceId } = attached
+    const hostConnected = this.#watchOver(window, key, instanceId)
     window.connection.send('transaction.snapshot', { ...attached.snapshot, hostConnected })
   }
 
@@ -291,7 +294,8 @@ export class ClientRequests {
       this.#options.runtime.send<PageOpened | null>(key, { type: 'refresh', asker }, inTime),
     )
     if (opened === null) return
-    const hostConnected = this.#options.hosts.isConnected(opened.instanceId)
+    const { instanceId } = opened
+    const hostConnected = this.#watchOver(window, key, instanceId)
     window.connection.send('page.snapshot', { ...opened.snapshot, hostConnected })
   }
 
@@ -342,8 +346,18 @@ export class ClientRequests {
     }
   }
 
-  /** Tells the entity what is known softly, so that it says when that changes. */
-  #isHostConnected(key: EntityKey, instanceId: InstanceId): boolean {
+  /** True while the host is connected. One may have been bound since the window began to look. */
+  #watchOver(window: Window, key: EntityKey, instanceId: InstanceId | null): boolean {
+    const watched = window.attached.get(key)
+    if (instanceId !== null && (!watched || watched.instanceId === instanceId))
+      return this.#options.hosts.isConnected(instanceId)
+    if (watched) window.attached.set(key, { ...watched, instanceId })
+    return this.#isHostConnected(key, instanceId)
+  }
+
+  /** Tells the entity what is known softly, so that it says when that changes. Nobody misses one that is still to come. */
+  #isHostConnected(key: EntityKey, instanceId: InstanceId | null): boolean {
+    if (instanceId === null) return true
     const connected = this.#options.hosts.isConnected(instanceId)
     const type = connected ? 'host-back' : 'host-gone'
     this.#options.runtime.send(key, { type, instanceId }).catch(() => undefined)
@@ -401,6 +415,7 @@ export class ClientRequests {
     const offer = view.page(data.slug, actor, rules)
     if (!offer) throw view.has('page', data.slug) ? new AppError('not-found') : new Gone()
     const host = this.#next(offer.hosts, actor)
+    const requests = host && requestsFor(host, offer.hosts)
     const page: PageStart = {
       pageKey: data.pageKey as PageKey,
       organizationId: actor.organization.id,
@@ -408,6 +423,7 @@ export class ClientRequests {
       userId: actor.user.id,
       slug: data.slug,
       instanceId: host?.instanceId ?? noHost,
+      ...(requests && { http: { requests, call: openCall(actor, data, host) as unknown as Json } }),
     }
     const opened = await this.#options.runtime.send<PageOpened>(key, { type: 'open', page, asker }, inTime)
     if (opened.isNew && !host) {
@@ -427,17 +443,9 @@ export class ClientRequests {
     data: Of<'page.open'>,
     host: { instanceId: InstanceId; sdkName: string; sdkVersion: string },
   ): Promise<void> {
-    const { email, firstName, lastName } = actor.user
-    const sdk = new SdkVersion(host.sdkName, host.sdkVersion)
     try {
-      const answer = await this.#options.hosts.call(host.instanceId, 'OPEN_PAGE', {
-        pageKey: data.pageKey,
-        page: { slug: data.slug },
-        environment: sdk.environmentFor(actor.environment.slug),
-        user: { email, firstName, lastName, role: actor.role, teams: [...actor.teams] },
-        params: data.params ?? {},
-        ...(data.paramsMeta !== undefined && { paramsMeta: data.paramsMeta }),
-      })
+      const call = openCall(actor, data, host)
+      const answer = await this.#options.hosts.call(host.instanceId, 'OPEN_PAGE', call)
       if (answer.type === 'ERROR')
         throw new AppError('host-not-found', answer.message ?? 'The host could not open this page.')
       await this.#options.runtime.send(key, { type: 'opened' }, inTime)
@@ -517,6 +525,23 @@ function askerOf(window: Window, actor: Actor): Asker {
     clientId: window.clientId,
     userId: actor.user.id,
     organizationId: actor.organization.id,
+  }
+}
+
+/** What a host is told to open a page. */
+function openCall(
+  actor: Actor,
+  data: Of<'page.open'>,
+  host: { sdkName: string; sdkVersion: string },
+): OpenPageInputs {
+  const { email, firstName, lastName } = actor.user
+  return {
+    pageKey: data.pageKey,
+    page: { slug: data.slug },
+    environment: new SdkVersion(host.sdkName, host.sdkVersion).environmentFor(actor.environment.slug),
+    user: { email, firstName, lastName, role: actor.role, teams: [...actor.teams] },
+    params: data.params ?? {},
+    ...(data.paramsMeta !== undefined && { paramsMeta: data.paramsMeta }),
   }
 }
 

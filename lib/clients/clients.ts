@@ -39,7 +39,7 @@ export interface Window {
   readonly connection: ClientConnection
   readonly clientId: ClientId
   /** Attached transactions and open pages, by entity key. */
-  readonly attached: Map<EntityKey, { readonly place: Place; readonly instanceId: InstanceId }>
+  readonly attached: Map<EntityKey, { readonly place: Place; readonly instanceId: InstanceId | null }>
   /** Entities whose state is being read for this window, and how many events of each came meanwhile. */
   readonly reading: Map<EntityKey, { events: number }>
   /** Watched directories: ends the watch. */

@@ -152,12 +152,11 @@ export const keys = {
   'secrets:server': {
     type: 'secret',
     default: null,
-    description: 'kept for what is to be encrypted; made once when unset and there are no seeds',
-    effect: 'later',
+    description: 'signs requests to serverless hosts; made once when unset and there are no seeds',
     originals: [
       {
         name: 'SECRET',
-        note: 'no effect yet: passwords have a salt each, API keys are too long to need one. Required with seeds',
+        note: 'signs requests to serverless hosts; passwords have a salt each, API keys are too long to need one. Required with seeds',
       },
     ],
   },
@@ -234,7 +233,6 @@ export const keys = {
     default: [],
     description:
       'networks, addresses and host names at which serverless hosts may be, besides public addresses',
-    effect: 'later',
   },
   'http:trusted-proxies': {
     type: 'list',

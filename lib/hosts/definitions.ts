@@ -1,8 +1,20 @@
 /** What a host says it serves. Stored once per content; see the SDK's declarations. */
 import { createHash } from 'node:crypto'
-import type { Declaration } from '../sdk/index.js'
+import type { Declaration, SdkVersion } from '../sdk/index.js'
 
 export type Definitions = Pick<Declaration, 'actions' | 'pages'>
+
+/** What counts of a declaration: older SDKs do not say in code who may run what. */
+export function definitionsFrom({ actions, pages }: Definitions, sdk: SdkVersion): Definitions {
+  return sdk.codePermissions ? { actions, pages } : withoutAccess({ actions, pages })
+}
+
+export function withoutAccess(definitions: Definitions): Definitions {
+  return {
+    actions: definitions.actions.map(action => ({ ...action, access: null })),
+    pages: definitions.pages.map(page => ({ ...page, access: null })),
+  }
+}
 
 /** Two hosts with the same declarations have the same digest. */
 export function digestOf(definitions: Definitions): string {

@@ -20,7 +20,10 @@ import type { Access, DeclaredAction, DeclaredPage } from '../sdk/index.js'
 import { lastPart, parentPath } from './definitions.js'
 import type { DirectoryHost, DirectoryState } from './directory.js'
 
-/** One declared thing and who serves it right now, newest host last. */
+/**
+ * One declared thing and who serves it right now, newest host last: hosts that are connected, or, where there is none,
+ * HTTP hosts that can be reached.
+ */
 export interface Offer<Definition> {
   readonly definition: Definition
   readonly hosts: readonly DirectoryHost[]
@@ -33,13 +36,17 @@ export class DirectoryView {
 
   constructor(state: DirectoryState, isConnected: (instanceId: InstanceId) => boolean) {
     const known = [...state.hosts.values()].sort((a, b) => a.order - b.order)
+    const away: DirectoryHost[] = []
+    const reachable: DirectoryHost[] = []
     const connected: DirectoryHost[] = []
     for (const host of known) {
-      if (isConnected(host.instanceId)) connected.push(host)
-      else this.#add(state, host, false)
+      if (host.isReachable !== undefined) (host.isReachable ? reachable : away).push(host)
+      else (isConnected(host.instanceId) ? connected : away).push(host)
     }
-    this.#hosts = connected.length
-    for (const host of connected) this.#add(state, host, true)
+    this.#hosts = reachable.length + connected.length
+    // The later ones win.
+    for (const host of away) this.#add(state, host, false)
+    for (const host of [...reachable, ...connected]) this.#add(state, host, true)
   }
 
   #add(state: DirectoryState, host: DirectoryHost, isConnected: boolean): void {
@@ -140,9 +147,15 @@ function offer<Definition extends { slug: string }>(
   takesRuns: boolean,
 ): void {
   const before = offers.get(definition.slug)
-  const hosts = before?.hosts ?? []
+  // A host that is connected already starts sooner than one that must be woken.
+  const isFirstConnected = takesRuns && !isHttpHost(host) && before?.hosts.some(isHttpHost)
+  const hosts = isFirstConnected ? [] : (before?.hosts ?? [])
   if (takesRuns) hosts.push(host)
   offers.set(definition.slug, { definition, hosts })
+}
+
+export function isHttpHost(host: DirectoryHost): boolean {
+  return host.isReachable !== undefined
 }
 
 function byName(a: { name: string; slug: string }, b: { name: string; slug: string }): number {

@@ -20,6 +20,10 @@ export interface DirectoryHost {
   readonly shuttingDown: boolean
   /** Grows with each declaration: the newest host has the highest. */
   readonly order: number
+  /**
+   * Set for an HTTP host, which is named by its own id here and never connects itself: whether it answered last time.
+   */
+  readonly isReachable?: boolean
 }
 
 export interface DirectoryState {
@@ -36,7 +40,11 @@ export type DirectoryMessage =
       readonly definitions: Definitions
       readonly sdkName: string
       readonly sdkVersion: string
+      /** Given by HTTP hosts. */
+      readonly isReachable?: boolean
     }
+  /** An HTTP host answers, or does not any more. */
+  | { readonly type: 'reachable'; readonly instanceId: InstanceId; readonly isReachable: boolean }
   | { readonly type: 'shutdown'; readonly instanceId: InstanceId }
   /** The host that had this connection last is lost. Said at least once, and perhaps when it has long been back. */
   | { readonly type: 'remove'; readonly instanceId: InstanceId; readonly connectionId: ConnectionId }
@@ -70,6 +78,12 @@ export const directoryKind: EntityKind<DirectoryState, DirectoryMessage> = {
         const host = state.hosts.get(message.instanceId)
         if (!host || host.shuttingDown) return { state, reply: {} }
         return change(state, { ...host, shuttingDown: true }, context.key)
+      }
+      case 'reachable': {
+        const host = state.hosts.get(message.instanceId)
+        if (host?.isReachable === undefined || host.isReachable === message.isReachable)
+          return { state, reply: {} }
+        return change(state, { ...host, isReachable: message.isReachable }, context.key)
       }
       case 'remove':
         return remove(state, message, context.key)
@@ -116,9 +130,10 @@ function announce(
   message: Extract<DirectoryMessage, { type: 'announce' }>,
   key: string,
 ): Decision<DirectoryState, unknown> {
-  const { instanceId, connectionId, digest, sdkName, sdkVersion } = message
+  const { instanceId, connectionId, digest, sdkName, sdkVersion, isReachable } = message
   const before = state.hosts.get(instanceId)
-  if (before?.digest === digest && !before.shuttingDown && before.sdkVersion === sdkVersion) {
+  const isSame = before?.digest === digest && before.sdkVersion === sdkVersion
+  if (isSame && !before.shuttingDown && before.isReachable === isReachable) {
     if (before.connectionId === connectionId) return { state, signals: changed(key), reply: {} }
     return change(state, { ...before, connectionId }, key)
   }
@@ -135,6 +150,7 @@ function announce(
     sdkVersion,
     shuttingDown: false,
     order,
+    ...(isReachable !== undefined && { isReachable }),
   }
   const hosts = new Map(state.hosts).set(instanceId, host)
   const isNew = !state.definitions.has(digest)

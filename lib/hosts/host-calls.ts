@@ -6,7 +6,7 @@ import type { HostIdentity } from '../accounts/index.js'
 import { AppError } from '../errors.js'
 import { type EntityKey, isId, newId, type TransactionId } from '../ids.js'
 import type { Log } from '../log.js'
-import type { Clock, EntityRuntime, Json } from '../partitions/index.js'
+import type { EntityRuntime, Json } from '../partitions/index.js'
 import {
   type IncomingCall,
   type InitializeHostReturns,
@@ -17,23 +17,26 @@ import {
   SdkVersion,
   type ServerMethodInputs,
 } from '../sdk/index.js'
-import type { HostDelivery, HostReply, PageMessage, TransactionMessage } from '../transactions/index.js'
+import {
+  type HostDelivery,
+  type HostReply,
+  httpHostKey,
+  type PageMessage,
+  type TransactionMessage,
+} from '../transactions/index.js'
 import type { Confirmations } from './confirmations.js'
-import { digestOf } from './definitions.js'
+import { definitionsFrom, digestOf, withoutAccess } from './definitions.js'
 import { held } from './held.js'
 import { directoryKey, type HostAttach, type HostAttached, hostKey } from './host.js'
 import type { HostConnection } from './host-connection.js'
+import { type HttpHostMessage, httpHostOf } from './http-host.js'
+import { type TeamsAsked, teamWarnings } from './team-warnings.js'
 
-export interface HostCallsOptions {
+export interface HostCallsOptions extends TeamsAsked {
   readonly runtime: EntityRuntime
-  readonly clock: Clock
   readonly log: Log
   /** Absolute address of the dashboard, without a slash at the end. */
   dashboardUrl(connection: HostConnection): string
-  unknownTeams(
-    organizationId: HostIdentity['organization']['id'],
-    slugs: readonly string[],
-  ): Promise<string[]>
   /** `id` is the notification's unless it has a key of its own: it may be said again. */
   notify(identity: HostIdentity, notification: ServerMethodInputs<'NOTIFY'>, id: string): Promise<boolean>
   /** A host spoke of a run or page that is another host's. */
@@ -46,8 +49,8 @@ export type HostDeclaration = Pick<ServerMethodInputs<'INITIALIZE_HOST'>, 'actio
 
 /** Text of the error a person sees when a host has sent an IO call that cannot be read. */
 const invalidCallMessage = 'Received invalid message from action.'
-/** How long an initialisation may wait for what it could do without. */
-const warningsMsMax = 1_000
+/** In the words of the original. */
+const claimRefused = 'Invalid action request'
 
 type Inputs<Method extends IncomingCall['method']> = ServerMethodInputs<Method>
 
@@ -135,7 +138,7 @@ export class HostCalls {
     const sdk = new SdkVersion(data.sdkName, data.sdkVersion)
     connection.sdk = sdk
     const isDevelopment = identity.kind === 'DEVELOPMENT'
-    const definitions = isDevelopment || !sdk.codePermissions ? withoutAccess(data) : data
+    const definitions = isDevelopment ? withoutAccess(data) : definitionsFrom(data, sdk)
     const developerId = isDevelopment ? identity.user.id : null
     const attached = await this.#held(connection, () =>
       this.#options.runtime.send<HostAttached>(hostKey(instanceId), {
@@ -151,10 +154,17 @@ export class HostCalls {
         declaredAtMs: data.timestamp ?? this.#options.clock.nowMs(),
         rpcId: numeric(call.rpcId),
         firstRpcId,
+        ...(data.requestId && { woken: true }),
       } satisfies HostAttach),
     )
     const directory = directoryKey(identity.environment.id, developerId)
-    if (attached.applied) {
+    if (attached.isWoken) {
+      connection.directory = directory
+      if (data.requestId && !(await this.#claim(connection, sdk, data.requestId))) {
+        const answer = sdk.structuredInitError ? ({ type: 'error', message: claimRefused } as const) : null
+        return { answer, attached }
+      }
+    } else if (attached.applied) {
       await this.#held(connection, () =>
         this.#options.runtime.send(directory, {
           type: 'announce',
@@ -170,6 +180,28 @@ export class HostCalls {
     }
     connection.directory = directory
     return { answer: await this.#welcome(connection, sdk, data.invalidSlugs, definitions), attached }
+  }
+
+  /** True when this host is the one that was woken by this request, which it can be once. */
+  async #claim(connection: HostConnection, sdk: SdkVersion, requestId: string): Promise<boolean> {
+    const { identity, instanceId } = connection
+    const httpHostId = httpHostOf(requestId)
+    const accepted =
+      httpHostId !== null &&
+      identity.kind === 'PRODUCTION' &&
+      (await this.#held(connection, () =>
+        this.#options.runtime.send<{ accepted: boolean }>(httpHostKey(httpHostId), {
+          type: 'claim',
+          requestId,
+          instanceId,
+          organizationId: identity.organization.id,
+          environmentId: identity.environment.id,
+          sdkName: sdk.name ?? '',
+          sdkVersion: sdk.version ?? '',
+        } satisfies HttpHostMessage),
+      ).then(reply => reply.accepted))
+    if (!accepted) this.#options.denied(connection, `request of HTTP host ${httpHostId ?? 'unknown'}`)
+    return accepted
   }
 
   async #welcome(
@@ -189,20 +221,8 @@ export class HostCalls {
     }
   }
 
-  /** Teams named in code that the organization does not have. Not worth failing or waiting for. */
-  async #warnings(connection: HostConnection, definitions: HostDeclaration): Promise<string[]> {
-    const teams = new Set<string>()
-    for (const { access } of [...definitions.actions, ...definitions.pages]) {
-      if (access !== null && access !== 'entire-organization')
-        for (const team of access.teams) teams.add(team)
-    }
-    if (teams.size === 0) return []
-    const asked = this.#options.unknownTeams(connection.identity.organization.id, [...teams]).catch(() => [])
-    const late = new Promise<string[]>(resolve =>
-      this.#options.clock.setTimer(warningsMsMax, () => resolve([])),
-    )
-    const unknown = await Promise.race([asked, late])
-    return unknown.map(team => `The team "${team}", named in an access rule, does not exist.`)
+  #warnings(connection: HostConnection, definitions: HostDeclaration): Promise<string[]> {
+    return teamWarnings(this.#options, connection.identity.organization.id, definitions)
   }
 
   async #ioCall(connection: HostConnection, sdk: SdkVersion, data: Inputs<'SEND_IO_CALL'>): Promise<unknown> {
@@ -328,13 +348,6 @@ export class HostCalls {
 
 function accepted(reply: HostReply): boolean {
   return reply.accepted
-}
-
-function withoutAccess(definitions: HostDeclaration): HostDeclaration {
-  return {
-    actions: definitions.actions.map(action => ({ ...action, access: null })),
-    pages: definitions.pages.map(page => ({ ...page, access: null })),
-  }
 }
 
 /** SDKs count their calls; anything else is left out of what depends on the order. */

@@ -38,6 +38,8 @@ export interface HostRecord {
   /** When that socket declared itself first. */
   readonly attachedAtMs: number
   readonly shuttingDown: boolean
+  /** It was woken by HTTP for one run or page, and takes nothing else: it is in no directory. */
+  readonly woken?: true
   /** Time the host itself gave to its newest declaration: older ones that arrive late are ignored. */
   readonly declaredAtMs: number
   /**
@@ -62,12 +64,15 @@ export interface HostAttach {
   readonly declaredAtMs: number
   readonly rpcId: number | null
   readonly firstRpcId: number | null
+  /** It names the request that woke it. It does so once: when it reconnects it is to be known. */
+  readonly woken?: true
 }
 
 export interface HostAttached {
   /** False: a newer declaration of this host was applied before; this one changes nothing. */
   readonly applied: boolean
   readonly isNewConnection: boolean
+  readonly isWoken: boolean
   readonly previousFirstRpcId: number | null
   readonly unsettledByTrue: readonly number[]
 }
@@ -130,7 +135,8 @@ function attach(
   const applied = isNewConnection || !before || message.declaredAtMs >= before.declaredAtMs
   const unsettledByTrue = before?.unsettledByTrue ?? []
   const recentFirstRpcIds = before?.recentFirstRpcIds ?? []
-  const { type: _type, rpcId, firstRpcId, ...identity } = message
+  const { type: _type, rpcId, firstRpcId, woken, ...identity } = message
+  const isWoken = before ? before.woken === true : woken === true
   // The first declaration of a connection may be said twice, when the edge never heard the reply: it is answered alike.
   const earlierFirstRpcIds = isNewConnection
     ? recentFirstRpcIds
@@ -139,6 +145,7 @@ function attach(
       : recentFirstRpcIds.slice(0, -1)
   const host: HostRecord = {
     ...identity,
+    ...(isWoken && { woken: true }),
     declaredAtMs: applied ? message.declaredAtMs : (before?.declaredAtMs ?? 0),
     goneAtMs: null,
     attachedAtMs: isNewConnection ? context.nowMs : (before?.attachedAtMs ?? context.nowMs),
@@ -156,6 +163,7 @@ function attach(
     reply: {
       applied,
       isNewConnection,
+      isWoken,
       previousFirstRpcId: earlierFirstRpcIds[0] ?? null,
       unsettledByTrue,
     },

@@ -545,8 +545,21 @@ export class Hosts {
       if (reply.accepted) await write().acked
       return
     }
-    const { acked } = await connection.paced(write)
+    const { acked, result } = await connection.paced(write)
+    if (call.method === 'OPEN_PAGE') this.#pageOpened(key, instanceId, result)
     await acked
+  }
+
+  /** A page that a host was woken for learns when the host could not open it. */
+  #pageOpened(key: EntityKey, instanceId: InstanceId, result: Promise<unknown>): void {
+    const failed = (reason: string) =>
+      this.#options.runtime.send(key, { type: 'open-failed', instanceId, reason })
+    result
+      .then(async answer => {
+        const { type, message } = answer as HostMethodReturns<'OPEN_PAGE'> & { message?: string }
+        if (type === 'ERROR') await failed(message ?? 'The host could not open this page.')
+      })
+      .catch((error: unknown) => this.#options.log.debug('page.not-opened', { key, error }))
   }
 
   /** A host that is lost will never be told; nobody has to wait for that. */

@@ -3,6 +3,7 @@ export type * from './cluster-status.js'
 export { type Context, checked, type Handler, hostOf } from './context.js'
 export { ok, type Reply } from './reply.js'
 export type { HealthOptions } from './routes-health.js'
+export type { HttpHostHooks } from './routes-http-hosts.js'
 export type { RecordedNotification, SdkHooks } from './routes-sdk.js'
 export {
   createHttpServer,

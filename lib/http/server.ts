@@ -25,6 +25,7 @@ import { type ErrorShape, errorReply, type Reply, write } from './reply.js'
 import { addAuthRoutes } from './routes-auth.js'
 import { addClusterRoutes, type ClusterOptions } from './routes-cluster.js'
 import { addHealthRoutes, type HealthOptions } from './routes-health.js'
+import { addHttpHostRoutes, type HttpHostHooks } from './routes-http-hosts.js'
 import { addMetricsRoute, type MetricsOptions } from './routes-metrics.js'
 import { addOrganizationRoutes } from './routes-organizations.js'
 import { addSdkRoutes, type SdkHooks } from './routes-sdk.js'
@@ -68,6 +69,8 @@ export interface HttpServerOptions {
   readonly log: Log
   readonly health: HealthOptions
   readonly sdk?: SdkHooks
+  /** Without it there are no serverless hosts. */
+  readonly httpHosts?: HttpHostHooks
   /** Without it there is no `/metrics`. */
   readonly metrics?: MetricsOptions
   /** Without it there is no `/api/v1/cluster`. */
@@ -263,6 +266,7 @@ export function createHttpServer(options: HttpServerOptions): HttpServer {
   addOrganizationRoutes(http)
   addAuthRoutes(http)
   addSdkRoutes(http, options.sdk ?? {}, log)
+  if (options.httpHosts) addHttpHostRoutes(http, options.httpHosts)
   return http
 }
 

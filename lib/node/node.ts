@@ -26,6 +26,7 @@ import {
   type HostDeclaration,
   Hosts,
   hostKind,
+  httpHostKind,
 } from '../hosts/index.js'
 import { createHttpServer, type HttpServer, type NodeReport } from '../http/index.js'
 import type { EntityKey } from '../ids.js'
@@ -46,6 +47,7 @@ import { type AdminServer, listenAdmin } from './admin-socket.js'
 import { channelHostTowards } from './channel-host.js'
 import { type DemoHost, demoAccount, startDemoHost } from './demo.js'
 import { historyRow } from './history.js'
+import { type NodeHttpHosts, openHttpHosts } from './http-hosts.js'
 import { Metrics } from './metrics.js'
 import type { RunningNode, StartNodeOptions } from './node-contract.js'
 import { cannotListen, refuseTakenPort } from './ports.js'
@@ -87,6 +89,7 @@ class Node {
   #partitions: Partitions | null = null
   #hosts: Hosts | null = null
   #clients: Clients | null = null
+  #httpHosts: NodeHttpHosts | null = null
   #http: HttpServer | null = null
   #sockets: Sockets | null = null
   #admin: AdminServer | null = null
@@ -116,10 +119,19 @@ class Node {
     const [partitions, database] = await this.#openBoth()
     const accounts = this.#openAccounts(database)
     const { hosts, clients } = this.#build(partitions, accounts)
+    this.#httpHosts = openHttpHosts({
+      config: this.#config,
+      partitions,
+      accounts,
+      clock: this.#clock,
+      secret: this.#directory.secrets.server.reveal(),
+      declared: (identity, definitions) => this.#recordDeclarations(accounts, identity, definitions),
+    })
     this.#ringStatus = this.#buildRingStatus(partitions, database)
     this.#timers = await openTimers(this.#config, partitions, this.#clock)
     await partitions.start()
     const http = await this.#listen(partitions, accounts, hosts, clients)
+    this.#httpHosts.start()
     await this.#openAdmin(accounts)
     this.#checkRevocations(accounts, hosts, clients)
     this.#state = 'ready'
@@ -150,6 +162,7 @@ class Node {
       this.#clients?.drain(spreadMs),
       this.#hosts?.drain(spreadMs),
     ])
+    this.#httpHosts?.stop()
     await this.#admin?.close()
     await this.#http?.close()
     await this.#timers?.stop(timersMsMax)
@@ -195,8 +208,8 @@ class Node {
       onDamage: damage => this.#progress(`damaged data was set aside: ${damage.what} (${damage.reason})`),
     })
     this.#partitions = partitions
-    for (const kind of [transactionKind, pageKind, hostKind, directoryKind, timerKind])
-      partitions.register(kind)
+    const kinds = [transactionKind, pageKind, hostKind, httpHostKind, directoryKind, timerKind]
+    for (const kind of kinds) partitions.register(kind)
     return partitions
   }
 
@@ -298,7 +311,7 @@ class Node {
         // Hosts are held, not refused.
         return await this.#notify(identity.organization.id, transactionId, content, {})
       },
-      declared: (connection, definitions) => this.#recordDeclarations(accounts, connection, definitions),
+      declared: ({ identity }, definitions) => this.#recordDeclarations(accounts, identity, definitions),
     })
     directories.current = new Directories(partitions, instanceId => hosts.isConnected(instanceId))
     const clients = new Clients({
@@ -337,10 +350,9 @@ class Node {
   /** The database learns what hosts declare, for settings and history; nobody waits for it. */
   #recordDeclarations(
     accounts: AccountsService,
-    connection: HostConnection,
+    { organization, environment, kind, user }: HostIdentity,
     definitions: HostDeclaration,
   ): void {
-    const { organization, environment, kind, user } = connection.identity
     const place = {
       organizationId: organization.id,
       environmentId: environment.id,
@@ -414,6 +426,7 @@ class Node {
         text: () => metrics.text(),
       },
       health: { notReady: () => this.#notReady(), commit: app.commit ?? undefined },
+      ...(this.#httpHosts && { httpHosts: this.#httpHosts.routes }),
       sdk: {
         onNotification: async ({ host: identity, transactionId, ...notification }) => {
           await this.#notify(identity.organization.id, transactionId, notification, refusable)
@@ -459,7 +472,10 @@ class Node {
     if (operation === 'ringAdopt') {
       return this.#adopt(accounts, (argument as { acceptLoss?: unknown } | null)?.acceptLoss === true)
     }
-    return runAdminOperation(operation, argument, { accounts })
+    return runAdminOperation(operation, argument, {
+      accounts,
+      ...this.#httpHosts?.administration,
+    })
   }
 
   /** What an operator decides about partitions that nobody can lead, in the audit log. */

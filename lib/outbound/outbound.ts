@@ -23,6 +23,8 @@ export interface OutboundOptions {
   readonly lookup?: typeof dns.lookup
   /** Connections in use at once, of all receivers together. */
   readonly agentSocketsMax?: number
+  /** Of those, to one receiver. */
+  readonly originSocketsMax?: number
 }
 
 export class Outbound {
@@ -32,14 +34,19 @@ export class Outbound {
   readonly #running = new Set<Exchange>()
 
   /** @throws Error that names the first wrong entry of `allow` */
-  constructor({ allow, lookup = dns.lookup, agentSocketsMax = limits.outboundSocketsMax }: OutboundOptions) {
+  constructor({
+    allow,
+    lookup = dns.lookup,
+    agentSocketsMax = limits.outboundSocketsMax,
+    originSocketsMax = limits.outboundSocketsPerOriginMax,
+  }: OutboundOptions) {
     const allowed = parseAllowList(allow)
     this.#targets = new Targets(allowed)
     const lookups = new Lookups(allowed, lookup, limits.outboundLookupsMax)
     this.#connections = new Connections(lookups.forConnect, agentSocketsMax)
     this.#lanes = new Lanes({
       insideMax: agentSocketsMax,
-      perLaneMax: Math.min(agentSocketsMax, limits.outboundSocketsPerOriginMax),
+      perLaneMax: Math.min(agentSocketsMax, originSocketsMax),
       waitingMax: limits.outboundWaitingMax,
     })
   }

@@ -28,7 +28,7 @@ import {
 
 /** A call to the host that must arrive, whatever happens to us in between. */
 export interface HostCall {
-  readonly method: 'START_TRANSACTION' | 'IO_RESPONSE' | 'CLOSE_TRANSACTION' | 'CLOSE_PAGE'
+  readonly method: 'START_TRANSACTION' | 'IO_RESPONSE' | 'CLOSE_TRANSACTION' | 'OPEN_PAGE' | 'CLOSE_PAGE'
   readonly data: Json
 }
 
@@ -56,7 +56,7 @@ const answeredRequestsMax = 4
 const endDetailsMax = 500
 
 export class Change {
-  readonly start: TransactionStart
+  start: TransactionStart
   readonly context: DecisionContext
   state: TransactionState
   readonly #put = new Map<string, Json | JsonText>()
@@ -200,6 +200,18 @@ export class Change {
       target: `schedule:${scheduleId}`,
       payload: { type: 'run-ended', runId: id, status, details },
     })
+  }
+
+  /** Changes to whom the run is bound. */
+  bind(start: TransactionStart): void {
+    this.start = start
+    this.state = { ...this.state, start }
+    this.record('start', start)
+  }
+
+  /** Something that must happen elsewhere. */
+  add(effect: Effect): void {
+    this.#effects.push(effect)
   }
 
   /** Asks whether the host is still expected; the answer comes as `host-alive` or `host-lost`, or not at all. */

@@ -7,6 +7,7 @@ import type { TransactionResult } from '../clients/wire.js'
 import { limits } from '../limits.js'
 import { cancelText } from '../sdk/index.js'
 import type { Change } from './change.js'
+import { forgetRequest, releaseHost } from './http-request.js'
 import type { Group } from './state.js'
 
 /** Renders remembered as answered when they are all dropped at the end. */
@@ -44,6 +45,8 @@ export function complete(change: Change, result: TransactionResult): void {
     change.dropGroup(group)
   }
   change.dropHostCall('start')
+  const request = change.start.http?.[0]
+  if (request) change.add(forgetRequest(request))
   const answeredRenders = [...change.now.answeredRenders, ...answered].slice(-answeredRendersMax)
   change.setNow({ status: 'completed', completedAtMs: nowMs, loading: null, answeredRenders })
   change.touchHistory()
@@ -70,7 +73,9 @@ export function cancel(change: Change): void {
 
 /** Tells the host that its pending call is cancelled, then that it may free the transaction. */
 export function sendCanceled(change: Change, renderId: string, inputGroupKey: string): void {
-  const transactionId = change.start.id
+  const { id: transactionId, instanceId, woken } = change.start
+  // Before it hears of the cancel, which would leave its socket open for ever.
+  if (woken) change.add(releaseHost(transactionId, instanceId))
   change.callHost(`cancel:${renderId}`, {
     method: 'IO_RESPONSE',
     data: {
@@ -84,7 +89,7 @@ export function sendCanceled(change: Change, renderId: string, inputGroupKey: st
 export function closeWhenUnwatched(change: Change): void {
   const { now, start } = change
   if (now.completedAtMs === null || now.closed || now.cancelNext || isWatched(change)) return
-  if (start.appends) {
+  if (start.appends && !start.http) {
     change.callHost('close', { method: 'CLOSE_TRANSACTION', data: { transactionId: start.id } })
   }
   change.setNow({ closed: true })

@@ -9,6 +9,7 @@ import { Change } from './change.js'
 import { cancel, closeWhenUnwatched, isWatched, rearm } from './ending.js'
 import type { Asker, Attached, ClientMessage, TransactionStart } from './messages.js'
 import { snapshotOf } from './snapshot.js'
+import { callStart, wake } from './starting.js'
 import { emptyNow, type Group, type TransactionState } from './state.js'
 
 type Of<Type extends ClientMessage['type']> = Extract<ClientMessage, { type: Type }>
@@ -44,32 +45,16 @@ export function decideStart(
     clientId: asker?.clientId ?? null,
     startedAtMs: context.nowMs,
   })
-  change.callHost('start', {
-    method: 'START_TRANSACTION',
-    data: {
-      transactionId: start.id,
-      actionName: start.slug,
-      action: { slug: start.slug, url: start.url },
-      environment: start.sdkEnvironment,
-      user: {
-        email: start.owner.email,
-        firstName: start.owner.firstName,
-        lastName: start.owner.lastName,
-        role: start.owner.role,
-        teams: start.owner.teams,
-      },
-      params: start.params,
-      ...(start.paramsMeta !== undefined && { paramsMeta: start.paramsMeta }),
-      displayResolvesImmediately: start.appends,
-    },
-  })
+  if (start.http) wake(change)
+  else callStart(change)
   change.touchHistory()
   rearm(change)
   return change.done(attached(change))
 }
 
 function attached(change: Change): Attached {
-  return { snapshot: snapshotOf(change.state, change.start), instanceId: change.start.instanceId }
+  const { http, instanceId } = change.start
+  return { snapshot: snapshotOf(change.state, change.start), instanceId: http ? null : instanceId }
 }
 
 /** Attaches a browser window, taking the transaction over from the one before. */

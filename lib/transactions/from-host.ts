@@ -34,11 +34,16 @@ function forHost(
   answer: (change: Change) => HostReply,
 ): HostDecision {
   if (state.start === null) return { state: null, reply: refused('There is no such transaction.') }
-  if (state.start.instanceId !== message.instanceId) {
+  if (state.start.http || state.start.instanceId !== message.instanceId) {
     return { state, reply: denied }
   }
   const change = new Change(state, state.start, context)
-  if (!change.now.heard) change.dropHostCall('start')
+  if (!change.now.heard) {
+    change.dropHostCall('start')
+    // A window that began to look when nobody was bound does not know yet whom to watch over.
+    const { clientId } = change.now
+    if (change.start.woken && clientId !== null) change.signalClient(clientId, { probe: true, gone: true })
+  }
   if (!change.now.heard || context.nowMs - change.now.heardAtMs > heardGrainMs) {
     change.setNow({ heard: true, heardAtMs: context.nowMs })
   }

@@ -23,6 +23,7 @@ export function decideHostGone(
   const change = new Change(state, state.start, context)
   if (
     message.instanceId === change.start.instanceId &&
+    !change.start.http &&
     !change.now.hostGone &&
     change.now.completedAtMs === null
   ) {
@@ -159,7 +160,11 @@ export function decideAlarm(
   const isAbandoned =
     now.clientGoneAtMs !== null && now.clientGoneAtMs + limits.clientGraceMs <= context.nowMs
   if (isAbandoned && !change.start.backgroundable) cancel(change)
-  else change.askHost()
+  else if (!change.start.http) change.askHost()
+  else {
+    const message = 'The HTTP host did not connect in time.'
+    complete(change, { status: 'FAILURE', data: { error: 'HostUnreachable', message } })
+  }
   rearm(change)
   return change.done({})
 }

@@ -1,4 +1,11 @@
 export type { ClientSignal, HostCall, HostDelivery } from './change.js'
+export {
+  forgetRequest,
+  type HttpHostAnswer,
+  type HttpRequest,
+  httpHostKey,
+  wakeHost,
+} from './http-request.js'
 export type { Asker, Attached, HostReply, Located, TransactionMessage, TransactionStart } from './messages.js'
 export { type PageMessage, type PageOpened, type PageStart, pageKind } from './page.js'
 export { type Group, loadTransaction, type Now, type TransactionState } from './state.js'

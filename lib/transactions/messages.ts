@@ -12,8 +12,9 @@ import type {
 import type { Json } from '../partitions/entity.js'
 import type { IoCall, LoadingState } from '../sdk/io-call.js'
 import type { HostDelivery } from './change.js'
+import type { HttpHostAnswer, HttpRequest } from './http-request.js'
 
-/** Everything about a run that never changes after it was started. */
+/** Everything about a run that never changes after it was started, except to whom it is bound. */
 export interface TransactionStart {
   readonly id: TransactionId
   readonly organizationId: OrganizationId
@@ -33,7 +34,12 @@ export interface TransactionStart {
   readonly name: string
   readonly backgroundable: boolean
   readonly warnOnClose: boolean
+  /** While `http` is there, the HTTP host that is listed under this name; nobody speaks for it. */
   readonly instanceId: InstanceId
+  /** Requests for an HTTP host: the first is being made, the others are to be made should it fail. Gone once bound. */
+  readonly http?: readonly HttpRequest[]
+  /** The host was woken for this run, and ends with it. */
+  readonly woken?: true
   readonly sdkName: string
   readonly sdkVersion: string
   /** The SDK resolves displays at once and keeps the transaction until it is told to close it (0.38 and newer). */
@@ -117,6 +123,7 @@ export type HostMessage =
     }
 
 export type NodeMessage =
+  | HttpHostAnswer
   | { readonly type: 'host-gone'; readonly instanceId: InstanceId }
   | { readonly type: 'host-back'; readonly instanceId: InstanceId }
   /** The host is still expected; it connected last at this time. */
@@ -137,8 +144,8 @@ export type NodeMessage =
 /** Reply to `start` and `attach`. */
 export interface Attached {
   readonly snapshot: TransactionSnapshot
-  /** The host to watch over, while the window is attached. */
-  readonly instanceId: InstanceId
+  /** The host to watch over, while the window is attached; null while an HTTP host is being woken. */
+  readonly instanceId: InstanceId | null
 }
 
 /** Reply to `locate`; null when there is no such transaction. */

@@ -17,6 +17,13 @@ import type {
 } from '../partitions/entity.js'
 import { type LoadingState, type PageLayout, validateAnswer } from '../sdk/index.js'
 import type { ClientSignal, HostCall, HostDelivery } from './change.js'
+import {
+  forgetRequest,
+  type HttpHostAnswer,
+  type HttpRequest,
+  releaseHost,
+  wakeHost,
+} from './http-request.js'
 import type { Asker } from './messages.js'
 
 export interface PageStart {
@@ -25,15 +32,20 @@ export interface PageStart {
   readonly environmentId: EnvironmentId
   readonly userId: UserId
   readonly slug: string
+  /** While `http` is there, the HTTP host that is listed under this name; nobody speaks for it. */
   readonly instanceId: InstanceId
+  /** As of a run: requests for an HTTP host, and what it is to be told once it has come. */
+  readonly http?: { readonly requests: readonly HttpRequest[]; readonly call: Json }
 }
 
 interface PageRecord extends PageStart {
   readonly clientId: ClientId
   readonly clientGoneAtMs: number | null
   readonly hostGone: boolean
-  /** The host has taken it. Until then it is told again. */
+  /** The host has taken it, or is being woken for it. Until then it is told again. */
   readonly opened: boolean
+  /** Its host was woken for it. */
+  readonly woken?: true
 }
 
 export interface PageState {
@@ -43,6 +55,7 @@ export interface PageState {
 }
 
 export type PageMessage =
+  | HttpHostAnswer
   | { readonly type: 'open'; readonly page: PageStart; readonly asker: Asker }
   | { readonly type: 'leave'; readonly asker: Asker }
   /** This window may have missed something; replied to with null when the page is in another one. */
@@ -51,6 +64,8 @@ export type PageMessage =
   | { readonly type: 'opened' }
   /** The host could not open it. */
   | { readonly type: 'failed' }
+  /** A host that was woken for it could not open it. */
+  | { readonly type: 'open-failed'; readonly instanceId: InstanceId; readonly reason: string }
   | { readonly type: 'client-gone'; readonly clientId: ClientId }
   | {
       readonly type: 'set-state'
@@ -70,7 +85,8 @@ export type PageMessage =
 export interface PageOpened {
   readonly isNew: boolean
   readonly snapshot: PageSnapshot
-  readonly instanceId: InstanceId
+  /** Null while an HTTP host is being woken. */
+  readonly instanceId: InstanceId | null
 }
 
 export const pageKind: EntityKind<PageState, PageMessage> = {
@@ -98,9 +114,12 @@ function decide(
   const { page } = state
   if (!page) {
     if ('asker' in message) throw new AppError('not-found', 'There is no such page.')
+    if (message.type === 'host-bound') return release(context, message.instanceId)
     return { state: null, reply: { accepted: false, reason: 'There is no such page.' } }
   }
-  if ('instanceId' in message && message.instanceId !== page.instanceId) {
+  if (message.type === 'host-bound') return bound(state, page, message, context)
+  if (message.type === 'host-unreachable') return unreachable(state, page, message, context)
+  if ('instanceId' in message && (page.http || message.instanceId !== page.instanceId)) {
     return { state, reply: { accepted: false, reason: 'There is no such page.', denied: true } }
   }
   switch (message.type) {
@@ -112,6 +131,8 @@ function decide(
       return refresh(state, page, message.asker.clientId, context)
     case 'opened':
       return { ...stored(state, { ...page, opened: true }), reply: {} }
+    case 'open-failed':
+      return failedWith(state, page, { error: 'PageNotOpened', message: message.reason })
     case 'failed':
       return { state: null, alarmAtMs: null, reply: {} }
     case 'client-gone':
@@ -136,10 +157,14 @@ function decide(
         state: { ...state, layout: message.layout, loading: null },
         put: new Map([['layout', message.layout as unknown as Json]]),
         del: ['loading'],
-        signals: tell(page, {
-          event: 'page.render',
-          data: { pageKey: page.pageKey, layout: message.layout },
-        }),
+        signals: [
+          ...tell(page, {
+            event: 'page.render',
+            data: { pageKey: page.pageKey, layout: message.layout },
+          }),
+          // A window that began to look when nobody was bound does not know yet whom to watch over.
+          ...(page.woken && state.layout === null ? tell(page, { probe: true, gone: true }) : []),
+        ],
         reply: { accepted: true },
       }
     case 'loading':
@@ -214,7 +239,8 @@ function snapshotOf(state: PageState, page: PageRecord): PageSnapshot {
 }
 
 function openedOf(state: PageState, page: PageRecord): PageOpened {
-  return { isNew: !page.opened, snapshot: snapshotOf(state, page), instanceId: page.instanceId }
+  const instanceId = page.http ? null : page.instanceId
+  return { isNew: !page.opened, snapshot: snapshotOf(state, page), instanceId }
 }
 
 /** A page is looked at by the one person who opened it. */
@@ -235,11 +261,12 @@ function open(state: PageState, start: PageStart, asker: Asker, context: Decisio
     clientId: asker.clientId,
     clientGoneAtMs: null,
     hostGone: known?.hostGone ?? false,
-    opened: known?.opened ?? false,
+    opened: known?.opened ?? start.http !== undefined,
   }
   const after = stored(state, page)
   return {
     ...after,
+    ...(!known && { effects: wakeFirst(page, context) }),
     alarmAtMs: context.nowMs + limits.clientGraceMs,
     reply: openedOf(after.state, page),
   }
@@ -264,8 +291,79 @@ function setState(
   return { state, signals: [{ to: 'host', target: page.instanceId, payload: delivery }], reply: {} }
 }
 
+/** Makes the first request that is left. */
+function wakeFirst(page: PageRecord, context: DecisionContext): Effect[] {
+  const request = page.http?.requests[0]
+  return request ? [wakeHost(request, context.key, page)] : []
+}
+
+/** An instance has come for this page. */
+function bound(
+  state: PageState,
+  page: PageRecord,
+  message: Extract<HttpHostAnswer, { type: 'host-bound' }>,
+  context: DecisionContext,
+): PageDecision {
+  const { http, ...rest } = page
+  if (http?.requests[0]?.requestId !== message.requestId) return { state, reply: {} }
+  const { instanceId } = message
+  const call: HostCall = { method: 'OPEN_PAGE', data: http.call }
+  return {
+    ...stored(state, { ...rest, instanceId, woken: true }),
+    effects: [
+      { id: `${page.pageKey}:open`, to: 'host', target: instanceId, payload: call as unknown as Json },
+    ],
+    alarmAtMs: context.nowMs + limits.clientGraceMs,
+    reply: {},
+  }
+}
+
+/** Nobody will come because of this request: the next one is made; without one, the page says so. */
+function unreachable(
+  state: PageState,
+  page: PageRecord,
+  message: Extract<HttpHostAnswer, { type: 'host-unreachable' }>,
+  context: DecisionContext,
+): PageDecision {
+  const [failed, ...requests] = page.http?.requests ?? []
+  if (!page.http || failed?.requestId !== message.requestId) return { state, reply: {} }
+  const [next] = requests
+  if (next) {
+    const instanceId = next.httpHostId as string as InstanceId
+    const changed = { ...page, instanceId, http: { ...page.http, requests } }
+    return { ...stored(state, changed), effects: wakeFirst(changed, context), reply: {} }
+  }
+  return failedWith(state, page, { error: 'HostUnreachable', message: message.reason })
+}
+
+/** Shows an error in place of a layout. */
+function failedWith(
+  state: PageState,
+  page: PageRecord,
+  error: { error: string; message: string },
+): PageDecision {
+  const layout: PageLayout = { kind: 'BASIC', errors: [error] }
+  return {
+    state: { ...state, layout, loading: null },
+    put: new Map([['layout', layout as unknown as Json]]),
+    del: ['loading'],
+    signals: tell(page, { event: 'page.render', data: { pageKey: page.pageKey, layout } }),
+    reply: {},
+  }
+}
+
+/** It was closed before anybody came. */
+function release(context: DecisionContext, instanceId: InstanceId): PageDecision {
+  const pageKey = context.key.slice('page:'.length) as PageKey
+  return { state: null, effects: [releaseHost(pageKey, instanceId)], reply: {} }
+}
+
 /** Deletes the page; the host is told until it confirms. */
 function close(page: PageRecord): PageDecision {
+  const request = page.http?.requests[0]
+  if (page.http) {
+    return { state: null, alarmAtMs: null, effects: request ? [forgetRequest(request)] : [], reply: {} }
+  }
   const call: HostCall = { method: 'CLOSE_PAGE', data: { pageKey: page.pageKey } }
   const effect: Effect = {
     id: `${page.pageKey}:close`,

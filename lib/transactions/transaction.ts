@@ -34,6 +34,7 @@ import {
   decideNotification,
 } from './from-node.js'
 import type { TransactionMessage } from './messages.js'
+import { decideHostBound, decideHostUnreachable } from './starting.js'
 import { loadTransaction, type TransactionState } from './state.js'
 
 export const transactionKind: EntityKind<TransactionState, TransactionMessage> = {
@@ -99,6 +100,10 @@ function decide(
       return decideHostAlive(state, message, context)
     case 'start-written':
       return decideStartWritten(state, message, context)
+    case 'host-bound':
+      return decideHostBound(state, message, context)
+    case 'host-unreachable':
+      return decideHostUnreachable(state, message, context)
     case 'host-lost':
       return decideHostLost(state, message, context)
     case 'notification':

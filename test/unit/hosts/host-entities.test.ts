@@ -2,35 +2,11 @@
 import t from 'tap'
 import type { Actor } from '../../../lib/accounts/index.js'
 import { DirectoryView, digestOf, directoryKey, directoryKind, hostKind } from '../../../lib/hosts/index.js'
-import type { EntityKey, InstanceId } from '../../../lib/ids.js'
+import type { InstanceId } from '../../../lib/ids.js'
 import { limits } from '../../../lib/limits.js'
-import { type AnyEntityKind, type Decision, type Json, storedValue } from '../../../lib/partitions/entity.js'
+import type { Json } from '../../../lib/partitions/entity.js'
 import type { DeclaredAction, DeclaredPage } from '../../../lib/sdk/index.js'
-
-class Subject {
-  state: unknown
-  nowMs = 1_000_000
-  readonly records = new Map<string, unknown>()
-
-  constructor(
-    readonly kind: AnyEntityKind,
-    readonly key: EntityKey,
-  ) {
-    this.state = kind.load(new Map(), key)
-  }
-
-  tell(message: object): Decision<unknown, unknown> {
-    const context = { key: this.key, nowMs: this.nowMs, historyPending: false }
-    const decision = this.kind.decide(this.state, message as { type: string }, context) as Decision<
-      unknown,
-      unknown
-    >
-    for (const [name, value] of decision.put ?? []) this.records.set(name, storedValue(value))
-    for (const name of decision.del ?? []) this.records.delete(name)
-    this.state = decision.state ?? this.kind.load(new Map(), this.key)
-    return decision
-  }
-}
+import { Subject } from '../../support/entity-subject.js'
 
 const attach = (part: object = {}) => ({
   type: 'attach',

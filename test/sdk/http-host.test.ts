@@ -1,0 +1,326 @@
+/**
+ * Serverless hosts with the handlers of the real SDK (2.0.0) against a real node: registered, asked to declare
+ * themselves, woken for runs and pages, away and back, refused where the operator has not allowed it.
+ */
+import { createHmac, randomUUID } from 'node:crypto'
+import t from 'tap'
+import type { Directory } from '../../lib/clients/wire.js'
+import { BrowserClient, refusal } from '../support/browser-client.js'
+import { eventually, eventuallyTrue } from '../support/eventually.js'
+import { TestHttpHost } from '../support/http-host.js'
+import type { Handler } from '../support/sdk-host.js'
+import { sdkHost } from '../support/sdk-host.js'
+import { TestServer } from '../support/server.js'
+
+t.setTimeout(300_000)
+const server = await TestServer.start({ flags: ['--hosts:http:allow=127.0.0.0/8'] })
+const seeded = await server.seed()
+const cookie = await server.signIn(seeded.user.email, seeded.password)
+const place = { organization: seeded.organization.slug, environment: 'production' }
+const browser = await BrowserClient.connect(server.address, cookie)
+const opened: TestHttpHost[] = []
+
+t.teardown(async () => {
+  browser.close()
+  await Promise.all(opened.map(host => host.close()))
+  await server.stop()
+  // SDKs go on reconnecting for ever.
+  setTimeout(() => process.exit(), 500).unref()
+})
+
+interface Reply {
+  readonly status: number
+  // biome-ignore lint/suspicious/noExplicitAny: bodies of several routes, each asserted where it is read
+  readonly body: any
+}
+
+async function api(method: string, path: string, body?: object): Promise<Reply> {
+  const response = await fetch(`${server.address}/api/v1/organizations/${place.organization}${path}`, {
+    method,
+    headers: { cookie, origin: server.address, ...(body && { 'content-type': 'application/json' }) },
+    ...(body && { body: JSON.stringify(body) }),
+  })
+  return { status: response.status, body: await response.json() }
+}
+
+async function httpHost(options: Omit<Parameters<typeof TestHttpHost.start>[0], 'endpoint' | 'apiKey'>) {
+  const host = await TestHttpHost.start({ endpoint: server.endpoint, apiKey: seeded.liveKey, ...options })
+  opened.push(host)
+  return host
+}
+
+async function register(host: TestHttpHost): Promise<{ id: string; secret: string }> {
+  const { status, body } = await api('POST', '/http-hosts', { url: host.url })
+  if (status !== 201) throw new Error(JSON.stringify(body))
+  return body
+}
+
+const listed = (): Promise<Directory> => browser.ask('directory.watch', place)
+
+async function online(slug: string, isOnline = true): Promise<void> {
+  await eventually(async () => {
+    const { actions, pages } = await listed()
+    const found = [...actions, ...pages].find(entry => entry.slug === slug)
+    if (found?.online !== isOnline) throw new Error(`${slug} is ${JSON.stringify(found)}`)
+  })
+}
+
+async function start(slug: string): Promise<string> {
+  const transactionId = randomUUID()
+  await browser.ask('transaction.start', { ...place, transactionId, slug })
+  return transactionId
+}
+
+const completed = async (transactionId: string) =>
+  (await browser.event('transaction.completed', data => data.transactionId === transactionId)).result
+
+const hello: Handler = async (io, ctx) => {
+  const name = await io.input.text('Your name')
+  await ctx.log('said', name)
+  return { name, environment: ctx.environment }
+}
+
+t.test('it is registered, declares itself, and its requests are signed', async t => {
+  const host = await httpHost({ actions: { http_hello: hello } })
+  const { id, secret } = await register(host)
+  await online('http_hello')
+  const [asked] = host.asked
+  t.same(JSON.parse(asked?.body ?? ''), { httpHostId: id })
+  const signature = String(asked?.headers['interval-signature'])
+  const [, seconds, digest] = /^t=(\d+),v1=([0-9a-f]{64})$/.exec(signature) ?? []
+  t.equal(createHmac('sha256', secret).update(`${seconds}.${asked?.body}`).digest('hex'), digest)
+  t.ok(Math.abs(Number(seconds) - Date.now() / 1_000) < 60)
+  const list = await eventually(async () => {
+    const { body } = await api('GET', '/http-hosts')
+    if (body.httpHosts[0]?.status !== 'ONLINE') throw new Error(JSON.stringify(body))
+    return body.httpHosts
+  })
+  t.match(list, [{ id, url: host.url, sdkName: '@interval/sdk', sdkVersion: '2.0.0' }])
+  t.notOk('secret' in list[0])
+})
+
+t.test('a run: woken, answered, ended, and nothing of it is left', async t => {
+  const host = opened[0] as TestHttpHost
+  const transactionId = await start('http_hello')
+  const step = await browser.step('Your name', transactionId)
+  t.equal(host.runs.length, 1)
+  await browser.answer(transactionId, step, ['Ada'])
+  t.match(await completed(transactionId), {
+    status: 'SUCCESS',
+    data: { name: 'Ada', environment: 'production' },
+  })
+  await eventuallyTrue('the request is answered 200', () => host.runs[0]?.status === 200)
+  const away = browser.all('transaction.host').filter(data => data.transactionId === transactionId)
+  t.same(
+    away.filter(data => !data.hostConnected),
+    [],
+    'nobody was told that the host is away',
+  )
+})
+
+t.test('a window that comes late, and a failure', async t => {
+  const host = await httpHost({
+    actions: {
+      http_fail: async io => {
+        await io.input.text('Before it fails')
+        throw new RangeError('on purpose')
+      },
+    },
+  })
+  await register(host)
+  await online('http_fail')
+  const transactionId = await start('http_fail')
+  const step = await browser.step('Before it fails', transactionId)
+  const other = await BrowserClient.connect(server.address, cookie)
+  t.teardown(() => other.close())
+  const snapshot = await other.ask('transaction.attach', { transactionId })
+  t.equal(snapshot.hostConnected, true)
+  await other.answer(transactionId, step, ['x'])
+  const { result } = await other.event('transaction.completed')
+  t.match(result, { status: 'FAILURE', data: { error: 'RangeError', message: 'on purpose' } })
+})
+
+t.test('a run that is cancelled: the host hears of it, and its socket is not left behind', async t => {
+  const host = opened[0] as TestHttpHost
+  const before = host.runs.length
+  const transactionId = await start('http_hello')
+  await browser.step('Your name', transactionId)
+  await browser.ask('transaction.cancel', { transactionId })
+  t.match(await completed(transactionId), { status: 'CANCELED' })
+  await eventuallyTrue('the request is answered', () => host.runs[before]?.status === 200)
+})
+
+t.test('a page', async t => {
+  const host = await httpHost({
+    pages: { http_page: async display => ({ title: 'Woken', children: [display.heading('On the page')] }) },
+  })
+  await register(host)
+  await online('http_page')
+  const pageKey = randomUUID()
+  await browser.ask('page.open', { ...place, pageKey, slug: 'http_page' })
+  const { layout } = await browser.event(
+    'page.render',
+    data => data.pageKey === pageKey && data.layout?.children !== undefined,
+  )
+  t.equal(layout?.title, 'Woken')
+  t.equal(host.runs.length, 1)
+  await browser.ask('page.leave', { pageKey })
+  await eventuallyTrue('the request is answered when the page is left', () => host.runs[0]?.status === 200)
+})
+
+t.test('the handler for Lambda', async t => {
+  const host = await httpHost({ isLambda: true, actions: { lambda_hello: hello } })
+  await register(host)
+  await online('lambda_hello')
+  const transactionId = await start('lambda_hello')
+  await browser.answer(transactionId, await browser.step('Your name', transactionId), ['Grace'])
+  t.match(await completed(transactionId), { status: 'SUCCESS', data: { name: 'Grace' } })
+  await eventuallyTrue('the request is answered 200', () => host.runs[0]?.status === 200)
+})
+
+t.test('a connected host is preferred, and one HTTP host stands in for another', async t => {
+  const who = (name: string): Record<string, Handler> => ({ who: async () => name })
+  const [one, two] = [await httpHost({ actions: who('one') }), await httpHost({ actions: who('two') })]
+  await register(one)
+  await register(two)
+  await online('who')
+  await eventuallyTrue('both have declared themselves', () =>
+    [one, two].every(host => host.asked[0]?.status === 200),
+  )
+  await one.close()
+  for (let run = 0; run < 3; run++)
+    t.match(await completed(await start('who')), { status: 'SUCCESS', data: 'two' })
+
+  const socket = sdkHost('2.0.0', {
+    endpoint: server.endpoint,
+    apiKey: seeded.liveKey,
+    actions: { who: async () => 'socket' },
+  })
+  t.teardown(() => socket.close())
+  await socket.listen()
+  await eventually(async () => {
+    const result = await completed(await start('who'))
+    if (result.status !== 'SUCCESS' || result.data !== 'socket') throw new Error(JSON.stringify(result))
+  })
+})
+
+t.test('away and back', async t => {
+  const host = await httpHost({ actions: { sometimes: async () => 'here' } })
+  const { id } = await register(host)
+  await online('sometimes')
+  await host.close()
+  const transactionId = await start('sometimes')
+  t.match(await completed(transactionId), {
+    status: 'FAILURE',
+    data: { error: 'HostUnreachable', message: 'The HTTP host cannot be reached.' },
+  })
+  await online('sometimes', false)
+  t.match(await refusal(start('sometimes')), { code: 'host-not-found' })
+  t.match((await api('POST', `/http-hosts/${id}/check`, {})).body, { status: 'UNREACHABLE' })
+  await host.open()
+  host.answersWith = 500
+  t.match((await api('POST', `/http-hosts/${id}/check`, {})).body, { status: 'UNREACHABLE' })
+  host.answersWith = null
+  t.match(await server.admin('checkHttpHost', { id }), { status: 'ONLINE' })
+  await online('sometimes')
+  t.match(await completed(await start('sometimes')), { status: 'SUCCESS', data: 'here' })
+  host.answersWith = 403
+  t.match(await completed(await start('sometimes')), {
+    status: 'FAILURE',
+    data: { message: 'The HTTP host answered with status 403.' },
+  })
+})
+
+t.test('a request id is good once, and for its own organization', async t => {
+  const host = await httpHost({ actions: { http_once: hello } })
+  await register(host)
+  await online('http_once')
+  const transactionId = await start('http_once')
+  await browser.step('Your name', transactionId)
+  const again = await fetch(host.url, {
+    method: 'POST',
+    headers: { 'content-type': 'application/json' },
+    body: host.runs[0]?.body ?? '',
+  })
+  t.equal(again.status, 500, 'the SDK was told that the request is not valid')
+  await browser.ask('transaction.cancel', { transactionId })
+  const directory = await listed()
+  t.equal(directory.actions.filter(({ slug }) => slug === 'http_once').length, 1)
+})
+
+t.test('it is removed, and comes back under its address', async t => {
+  const host = await httpHost({ actions: { removed: async () => 'x' } })
+  const { id } = await register(host)
+  await online('removed')
+  t.equal((await api('DELETE', `/http-hosts/${id}`)).status, 200)
+  await eventually(async () => {
+    const { actions } = await listed()
+    if (actions.some(({ slug }) => slug === 'removed')) throw new Error('still listed')
+  })
+  t.equal((await api('DELETE', `/http-hosts/${id}`)).status, 404)
+  t.equal((await api('POST', `/http-hosts/${id}/check`, {})).status, 404)
+  t.equal((await register(host)).id, id)
+  await online('removed')
+  await server.admin('removeHttpHost', { organizationId: seeded.organization.id, url: host.url })
+  await eventually(async () => {
+    const { actions } = await listed()
+    if (actions.some(({ slug }) => slug === 'removed')) throw new Error('still listed')
+  })
+})
+
+t.test('what is not allowed', async t => {
+  const declare = async (key: string | null, httpHostId: string) => {
+    const response = await fetch(`${server.address}/api/hosts/declare`, {
+      method: 'POST',
+      headers: { 'content-type': 'application/json', ...(key && { authorization: `Bearer ${key}` }) },
+      body: JSON.stringify({ httpHostId, actions: [], sdkName: '@interval/sdk', sdkVersion: '2.0.0' }),
+    })
+    return { status: response.status, ...((await response.json()) as object) }
+  }
+  const { body } = await api('GET', '/http-hosts')
+  const id = body.httpHosts[0].id as string
+  t.match(await declare(null, id), { status: 401, type: 'error' })
+  t.match(await declare('live_wrong', id), { status: 403, type: 'error' })
+  t.match(await declare(seeded.developmentKey, id), { status: 403, type: 'error' })
+  t.match(await declare(seeded.liveKey, randomUUID()), { status: 404, type: 'error' })
+  const others = await server.seed('Other Person')
+  t.match(await declare(others.liveKey, id), { status: 404, type: 'error' }, 'of another organization')
+  const otherCookie = await server.signIn(others.user.email, others.password)
+  for (const [method, path] of [
+    ['GET', ''],
+    ['POST', ''],
+    ['DELETE', `/${id}`],
+    ['POST', `/${id}/check`],
+  ] as const) {
+    const address = `${server.address}/api/v1/organizations/${place.organization}/http-hosts${path}`
+    const response = await fetch(address, {
+      method,
+      headers: { cookie: otherCookie, origin: server.address, 'content-type': 'application/json' },
+      ...(method === 'POST' && { body: JSON.stringify({ url: 'https://example.com' }) }),
+    })
+    t.equal(response.status, 404, `${method} ${path} of another organization`)
+  }
+  for (const url of ['ftp://example.com', 'http://10.0.0.1/', 'http://169.254.169.254/latest', 'no url']) {
+    const { status, body } = await api('POST', '/http-hosts', { url })
+    t.ok(status === 400 || status === 422, `${url}: ${JSON.stringify(body)}`)
+  }
+})
+
+t.test('without the allow-list nothing on this machine is asked', async t => {
+  const strict = await TestServer.start()
+  t.teardown(() => strict.stop())
+  const there = await strict.seed()
+  const host = await httpHost({ actions: { never: async () => 'x' } })
+  const organizationId = there.organization.id
+  const { id } = await strict.admin<{ id: string }>('upsertHttpHost', { organizationId, url: host.url })
+  t.match(await strict.admin('checkHttpHost', { id }), { status: 'UNREACHABLE' })
+  const signedIn = await strict.signIn(there.user.email, there.password)
+  const path = `/api/v1/organizations/${there.organization.slug}/http-hosts`
+  const response = await fetch(`${strict.address}${path}`, {
+    method: 'POST',
+    headers: { cookie: signedIn, origin: strict.address, 'content-type': 'application/json' },
+    body: JSON.stringify({ url: host.url }),
+  })
+  t.equal(response.status, 422)
+  t.equal(host.asked.length, 0)
+})
