@@ -39,6 +39,7 @@ import { type Place, placesOf } from './organizations.js'
 import { createPasswords, type Passwords, type ScryptParameters } from './passwords.js'
 import { personById } from './people.js'
 import { impliedPermissions, roleOf } from './permissions.js'
+import { createQueue, type Queue } from './queue.js'
 import { createSecondFactors, type SecondFactors } from './second-factors.js'
 import { deleteSession, listSessions, type SessionInfo } from './sessions.js'
 import { createSignIn, type Origin, type SignIn } from './sign-in.js'
@@ -66,6 +67,7 @@ export interface AccountsService extends Accounts, SignIn, HttpHostAccounts {
   readonly secondFactors: SecondFactors
   readonly identities: Identities
   readonly links: ConfirmationLinks
+  readonly queue: Queue
   readonly clock: Clock
 
   signOut(who: ClientIdentity, origin: Origin): Promise<void>
@@ -169,6 +171,7 @@ export function createAccounts(options: AccountsOptions): AccountsService {
     secondFactors,
     identities,
     links,
+    queue: createQueue({ database, audit: audits }),
     clock,
     authenticateKey: identities.authenticateKey,
     authenticateSession: identities.authenticateSession,

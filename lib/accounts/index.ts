@@ -49,4 +49,5 @@ export {
   roleOf,
   type TeamLevel,
 } from './permissions.js'
+export { newQueueItemId, type Queue, type QueueListing } from './queue.js'
 export type { Origin, SignedIn } from './sign-in.js'

@@ -1,5 +1,252 @@
-/** Queued actions as the database holds them: work that waits for somebody to start it. */
+/**
+ * The queue: actions that wait for somebody to start them, with their parameters. The database holds them; that they
+ * expire, and when people are reminded of them, is a matter of timers.
+ *
+ * Invariant: an item is claimed by one run; the same run may claim it again, and gets the same parameters. Every item is
+ * looked for within its organization and environment, and in development it belongs to one developer.
+ */
 import type { Queryable } from '../database/index.js'
+import { AppError } from '../errors.js'
+import { newId, type OrganizationId, type UserId } from '../ids.js'
+import type { Audit } from './audit.js'
+import type { Actor, HostIdentity } from './contract.js'
+import { storable } from './storable.js'
+
+export interface NewQueueItem {
+  /** Full path of the action. */
+  readonly slug: string
+  /** E-mail address of a member; absent: whoever may run the action. */
+  readonly assignee?: string | null | undefined
+  readonly params?: Readonly<Record<string, unknown>> | null | undefined
+  /** superjson meta of `params`. */
+  readonly paramsMeta?: unknown
+  readonly expiresAtMs?: number | undefined
+  readonly remindAtMs?: number | undefined
+  /** A host declares the action; the database may not have heard of it yet. */
+  readonly isDeclared: boolean
+}
+
+/** What a host gets back when it takes an item out. */
+export interface TakenItem {
+  readonly id: string
+  readonly assignee: string | null
+  readonly params: unknown
+  readonly paramsMeta: unknown
+}
+
+export interface QueueListing {
+  readonly id: string
+  readonly slug: string
+  readonly assignee: { readonly id: UserId; readonly email: string } | null
+  readonly params: unknown
+  readonly createdAt: string
+  readonly expiresAt: string | null
+}
+
+/** What there is to say when somebody is to be reminded. */
+export interface QueueReminder {
+  readonly organizationId: OrganizationId
+  readonly environmentId: string
+  readonly slug: string
+  readonly email: string
+}
+
+export interface Queue {
+  /** Rejects with `not-found` when the environment knows no such action or the organization no such member. */
+  enqueue(host: HostIdentity, id: string, item: NewQueueItem): Promise<void>
+  /** Rejects with `not-found`; one that was started is out already. */
+  dequeue(host: HostIdentity, id: string): Promise<TakenItem>
+  /** What waits for this person, or for anybody, oldest first. Whether they may run it is for the caller to ask. */
+  list(actor: Actor): Promise<QueueListing[]>
+  /** The parameters, for a run that starts what waits. Rejects with `not-found`, or `conflict` for another run's. */
+  claim(
+    actor: Actor,
+    claim: { readonly id: string; readonly slug: string; readonly transactionId: string },
+  ): Promise<{ params: unknown; paramsMeta: unknown }>
+  /** Gives an item to a member, or to everybody. Rejects with `not-found`. */
+  assign(actor: Actor, id: string, email: string | null): Promise<void>
+  /** Throws an item away unstarted. Rejects with `not-found`. */
+  dismiss(actor: Actor, id: string): Promise<void>
+  /** Removes what nobody has started; false when there is nothing. */
+  expire(id: string): Promise<boolean>
+  /** Null when there is nobody to remind: it was started or thrown away, or waits for anybody. */
+  reminder(id: string): Promise<QueueReminder | null>
+}
+
+const listMax = 200
+
+interface Row {
+  readonly id: string
+  readonly slug: string
+  readonly assignee_id: UserId | null
+  readonly email: string | null
+  readonly params: unknown
+  readonly params_meta: unknown
+  readonly created_at: Date
+  readonly expires_at: Date | null
+}
+
+export function createQueue({ audit, database }: { database: Queryable; audit: Audit }): Queue {
+  const memberByEmail = async (organizationId: string, email: string): Promise<UserId> => {
+    const { rows } = await database.query<{ id: UserId }>(
+      `select people.id from people join memberships on memberships.person_id = people.id
+       where memberships.organization_id = $1 and lower(people.email) = lower($2)`,
+      [organizationId, email],
+    )
+    const id = rows[0]?.id
+    if (!id) throw new AppError('not-found', 'The assignee is not a member of this organization.')
+    return id
+  }
+
+  return {
+    async enqueue(host, id, item) {
+      const { environment, kind, organization, user } = host
+      const developerId = kind === 'DEVELOPMENT' ? user.id : null
+      if (developerId && item.assignee && item.assignee.toLowerCase() !== user.email.toLowerCase()) {
+        throw new AppError('bad-request', 'With a development key the assignee can only be you.')
+      }
+      const assigneeId = item.assignee ? await memberByEmail(organization.id, item.assignee) : developerId
+      const { rowCount } = await database.query(
+        `insert into queued_actions (id, organization_id, environment_id, action_id, action_slug, assignee_id, params,
+           params_meta, expires_at, remind_at)
+         select $1, $2, $3, known.id, $4, $6, $7, $8, $9, $10
+         from (select) as one left join lateral (
+           select id from actions where organization_id = $2 and environment_id = $3 and slug = $4
+             and developer_id is not distinct from $5
+         ) as known on true
+         where known.id is not null or $11
+         on conflict (id) do nothing`,
+        [
+          id,
+          organization.id,
+          environment.id,
+          item.slug,
+          developerId,
+          assigneeId,
+          item.params == null ? null : storable(item.params),
+          item.paramsMeta == null ? null : storable(item.paramsMeta),
+          item.expiresAtMs === undefined ? null : new Date(item.expiresAtMs),
+          item.remindAtMs === undefined ? null : new Date(item.remindAtMs),
+          item.isDeclared,
+        ],
+      )
+      if (rowCount !== 1) throw new AppError('not-found', 'There is no such action in this environment.')
+    },
+
+    async dequeue(host, id) {
+      const developerId = host.kind === 'DEVELOPMENT' ? host.user.id : null
+      const { rows } = await database.query<Row>(
+        `with taken as (
+           delete from queued_actions where id = $1 and organization_id = $2 and environment_id = $3
+             and transaction_id is null and ($4::text is null or assignee_id = $4)
+           returning *
+         )
+         select taken.id, params, params_meta, people.email
+         from taken left join people on people.id = taken.assignee_id`,
+        [id, host.organization.id, host.environment.id, developerId],
+      )
+      const row = rows[0]
+      if (!row) throw new AppError('not-found', 'There is no such item in the queue.')
+      return { id: row.id, assignee: row.email, params: row.params, paramsMeta: row.params_meta }
+    },
+
+    async list(actor) {
+      const { rows } = await database.query<Row>(
+        `select queued_actions.id, action_slug as slug, assignee_id, people.email, params, queued_actions.created_at,
+           expires_at
+         from queued_actions left join people on people.id = assignee_id
+         where organization_id = $1 and environment_id = $2 and transaction_id is null
+           and (assignee_id = $3 or ($4 and assignee_id is null))
+         order by queued_actions.created_at, queued_actions.id limit $5`,
+        [actor.organization.id, actor.environment.id, actor.user.id, !isConsole(actor), listMax],
+      )
+      return rows.map(row => ({
+        id: row.id,
+        slug: row.slug,
+        assignee: row.assignee_id && row.email ? { id: row.assignee_id, email: row.email } : null,
+        params: row.params,
+        createdAt: row.created_at.toISOString(),
+        expiresAt: row.expires_at?.toISOString() ?? null,
+      }))
+    },
+
+    async claim(actor, { id, slug, transactionId }) {
+      const { rows } = await database.query<Row & { transaction_id: string }>(
+        `update queued_actions set transaction_id = coalesce(transaction_id, $5)
+         where id = $1 and organization_id = $2 and environment_id = $3 and action_slug = $4
+           and (assignee_id = $6 or ($7 and assignee_id is null))
+         returning params, params_meta, transaction_id`,
+        [
+          id,
+          actor.organization.id,
+          actor.environment.id,
+          slug,
+          transactionId,
+          actor.user.id,
+          !isConsole(actor),
+        ],
+      )
+      const row = rows[0]
+      if (!row) throw new AppError('not-found', 'There is no such item in the queue.')
+      if (row.transaction_id !== transactionId)
+        throw new AppError('conflict', 'This was started already, in another run.')
+      return { params: row.params, paramsMeta: row.params_meta }
+    },
+
+    async assign(actor, id, email) {
+      const assigneeId = email === null ? null : await memberByEmail(actor.organization.id, email)
+      const { rowCount } = await database.query(
+        `update queued_actions set assignee_id = $4
+         where id = $1 and organization_id = $2 and environment_id = $3 and transaction_id is null`,
+        [id, actor.organization.id, actor.environment.id, assigneeId],
+      )
+      if (rowCount !== 1) throw new AppError('not-found', 'There is no such item in the queue.')
+      record(actor, 'queue.assigned', { item: id, assignee: email })
+    },
+
+    async dismiss(actor, id) {
+      const { rowCount } = await database.query(
+        `delete from queued_actions
+         where id = $1 and organization_id = $2 and environment_id = $3 and transaction_id is null`,
+        [id, actor.organization.id, actor.environment.id],
+      )
+      if (rowCount !== 1) throw new AppError('not-found', 'There is no such item in the queue.')
+      record(actor, 'queue.dismissed', { item: id })
+    },
+
+    async expire(id) {
+      const { rowCount } = await database.query(
+        'delete from queued_actions where id = $1 and transaction_id is null',
+        [id],
+      )
+      return rowCount === 1
+    },
+
+    async reminder(id) {
+      const { rows } = await database.query<QueueReminder>(
+        `select organization_id as "organizationId", environment_id as "environmentId", action_slug as slug, people.email
+         from queued_actions join people on people.id = assignee_id
+         where queued_actions.id = $1 and transaction_id is null`,
+        [id],
+      )
+      return rows[0] ?? null
+    },
+  }
+
+  function record(actor: Actor, name: string, details: Record<string, string | null>): void {
+    audit.record({ name, userId: actor.user.id, organizationId: actor.organization.id, details })
+  }
+}
+
+/** In a console there is nobody else. */
+function isConsole(actor: Actor): boolean {
+  return actor.environment.slug === 'development'
+}
+
+/** An id for a new item: made before it is stored, since its timer comes first. */
+export function newQueueItemId(): string {
+  return newId<string>()
+}
 
 /** Deletes an organization's queued runs of an action that have not been started. Returns how many. */
 export async function deleteQueuedActions(

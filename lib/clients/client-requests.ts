@@ -22,7 +22,7 @@ import type {
 } from '../transactions/index.js'
 import type { ClientsOptions, Window } from './clients.js'
 import type { Request } from './requests.js'
-import type { Directory, PageSnapshot, Params, Place, TransactionSnapshot } from './wire.js'
+import type { Directory, PageSnapshot, Params, Place, QueueItem, TransactionSnapshot } from './wire.js'
 
 type Of<M extends Request['method']> = Extract<Request, { method: M }>['data']
 
@@ -103,6 +103,8 @@ export class ClientRequests {
         return this.#leave(window, request.data.transactionId)
       case 'transaction.redirected':
         return this.#ask(window, request.data.transactionId, { type: 'redirected' })
+      case 'queue.list':
+        return this.#queue(window, request.data)
       case 'page.open':
         return this.#openPage(window, request.data)
       case 'page.setState':
@@ -199,6 +201,7 @@ export class ClientRequests {
     const sdk = new SdkVersion(host.sdkName, host.sdkVersion)
     const requests = requestsFor(host, offer.hosts)
     const { user, organization, environment } = actor
+    const params = await this.#params(actor, data)
     const start: TransactionStart = {
       id: data.transactionId as TransactionId,
       organizationId: organization.id,
@@ -216,12 +219,44 @@ export class ClientRequests {
       sdkVersion: host.sdkVersion,
       appends: sdk.displayResolvesImmediately,
       sdkEnvironment: sdk.environmentFor(environment.slug),
-      params: data.params ?? {},
-      ...(data.paramsMeta !== undefined && { paramsMeta: data.paramsMeta as Json }),
+      ...params,
       url: actionUrl(window.connection.origin, actor, data.slug, data.params ?? {}),
     }
     const attached = await this.#options.runtime.send<Attached>(key, { type: 'start', start, asker }, inTime)
     return this.#attached(window, key, placeOf(data), attached)
+  }
+
+  /** What the action is started with: what is asked for, above what waited in the queue. */
+  async #params(
+    actor: Actor,
+    data: Of<'transaction.start'>,
+  ): Promise<Pick<TransactionStart, 'params' | 'paramsMeta'>> {
+    const { params = {}, paramsMeta, queueItemId, slug, transactionId } = data
+    if (queueItemId === undefined) {
+      return { params, ...(paramsMeta !== undefined && { paramsMeta: paramsMeta as Json }) }
+    }
+    const claim = { id: queueItemId, slug, transactionId }
+    const waited = await this.#options.accounts.queue.claim(actor, claim)
+    const meta = paramsMeta ?? waited.paramsMeta
+    return {
+      params: { ...(waited.params as TransactionStart['params'] | null), ...params },
+      ...(meta !== null && meta !== undefined && { paramsMeta: meta as Json }),
+    }
+  }
+
+  /** What waits for this person, of the actions that they may run. */
+  async #queue(window: Window, place: Place): Promise<{ items: QueueItem[] }> {
+    const actor = await this.#actor(window, place)
+    const { view, rules } = await this.#view(actor)
+    const items: QueueItem[] = []
+    for (const item of await this.#options.accounts.queue.list(actor)) {
+      const offer = view.action(item.slug, actor, rules)
+      if (!offer) continue
+      const { createdAt, expiresAt, id, slug } = item
+      const name = offer.definition.name ?? slug.slice(slug.lastIndexOf('/') + 1)
+      items.push({ id, slug, name, mine: item.assignee !== null, createdAt, expiresAt })
+    }
+    return { items }
   }
 
   /**

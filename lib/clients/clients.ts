@@ -7,7 +7,7 @@
 import { createHash } from 'node:crypto'
 import type { Duplex } from 'node:stream'
 import type { WebSocket } from 'ws'
-import type { Accounts, ClientIdentity } from '../accounts/index.js'
+import type { Accounts, AccountsService, ClientIdentity } from '../accounts/index.js'
 import { AppError } from '../errors.js'
 import type { Directories, Hosts } from '../hosts/index.js'
 import type { ClientId, EntityKey, InstanceId, SessionId } from '../ids.js'
@@ -23,7 +23,7 @@ import { type Place, protocolVersion } from './wire.js'
 
 export interface ClientsOptions {
   readonly runtime: EntityRuntime
-  readonly accounts: Accounts
+  readonly accounts: Accounts & Pick<AccountsService, 'queue'>
   readonly hosts: Hosts
   readonly directories: Directories
   readonly clock: Clock

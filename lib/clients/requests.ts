@@ -26,6 +26,7 @@ const schemas = {
     slug,
     params: params.optional(),
     paramsMeta: z.unknown().optional(),
+    queueItemId: id.optional(),
   }),
   'transaction.attach': z.object({ transactionId: id }),
   'transaction.answer': z.object({
@@ -41,6 +42,7 @@ const schemas = {
   'transaction.cancel': z.object({ transactionId: id }),
   'transaction.leave': z.object({ transactionId: id }),
   'transaction.redirected': z.object({ transactionId: id }),
+  'queue.list': z.object(place),
   'page.open': z.object({
     ...place,
     pageKey: id,

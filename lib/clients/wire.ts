@@ -37,7 +37,14 @@ export interface Requests {
   'directory.unwatch': { data: Place; result: Record<string, never> }
   /** Starts a transaction under an id made by the browser, or attaches when it exists already. */
   'transaction.start': {
-    data: Place & { transactionId: string; slug: string; params?: Params; paramsMeta?: unknown }
+    data: Place & {
+      transactionId: string
+      slug: string
+      params?: Params
+      paramsMeta?: unknown
+      /** What waits in the queue and is started by this: its parameters stand below those given here. */
+      queueItemId?: string
+    }
     result: TransactionSnapshot
   }
   /** Attaches to a transaction, taking it over from another window. */
@@ -67,6 +74,8 @@ export interface Requests {
   'transaction.leave': { data: { transactionId: string }; result: Record<string, never> }
   /** The redirect of this transaction was followed; it is not delivered again. */
   'transaction.redirected': { data: { transactionId: string }; result: Record<string, never> }
+  /** What waits for this person to start it. */
+  'queue.list': { data: Place; result: { items: QueueItem[] } }
   'page.open': {
     data: Place & { pageKey: string; slug: string; params?: Params; paramsMeta?: unknown }
     result: PageSnapshot
@@ -181,6 +190,17 @@ export interface TransactionResult {
   /** Success: the superjson JSON of what the action returned. Failure: `{error, message, cause?}` or null. */
   data: unknown
   meta?: unknown
+}
+
+export interface QueueItem {
+  id: string
+  slug: string
+  /** Name of the action. */
+  name: string
+  /** It is this person's, not anybody's. */
+  mine: boolean
+  createdAt: string
+  expiresAt: string | null
 }
 
 export interface TransactionSnapshot {

@@ -4,6 +4,7 @@ export { type Context, checked, type Handler, hostOf } from './context.js'
 export { ok, type Reply } from './reply.js'
 export type { HealthOptions } from './routes-health.js'
 export type { HttpHostHooks } from './routes-http-hosts.js'
+export type { QueueHooks } from './routes-queue.js'
 export type { RecordedNotification, SdkHooks } from './routes-sdk.js'
 export {
   createHttpServer,

@@ -28,6 +28,7 @@ import { addHealthRoutes, type HealthOptions } from './routes-health.js'
 import { addHttpHostRoutes, type HttpHostHooks } from './routes-http-hosts.js'
 import { addMetricsRoute, type MetricsOptions } from './routes-metrics.js'
 import { addOrganizationRoutes } from './routes-organizations.js'
+import { addQueueRoutes, type QueueHooks } from './routes-queue.js'
 import { addSdkRoutes, type SdkHooks } from './routes-sdk.js'
 import { addSessionRoutes } from './routes-session.js'
 import { addSignUpRoutes } from './routes-sign-up.js'
@@ -75,6 +76,8 @@ export interface HttpServerOptions {
   readonly metrics?: MetricsOptions
   /** Without it there is no `/api/v1/cluster`. */
   readonly cluster?: ClusterOptions
+  /** Without it nothing can be queued. */
+  readonly queue?: QueueHooks
   /** Without it there are no timers. */
   readonly timers?: TimerRoutesOptions
   readonly limits?: Limits
@@ -260,6 +263,7 @@ export function createHttpServer(options: HttpServerOptions): HttpServer {
   addHealthRoutes(http, options.health)
   if (options.metrics) addMetricsRoute(http, options.metrics)
   if (options.cluster) addClusterRoutes(http, options.cluster)
+  if (options.queue) addQueueRoutes(http, options.queue)
   if (options.timers) addTimerRoutes(http, options.timers)
   addSessionRoutes(http)
   addSignUpRoutes(http)

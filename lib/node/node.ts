@@ -28,7 +28,7 @@ import {
   hostKind,
   httpHostKind,
 } from '../hosts/index.js'
-import { createHttpServer, type HttpServer, type NodeReport } from '../http/index.js'
+import { createHttpServer, type HttpServer, type NodeReport, type QueueHooks } from '../http/index.js'
 import type { EntityKey } from '../ids.js'
 import { limits } from '../limits.js'
 import { createLog, type Log } from '../log.js'
@@ -41,7 +41,7 @@ import {
 } from '../partitions/index.js'
 import { createClusterPeers, type Peers, parseRingSwitches } from '../ring/index.js'
 import { packageVersion } from '../root.js'
-import { timerKind } from '../timers/index.js'
+import { queueItemKind, timerKind } from '../timers/index.js'
 import { type Located, pageKind, transactionKind } from '../transactions/index.js'
 import { type AdminServer, listenAdmin } from './admin-socket.js'
 import { channelHostTowards } from './channel-host.js'
@@ -51,6 +51,7 @@ import { type NodeHttpHosts, openHttpHosts } from './http-hosts.js'
 import { Metrics } from './metrics.js'
 import type { RunningNode, StartNodeOptions } from './node-contract.js'
 import { cannotListen, refuseTakenPort } from './ports.js'
+import { openQueue } from './queue.js'
 import { RingStatus } from './ring-status.js'
 import { refuseFullDisk } from './room.js'
 import { Sockets } from './sockets.js'
@@ -96,6 +97,7 @@ class Node {
   #peers: Peers | null = null
   #ringStatus: RingStatus | null = null
   #timers: NodeTimers | null = null
+  #queue: QueueHooks | null = null
   #demo: DemoHost | null = null
   #revocations: Timer | null = null
   /** Digest of what was last recorded, by place. */
@@ -208,7 +210,7 @@ class Node {
       onDamage: damage => this.#progress(`damaged data was set aside: ${damage.what} (${damage.reason})`),
     })
     this.#partitions = partitions
-    const kinds = [transactionKind, pageKind, hostKind, httpHostKind, directoryKind, timerKind]
+    const kinds = [transactionKind, pageKind, hostKind, httpHostKind, directoryKind, timerKind, queueItemKind]
     for (const kind of kinds) partitions.register(kind)
     return partitions
   }
@@ -326,6 +328,12 @@ class Node {
     })
     this.#hosts = hosts
     this.#clients = clients
+    this.#queue = openQueue({
+      runtime: partitions,
+      accounts,
+      directories: directories.current,
+      clock: this.#clock,
+    })
     partitions.onSignal('entity', (signal, key) => this.#askHost(partitions, key, signal.target as EntityKey))
     partitions.setHistoryWriter({
       write: batch => accounts.writeHistory(batch.map(historyRow).filter(row => row !== null)),
@@ -427,6 +435,7 @@ class Node {
       },
       health: { notReady: () => this.#notReady(), commit: app.commit ?? undefined },
       ...(this.#httpHosts && { httpHosts: this.#httpHosts.routes }),
+      ...(this.#queue && { queue: this.#queue }),
       sdk: {
         onNotification: async ({ host: identity, transactionId, ...notification }) => {
           await this.#notify(identity.organization.id, transactionId, notification, refusable)

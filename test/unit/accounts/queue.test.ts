@@ -1,0 +1,75 @@
+/** What waits in the queue when its time has come: who is reminded, what expires, and that it is said once. */
+import t from 'tap'
+import { newQueueItemId } from '../../../lib/accounts/index.js'
+import { openQueue } from '../../../lib/node/queue.js'
+import type { EffectDispatcher, EntityRuntime } from '../../../lib/partitions/index.js'
+import { testAccounts } from '../../support/database.js'
+import { rejectsWith } from './rejects-with.js'
+
+const { accounts, clock, database } = await testAccounts(t)
+const origin = { address: '192.0.2.1', userAgent: 'test' }
+const person = { firstName: 'Ann', lastName: 'Ode', password: 'a good password', organizationName: 'Ours' }
+const ann = await accounts.signUp({ ...person, email: 'ann@example.com' }, origin)
+const actor = await accounts.actor(ann.user.id, 'ours', 'production')
+const { key } = await accounts.createKey(ann.user.id, 'ours', { kind: 'PRODUCTION' }, origin)
+const host = await accounts.authenticateKey(key)
+
+let dispatcher: EffectDispatcher | undefined
+const runtime = {
+  onEffect: (_to: string, given: EffectDispatcher) => {
+    dispatcher = given
+  },
+} as unknown as EntityRuntime
+openQueue({ runtime, accounts, directories: {} as never, clock })
+
+const due = async (target: string, what: 'remind' | 'expire'): Promise<void> => {
+  const effect = { id: what, to: 'queue', target, payload: what }
+  await dispatcher?.dispatch(effect, `queue-item:${target}`, new AbortController().signal)
+}
+
+async function deliveries(): Promise<string[]> {
+  const { rows } = await database.query<{ recipient: string }>(
+    'select recipient from notification_deliveries order by recipient',
+  )
+  return rows.map(({ recipient }) => recipient)
+}
+
+async function waiting(assignee: string | null): Promise<string> {
+  const id = newQueueItemId()
+  await accounts.queue.enqueue(host, id, { slug: 'pay', assignee, isDeclared: true })
+  return id
+}
+
+t.test('whom it was given to is reminded, once however often it is said', async t => {
+  const id = await waiting('Ann@example.com')
+  await due(id, 'remind')
+  await due(id, 'remind')
+  t.same(await deliveries(), ['ann@example.com'])
+})
+
+t.test('nobody is reminded of what is for all, was started, thrown away or never stored', async t => {
+  const [free, started, gone] = [await waiting(null), await waiting('ann@example.com'), await waiting(null)]
+  const claim = { id: started, slug: 'pay', transactionId: 'transaction-1' }
+  await accounts.queue.claim(actor, claim)
+  await accounts.queue.dismiss(actor, gone)
+  for (const id of [free, started, gone, 'never-stored']) await due(id, 'remind')
+  t.same(await deliveries(), ['ann@example.com'])
+})
+
+t.test('what nobody has started expires; what was started does not', async t => {
+  const [late, started] = [await waiting(null), await waiting(null)]
+  await accounts.queue.claim(actor, { id: started, slug: 'pay', transactionId: 'transaction-2' })
+  for (const id of [late, started, 'never-stored']) await due(id, 'expire')
+  await rejectsWith(t, accounts.queue.dismiss(actor, late), 'not-found')
+  await accounts.queue.claim(actor, { id: started, slug: 'pay', transactionId: 'transaction-2' })
+  await rejectsWith(
+    t,
+    accounts.queue.claim(actor, { id: started, slug: 'pay', transactionId: 'transaction-3' }),
+    'conflict',
+  )
+})
+
+t.test('an action that neither the database nor a host knows is refused', async t => {
+  const item = { slug: 'unknown', isDeclared: false }
+  await rejectsWith(t, accounts.queue.enqueue(host, newQueueItemId(), item), 'not-found')
+})
