@@ -75,6 +75,8 @@ export type HttpHostMessage =
       readonly id: HttpHostId
       readonly organizationId: OrganizationId
       readonly url: string
+      /** Whoever says so asks it now. */
+      readonly isBeingChecked?: true
     }
   /** It is registered no more. */
   | { readonly type: 'remove' }
@@ -289,10 +291,11 @@ class HttpHostChange {
 function register(change: HttpHostChange, message: Extract<HttpHostMessage, { type: 'register' }>): void {
   const { host } = change
   const { nowMs } = change.context
-  const { type: _type, ...registered } = message
+  const { type: _type, isBeingChecked, ...registered } = message
+  const nextCheckAtMs = isBeingChecked ? nowMs + limits.httpHostUnreachableCheckMs : nowMs
   if (host?.url === message.url && host.organizationId === message.organizationId) {
-    if (nowMs - host.checkedAtMs < limits.httpHostUnreachableCheckMs || host.nextCheckAtMs <= nowMs) return
-    change.setHost({ ...host, nextCheckAtMs: nowMs })
+    const isOld = nowMs - host.checkedAtMs >= limits.httpHostUnreachableCheckMs
+    if (isOld && host.nextCheckAtMs > nowMs) change.setHost({ ...host, nextCheckAtMs })
     return
   }
   const declared = host?.organizationId === message.organizationId ? host.declared : null
@@ -300,7 +303,7 @@ function register(change: HttpHostChange, message: Extract<HttpHostMessage, { ty
     ...registered,
     isReachable: host?.isReachable ?? false,
     checkedAtMs: host?.checkedAtMs ?? 0,
-    nextCheckAtMs: nowMs,
+    nextCheckAtMs,
     declared,
   })
 }

@@ -115,8 +115,7 @@ export class HttpHosts {
   }
 
   /** It is to be asked from now on; at once, if it is new. */
-  async register(host: RegisteredHttpHost): Promise<void> {
-    const { id, organizationId, url } = host
+  async register({ id, organizationId, url }: RegisteredHttpHost): Promise<void> {
     await this.#tell(id, { type: 'register', id, organizationId, url })
   }
 
@@ -127,8 +126,8 @@ export class HttpHosts {
 
   /** Asks it now to declare itself. Resolves with whether it did; then what it serves is known. */
   async check(host: RegisteredHttpHost): Promise<boolean> {
-    const { id, url } = host
-    await this.register(host)
+    const { id, organizationId, url } = host
+    await this.#tell(id, { type: 'register', id, organizationId, url, isBeingChecked: true })
     const outcome = await this.#ask(id, url, { httpHostId: id }, limits.httpHostAnswerMsMax)
     // The answer of a node that ends is no answer.
     if (this.#isStopped) throw new AppError('draining')

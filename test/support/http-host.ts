@@ -19,6 +19,7 @@ interface ExperimentalModule {
     config: object,
   ) => {
     readonly httpRequestHandler: (request: IncomingMessage, response: ServerResponse) => Promise<unknown>
+    readonly handleRequest: (body: object) => Promise<boolean>
     readonly lambdaRequestHandler: (event: LambdaEvent) => Promise<{ statusCode: number; body: string }>
   }
   readonly Page: new (config: object) => object
@@ -48,6 +49,8 @@ export class TestHttpHost {
   #server: Server | null = null
   /** Answers in place of the SDK, for a while. */
   answersWith: number | null = null
+  /** What it is asked to run is given to the SDK only when this has resolved. */
+  gate: Promise<void> | null = null
 
   private constructor(port: number, options: HttpHostOptions) {
     this.port = port
@@ -81,6 +84,7 @@ export class TestHttpHost {
     const logLevel = process.env.TEST_DEBUG ? 'debug' : 'quiet'
     const interval = new sdk.default({ apiKey, endpoint, routes, logLevel, completeHttpRequestDelayMs: 300 })
     const server = createServer((request, response) => {
+      const isGated = this.gate !== null
       const asked: Asked = { headers: request.headers, body: '', status: null }
       response.on('finish', () => Object.assign(asked, { status: response.statusCode }))
       const chunks: Buffer[] = []
@@ -88,14 +92,23 @@ export class TestHttpHost {
       request.on('end', () => {
         Object.assign(asked, { body: Buffer.concat(chunks).toString() })
         this.asked.push(asked)
-        if (!isLambda || this.answersWith !== null) return
+        if (isGated) {
+          const { gate } = this
+          void (gate ?? Promise.resolve())
+            .then(() => interval.handleRequest(JSON.parse(asked.body) as object))
+            .then(
+              () => response.writeHead(200).end(),
+              () => response.writeHead(500).end(),
+            )
+        }
+        if (!isLambda || isGated || this.answersWith !== null) return
         const event = { requestContext: { http: { method: request.method ?? '' } }, body: asked.body }
         void interval.lambdaRequestHandler(event).then(answer => {
           response.writeHead(answer.statusCode).end(answer.body)
         })
       })
       if (this.answersWith !== null) response.writeHead(this.answersWith).end()
-      else if (!isLambda) void interval.httpRequestHandler(request, response)
+      else if (!isLambda && !isGated) void interval.httpRequestHandler(request, response)
     })
     this.#server = server
     await new Promise<void>(resolve => server.listen(this.port, '127.0.0.1', resolve))

@@ -64,6 +64,19 @@ t.test(
     t.equal(subject.tell(registered).alarmAtMs, subject.nowMs + limits.httpHostCheckMs, 'just checked')
     subject.nowMs += limits.httpHostUnreachableCheckMs
     t.equal(subject.tell(registered).alarmAtMs, subject.nowMs, 'checked some time ago')
+    t.equal(
+      subject.tell({ ...registered, isBeingChecked: true }).alarmAtMs,
+      subject.nowMs,
+      'what is due is not put off',
+    )
+    const asked = new Subject(httpHostKind, `http-host:${id}`)
+    const nextMs = asked.nowMs + limits.httpHostUnreachableCheckMs
+    t.equal(
+      asked.tell({ ...registered, isBeingChecked: true }).alarmAtMs,
+      nextMs,
+      'it is asked by who says so',
+    )
+    t.equal(asked.tell({ ...registered, isBeingChecked: true }).alarmAtMs, nextMs)
     t.match(
       subject.tell({ ...registered, url: 'https://example.com/y' }).state,
       { host: { url: 'https://example.com/y' } },
