@@ -20,6 +20,8 @@ export class TimerReceiver {
   readonly calls: ReceivedCall[] = []
   readonly #server: Server
   readonly #byPath = new Map<string, ReceivedCall[]>()
+  #held: (() => void)[] | null = null
+  #heldMost = 0
 
   private constructor(server: Server, port: number) {
     this.#server = server
@@ -38,7 +40,7 @@ export class TimerReceiver {
           const call = { method, url, headers, body: Buffer.concat(parts).toString(), atMs: Date.now() }
           receiver.#remember(call)
           const status = statusOf(call)
-          if (status !== null) response.writeHead(status).end()
+          if (status !== null) receiver.#answer(() => response.writeHead(status).end())
         })
     })
     // The sender closes idle connections first: none is lost on the way.
@@ -47,6 +49,23 @@ export class TimerReceiver {
     server.listen(port, '127.0.0.1')
     await once(server, 'listening')
     return receiver
+  }
+
+  /** Answers nobody until `release`. */
+  hold(): void {
+    this.#held ??= []
+  }
+
+  /** Answers all that wait, and those to come. */
+  release(): void {
+    const held = this.#held ?? []
+    this.#held = null
+    for (const answer of held) answer()
+  }
+
+  /** How many waited for an answer at once, at most. */
+  get heldMost(): number {
+    return this.#heldMost
   }
 
   /** Calls of one path, without the query. */
@@ -61,6 +80,12 @@ export class TimerReceiver {
       if (!call) throw new Error(`${path} was not called`)
       return call
     }, deadlineMs)
+  }
+
+  #answer(answer: () => void): void {
+    if (this.#held === null) return answer()
+    this.#held.push(answer)
+    this.#heldMost = Math.max(this.#heldMost, this.#held.length)
   }
 
   #remember(call: ReceivedCall): void {
