@@ -83,9 +83,11 @@ export class TimerReceiver {
   }
 
   #answer(answer: () => void): void {
-    if (this.#held === null) return answer()
-    this.#held.push(answer)
-    this.#heldMost = Math.max(this.#heldMost, this.#held.length)
+    if (this.#held === null) answer()
+    else {
+      this.#held.push(answer)
+      this.#heldMost = Math.max(this.#heldMost, this.#held.length)
+    }
   }
 
   #remember(call: ReceivedCall): void {
