@@ -81,6 +81,8 @@ export type HostEntityMessage =
   | HostAttach
   | { readonly type: 'detach'; readonly connectionId: ConnectionId }
   | { readonly type: 'shutdown'; readonly connectionId: ConnectionId; readonly rpcId: number | null }
+  /** What it was woken for is over, and its socket is gone. */
+  | { readonly type: 'ended' }
   /** A transaction asks whether this host is still expected. */
   | { readonly type: 'ask' }
 
@@ -108,6 +110,8 @@ export const hostKind: EntityKind<HostState, HostEntityMessage> = {
         return detach(state, message.connectionId, context)
       case 'shutdown':
         return shutdown(state, message)
+      case 'ended':
+        return state.host?.woken ? { state: null, alarmAtMs: null, reply: {} } : { state, reply: {} }
       case 'ask':
         return answer(state)
       case 'alarm':

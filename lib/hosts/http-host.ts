@@ -125,8 +125,14 @@ export type HttpHostOrder =
   | { readonly run: string; readonly id: HttpHostId; readonly url: string }
   /** Signal: ask this address to declare itself. */
   | { readonly check: HttpHostId; readonly organizationId: OrganizationId; readonly url: string }
-  /** Signal: this request is settled; nobody waits for its outcome any more. */
-  | { readonly settled: string }
+  /** Signal: this request is settled: claimed, or nobody waits for its outcome any more. */
+  | { readonly settled: string; readonly claimed: Claimed | null }
+
+/** Who has come, and for what. */
+export interface Claimed {
+  readonly instanceId: InstanceId
+  readonly target: EntityKey
+}
 
 /** The name of an HTTP host among the instances of its directory. It is no instance, and never connects as one. */
 export const listedAs = (id: HttpHostId): InstanceId => id as string as InstanceId
@@ -247,9 +253,12 @@ class HttpHostChange {
 
   /** The request is not made again, and its outcome not waited for. */
   settle(requestId: string): void {
-    if (!this.requests.has(requestId)) return
+    const request = this.requests.get(requestId)
+    if (!request) return
+    const { claimedBy, target } = request
+    const claimed = claimedBy === null ? null : { instanceId: claimedBy, target }
     this.#dropEffects.push(requestId)
-    this.#signals.push({ to: 'http-host', target: this.#id, payload: { settled: requestId } })
+    this.#signals.push({ to: 'http-host', target: this.#id, payload: { settled: requestId, claimed } })
   }
 
   tell(target: EntityKey, answer: HttpHostAnswer): void {

@@ -11,7 +11,7 @@
 
 import type { HostIdentity } from '../accounts/index.js'
 import { AppError } from '../errors.js'
-import { type HttpHostId, newSecret, type OrganizationId } from '../ids.js'
+import { type HttpHostId, type InstanceId, newSecret, type OrganizationId } from '../ids.js'
 import { limits } from '../limits.js'
 import type { Log } from '../log.js'
 import {
@@ -26,7 +26,8 @@ import { type HttpRequest, httpHostKey } from '../transactions/index.js'
 import { type Definitions, definitionsFrom, digestOf } from './definitions.js'
 import type { DirectoryHost } from './directory.js'
 import { isHttpHost } from './directory-view.js'
-import { type HttpHostMessage, type HttpHostOrder, requestIdFor } from './http-host.js'
+import { hostKey } from './host.js'
+import { type Claimed, type HttpHostMessage, type HttpHostOrder, requestIdFor } from './http-host.js'
 import { httpHostSecret, signatureHeader, signatureOf } from './http-signature.js'
 import { type TeamsAsked, teamWarnings } from './team-warnings.js'
 
@@ -43,6 +44,8 @@ export interface HttpHostsOptions extends TeamsAsked {
   readonly outbound: { request(request: OutboundRequest): Promise<OutboundResponse> }
   /** Secret of the installation, from which those of the HTTP hosts are derived. */
   readonly secret: string
+  /** True when an instance has a socket, on whichever node. */
+  isConnected(instanceId: InstanceId): boolean
   /** Wall-clock time in ms, for signatures. */
   wallMs(): number
   /** As it is registered now; null when it is not. Rejects when the database is away. */
@@ -55,10 +58,13 @@ export interface HttpHostsOptions extends TeamsAsked {
   declared(identity: HostIdentity, definitions: Definitions): void
 }
 
-type Outcome = 'answered' | { readonly reason: string; readonly isUnreachable: boolean }
+/** What came of a request: an answer of whatever status, or none. */
+type Answer = { readonly status: number } | { readonly reason: string; readonly isUnreachable: boolean }
 
 /** HTTP hosts that are tried for one run, newest first. */
 const requestsPerRunMax = 3
+/** SDKs connect again every 3 s by default: one that has not by then is gone, in ms. */
+const reconnectsMsMax = 8_000
 /** While the database is away at the start of a node, it is asked again after this, in ms. */
 const registerAgainMs = 5_000
 
@@ -74,7 +80,7 @@ const failures: Record<OutboundFailure, string> = {
 export class HttpHosts {
   readonly #options: HttpHostsOptions
   /** Requests of this node that nobody has claimed yet: called when that does not matter any more. */
-  readonly #unsettled = new Map<string, () => void>()
+  readonly #unsettled = new Map<string, (claimed: Claimed | null) => void>()
   #open = 0
   #isStopped = false
 
@@ -128,15 +134,15 @@ export class HttpHosts {
   async check(host: RegisteredHttpHost): Promise<boolean> {
     const { id, organizationId, url } = host
     await this.#tell(id, { type: 'register', id, organizationId, url, isBeingChecked: true })
-    const outcome = await this.#ask(id, url, { httpHostId: id }, limits.httpHostAnswerMsMax)
+    const answer = await this.#ask(id, url, { httpHostId: id }, limits.httpHostAnswerMsMax)
     // The answer of a node that ends is no answer.
     if (this.#isStopped) throw new AppError('draining')
-    const isReachable = outcome === 'answered'
+    const isReachable = isGood(answer)
     await this.#tell(id, { type: 'checked', isReachable })
     this.#options.checked(id, isReachable).catch((error: unknown) => {
       this.#options.log.debug('http-host.not-recorded', { id, error })
     })
-    if (!isReachable) this.#options.log.warn('http-host.unreachable', { id, reason: outcome.reason })
+    if (!isReachable) this.#options.log.warn('http-host.unreachable', { id, ...answer })
     return isReachable
   }
 
@@ -174,7 +180,7 @@ export class HttpHosts {
 
   #ordered(order: HttpHostOrder): void {
     if ('settled' in order) {
-      this.#unsettled.get(order.settled)?.()
+      this.#unsettled.get(order.settled)?.(order.claimed)
       return
     }
     if (!('check' in order)) return
@@ -199,38 +205,71 @@ export class HttpHosts {
   async #run(order: HttpHostOrder, signal: AbortSignal): Promise<void> {
     if (!('run' in order)) return
     const { run: requestId, id, url } = order
-    const settled = new Promise<null>((resolve, reject) => {
-      const late = this.#options.clock.setTimer(limits.httpHostRequestMsMax, () => resolve(null))
-      const end = (): void => {
-        late.cancel()
-        resolve(null)
-      }
-      this.#unsettled.set(requestId, end)
-      signal.addEventListener('abort', () => {
-        late.cancel()
-        reject(new AppError('unavailable'))
-      })
+    const asked = this.#ask(id, url, { requestId }, limits.httpHostRunMsMax)
+    const settled = this.#settlement(requestId, signal)
+    // A good answer says nothing while nobody has come: it may be from something that queues requests.
+    const failed = asked.then<Answer | Claimed | 'given-up'>(answer => (isGood(answer) ? settled : answer))
+    const first = await Promise.race([failed, settled])
+    if (first === 'given-up') return
+    if ('instanceId' in first) {
+      this.#watch(asked, first)
+      return
+    }
+    if (this.#isStopped) throw new AppError('draining')
+    const reason = 'reason' in first ? first.reason : `The HTTP host answered with status ${first.status}.`
+    const isUnreachable = 'isUnreachable' in first && first.isUnreachable
+    await this.#tell(id, { type: 'failed', requestId, reason, isUnreachable })
+  }
+
+  /** Waits for the word of the entity, not longer than a request lives. Rejects when the node ends. */
+  async #settlement(requestId: string, signal: AbortSignal): Promise<Claimed | 'given-up'> {
+    let settle: (claimed: Claimed | null) => void = () => undefined
+    let abort: () => void = () => undefined
+    const said = new Promise<Claimed | null>((resolve, reject) => {
+      settle = resolve
+      abort = () => reject(new AppError('unavailable'))
     })
+    const late = this.#options.clock.setTimer(limits.httpHostRequestMsMax, () => settle(null))
+    this.#unsettled.set(requestId, settle)
+    signal.addEventListener('abort', abort)
     try {
-      const asked = this.#ask(id, url, { requestId }, limits.httpHostRunMsMax)
-      // An answer means nothing good: it may have been taken by something that queues it.
-      const outcome = await Promise.race([asked.then(end => (end === 'answered' ? settled : end)), settled])
-      if (outcome === null) return
-      if (this.#isStopped) throw new AppError('draining')
-      await this.#tell(id, { type: 'failed', requestId, ...outcome })
+      return (await said) ?? 'given-up'
     } finally {
-      this.#unsettled.delete(requestId)
+      late.cancel()
+      signal.removeEventListener('abort', abort)
+      if (this.#unsettled.get(requestId) === settle) this.#unsettled.delete(requestId)
     }
   }
 
-  async #ask(id: HttpHostId, url: string, question: object, timeoutMs: number): Promise<Outcome> {
+  /**
+   * The answer to a request that woke somebody says that the function has ended, or that whatever stands before it waits
+   * no longer. If its socket is gone as well, it will not come back: its run need not wait for the grace.
+   */
+  #watch(asked: Promise<Answer>, { instanceId, target }: Claimed): void {
+    const { clock, log, runtime } = this.#options
+    const look = async (): Promise<void> => {
+      if (this.#isStopped || this.#options.isConnected(instanceId)) return
+      await runtime.send(hostKey(instanceId), { type: 'ended' })
+      if (target.startsWith('transaction:')) await runtime.send(target, { type: 'host-lost', instanceId })
+    }
+    asked.then(answer => {
+      // A connection that breaks says nothing about the function.
+      if ('reason' in answer) return
+      clock.setTimer(reconnectsMsMax, () => {
+        look().catch((error: unknown) => log.debug('http-host.end-not-told', { instance: instanceId, error }))
+      })
+    })
+  }
+
+  /** Resolves with what came of it, whatever that is. */
+  async #ask(id: HttpHostId, url: string, question: object, timeoutMs: number): Promise<Answer> {
     if (this.#open >= limits.httpHostRunsPerNodeMax)
       return { reason: 'Too many requests to HTTP hosts are open.', isUnreachable: false }
     const body = JSON.stringify(question)
     const { outbound, secret, wallMs } = this.#options
     this.#open += 1
     try {
-      const { status } = await outbound.request({
+      return await outbound.request({
         method: 'POST',
         url,
         headers: {
@@ -240,16 +279,18 @@ export class HttpHosts {
         body,
         timeoutMs,
       })
-      if (status >= 200 && status < 300) return 'answered'
-      return { reason: `The HTTP host answered with status ${status}.`, isUnreachable: false }
     } catch (error) {
-      if (!(error instanceof OutboundError)) throw error
-      const { reason } = error
+      const reason = error instanceof OutboundError ? error.reason : 'failed'
+      if (!(error instanceof OutboundError)) this.#options.log.error('http-host.not-asked', { id, error })
       return { reason: failures[reason], isUnreachable: reason !== 'timeout' && reason !== 'too-large' }
     } finally {
       this.#open -= 1
     }
   }
+}
+
+function isGood(answer: Answer): answer is { readonly status: number } {
+  return 'status' in answer && answer.status >= 200 && answer.status < 300
 }
 
 /**

@@ -1,7 +1,7 @@
 /** Puts the HTTP hosts of one node together: how they are asked, where they are registered, who may do what with them. */
 import type { AccountsService, AdminDependencies, HostIdentity } from '../accounts/index.js'
 import type { Config } from '../config/index.js'
-import { type Definitions, HttpHosts } from '../hosts/index.js'
+import { type Definitions, type Hosts, HttpHosts } from '../hosts/index.js'
 import type { HttpHostHooks } from '../http/index.js'
 import type { HttpHostId } from '../ids.js'
 import { limits } from '../limits.js'
@@ -24,12 +24,14 @@ export function openHttpHosts(options: {
   readonly config: Config
   readonly partitions: Partitions
   readonly accounts: AccountsService
+  /** Who is connected. */
+  readonly sockets: Pick<Hosts, 'isConnected'>
   readonly clock: Clock
   /** Secret of the installation. */
   readonly secret: string
   declared(identity: HostIdentity, definitions: Definitions): void
 }): NodeHttpHosts {
-  const { accounts, config, partitions, clock, secret, declared } = options
+  const { accounts, config, partitions, sockets, clock, secret, declared } = options
   const log = createLog('interval:http-hosts')
   const outbound = new Outbound({
     allow: config.hosts.http.allow,
@@ -43,6 +45,7 @@ export function openHttpHosts(options: {
     log,
     secret,
     wallMs: Date.now,
+    isConnected: instanceId => sockets.isConnected(instanceId),
     find: id => accounts.registeredHttpHost(id),
     all: () => accounts.registeredHttpHosts(),
     checked: (id, isReachable) => accounts.recordHttpHostStatus(id, isReachable ? 'ONLINE' : 'UNREACHABLE'),

@@ -125,6 +125,7 @@ class Node {
       config: this.#config,
       partitions,
       accounts,
+      sockets: hosts,
       clock: this.#clock,
       secret: this.#directory.secrets.server.reveal(),
       declared: (identity, definitions) => this.#recordDeclarations(accounts, identity, definitions),

@@ -3,11 +3,14 @@
  * themselves, woken for runs and pages, away and back, refused where the operator has not allowed it.
  */
 import { createHmac, randomUUID } from 'node:crypto'
+import { createServer, type Server } from 'node:http'
+import { Worker } from 'node:worker_threads'
 import t from 'tap'
 import type { Directory } from '../../lib/clients/wire.js'
 import { BrowserClient, refusal } from '../support/browser-client.js'
 import { eventually, eventuallyTrue } from '../support/eventually.js'
 import { TestHttpHost } from '../support/http-host.js'
+import { freePort } from '../support/ports.js'
 import type { Handler } from '../support/sdk-host.js'
 import { sdkHost } from '../support/sdk-host.js'
 import { TestServer } from '../support/server.js'
@@ -27,6 +30,71 @@ t.teardown(async () => {
   // SDKs go on reconnecting for ever.
   setTimeout(() => process.exit(), 500).unref()
 })
+
+/** A platform that starts a function for each request, in a thread of its own, and can end it. */
+class Platform {
+  readonly url: string
+  readonly #server: Server
+  readonly #threads = new Set<Worker>()
+
+  private constructor(port: number, server: Server) {
+    this.url = `http://127.0.0.1:${port}/function`
+    this.#server = server
+  }
+
+  static async start(slug: string): Promise<Platform> {
+    const port = await freePort()
+    const platform = new Platform(
+      port,
+      createServer((request, response) => {
+        const chunks: Buffer[] = []
+        request.on('data', (chunk: Buffer) => chunks.push(chunk))
+        request.on('end', () => {
+          const event = {
+            requestContext: { http: { method: 'POST' } },
+            body: Buffer.concat(chunks).toString(),
+          }
+          const config = { apiKey: seeded.liveKey, endpoint: server.endpoint, logLevel: 'quiet' }
+          const worker = new Worker(functionCode, {
+            eval: true,
+            workerData: { from: import.meta.url, slug, config, event },
+          })
+          platform.#threads.add(worker)
+          worker.once('message', ({ statusCode }: { statusCode: number }) => {
+            response.writeHead(statusCode).end()
+            void worker.terminate()
+          })
+          worker.once('exit', () => {
+            platform.#threads.delete(worker)
+            if (!response.headersSent) response.writeHead(502).end()
+          })
+        })
+      }),
+    )
+    await new Promise<void>(resolve => platform.#server.listen(port, '127.0.0.1', resolve))
+    return platform
+  }
+
+  /** Ends all functions that run. */
+  async end(): Promise<void> {
+    await Promise.all([...this.#threads].map(thread => thread.terminate()))
+  }
+
+  async close(): Promise<void> {
+    await this.end()
+    this.#server.closeAllConnections()
+    await new Promise(resolve => this.#server.close(resolve))
+  }
+}
+
+const functionCode = `
+  const { parentPort, workerData } = require('node:worker_threads')
+  const { from, slug, config, event } = workerData
+  const { default: Interval } = require('node:module').createRequire(from)('@interval/sdk/dist/experimental')
+  const routes = { [slug]: { handler: async io => { await io.input.text('Before the end') } } }
+  const interval = new Interval({ ...config, routes })
+  interval.lambdaRequestHandler(event).then(answer => parentPort.postMessage(answer))
+`
 
 interface Reply {
   readonly status: number
@@ -178,15 +246,34 @@ t.test('the handler for Lambda', async t => {
   await eventuallyTrue('the request is answered 200', () => host.runs[0]?.status === 200)
 })
 
+t.test('a function that its platform ends in the middle', async t => {
+  const platform = await Platform.start('platform_ends')
+  t.teardown(() => platform.close())
+  await api('POST', '/http-hosts', { url: platform.url })
+  await online('platform_ends')
+  const transactionId = await start('platform_ends')
+  await browser.step('Before the end', transactionId)
+  const endedAtMs = Date.now()
+  await platform.end()
+  const { result } = await eventually(async () => {
+    const snapshot = await browser.ask('transaction.attach', { transactionId })
+    if (snapshot.result === null) throw new Error('it goes on')
+    return snapshot
+  }, 30_000)
+  t.match(result, { status: 'FAILURE', data: { error: 'HostLost' } })
+  t.ok(Date.now() - endedAtMs < 20_000, 'long before the grace is over')
+})
+
 t.test('a connected host is preferred, and one HTTP host stands in for another', async t => {
   const who = (name: string): Record<string, Handler> => ({ who: async () => name })
   const [one, two] = [await httpHost({ actions: who('one') }), await httpHost({ actions: who('two') })]
+  const { hosts } = await listed()
   await register(one)
   await register(two)
   await online('who')
-  await eventuallyTrue('both have declared themselves', () =>
-    [one, two].every(host => host.asked[0]?.status === 200),
-  )
+  await eventually(async () => {
+    if ((await listed()).hosts !== hosts + 2) throw new Error('not both are listed')
+  })
   await one.close()
   for (let run = 0; run < 3; run++)
     t.match(await completed(await start('who')), { status: 'SUCCESS', data: 'two' })

@@ -137,7 +137,7 @@ t.test('a request is claimed once, in its time, in its place', async t => {
   t.match(claimed, {
     reply: { accepted: true },
     dropEffects: [requestId],
-    signals: [{ payload: { settled: requestId } }],
+    signals: [{ payload: { settled: requestId, claimed: { instanceId: 'instance-1', target } } }],
     effects: [{ target, payload: { type: 'host-bound', requestId, instanceId: 'instance-1', ...sdk } }],
   })
   const again = subject.tell(claim)
