@@ -6,7 +6,7 @@ import { z } from 'zod'
 import type { AccountsService } from '../accounts/index.js'
 import { AppError } from '../errors.js'
 import { allPartitions, type PartitionId } from '../ring/index.js'
-import type { NewTimer, TimerRecord, Timers } from '../timers/index.js'
+import type { TimerDefinition, TimerRecord, Timers } from '../timers/index.js'
 import { type Context, hostOf } from './context.js'
 import { ok } from './reply.js'
 import type { HttpServer } from './server.js'
@@ -74,7 +74,7 @@ export function addTimerRoutes(http: HttpServer, options: TimerRoutesOptions): v
   const scopeOf = async (context: Context): Promise<string> =>
     options.auth === 'open' ? '' : (await hostOf(context)).organization.id
 
-  const newTimer = (body: TimerBody): NewTimer => {
+  const newTimer = (body: TimerBody): TimerDefinition => {
     const { callback, data, responseMs, retry } = body
     if (!timers.transports.has(callback.transport)) {
       const known = [...timers.transports].join(', ')

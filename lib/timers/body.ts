@@ -13,10 +13,7 @@ const timeoutMsMax = 2_147_483_647
 const bodiless: ReadonlySet<string> = new Set(['get', 'head'])
 
 /** Throws `bad-request` with the reason. `transports` are the names that a callback may give. */
-export function parseTimerBody(
-  body: unknown,
-  transports: ReadonlySet<string>,
-): Omit<TimerDefinition, 'id' | 'scope'> {
+export function parseTimerBody(body: unknown, transports: ReadonlySet<string>): TimerDefinition {
   if (body === null || typeof body !== 'object') {
     throw refused('timeout is required and must be a positive number')
   }
@@ -51,12 +48,13 @@ export function parseTimerBody(
   if (parsed.transport === 'http' && bodiless.has(parsed.method.toLowerCase()) && typeof data === 'string') {
     throw refused(`callback.method ${parsed.method} cannot carry data that is a string`)
   }
-  return {
+  const timer: { -readonly [Name in keyof TimerDefinition]: TimerDefinition[Name] } = {
     timeoutMs,
     callback: parsed,
-    ...(data !== undefined && data !== null && { data }),
-    ...(typeof created === 'number' && Number.isFinite(created) && { createdAtMs: Math.floor(created) }),
   }
+  if (data !== undefined && data !== null) timer.data = data
+  if (typeof created === 'number' && Number.isFinite(created)) timer.createdAtMs = Math.floor(created)
+  return timer
 }
 
 function isData(data: unknown): data is TimerData | undefined | null {

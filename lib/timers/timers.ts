@@ -15,9 +15,6 @@ export interface TimersOptions {
   readonly transports: ReadonlyMap<string, Transport>
 }
 
-/** A timer before it has an id. */
-export type NewTimer = Omit<TimerDefinition, 'id' | 'scope'>
-
 const uuidPattern = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/
 const options = { deadlineMs: limits.clientCallMsMax, isRefusable: true }
 const optionsNew = { ...options, isNew: true }
@@ -35,16 +32,16 @@ export class Timers {
   }
 
   /** Resolves with the id when the timer is durable. Rejects with `conflict` when `id` is given and in use. */
-  async create(scope: string, timer: NewTimer, id?: string): Promise<string> {
+  async create(scope: string, timer: TimerDefinition, id?: string): Promise<string> {
     const newId = id ?? randomUUID()
-    const message: TimerMessage = { type: 'create', timer: { ...timer, id: newId, scope } }
+    const message: TimerMessage = { type: 'create', id: newId, scope, timer }
     await this.#runtime.send(keyOf(scope, newId), message, id === undefined ? optionsNew : options)
     return newId
   }
 
   /** Puts another timer in the place of one that is pending; its clock starts anew. Rejects with `not-found`. */
-  async replace(scope: string, id: string, timer: NewTimer): Promise<void> {
-    await this.#send(scope, id, { type: 'replace', timer: { ...timer, id, scope } })
+  async replace(scope: string, id: string, timer: TimerDefinition): Promise<void> {
+    await this.#send(scope, id, { type: 'replace', id, scope, timer })
   }
 
   /** Rejects with `not-found` when it is unknown, was called, or was cancelled. A call under way is not called back. */
