@@ -6,6 +6,7 @@ import { idleHostSocket } from './idle-host-socket.js'
 import { commitReplicated, forwardedRoundtrip, ioRoundtrip } from './io-roundtrip.js'
 import { pendingTransactions } from './pending.js'
 import { starts } from './starts.js'
+import { millionTimers, pendingTimers, timerCreates, timerFire } from './timers.js'
 
 const groups: readonly { names: readonly string[]; run: (names: ReadonlySet<string>) => Promise<void> }[] = [
   { names: ['io-roundtrip'], run: ioRoundtrip },
@@ -18,6 +19,10 @@ const groups: readonly { names: readonly string[]; run: (names: ReadonlySet<stri
   { names: ['owners'], run: owners },
   { names: ['handover'], run: handover },
   { names: ['failover'], run: failovers },
+  { names: ['timer-create', 'timer-create-replicated'], run: timerCreates },
+  { names: ['timer-late-p99'], run: timerFire },
+  { names: ['pending-timer', 'recover-timers'], run: pendingTimers },
+  { names: ['million-timers'], run: millionTimers },
 ]
 
 const known = groups.flatMap(group => group.names)
