@@ -53,6 +53,8 @@ import { addTeamMember, insertTeam, listTeams } from './teams.js'
 
 export interface AdminDependencies {
   readonly accounts: AccountsService
+  /** Asks a serverless host from now on. Without it the next node that starts does. */
+  readonly registerHttpHost?: ((host: HttpHostInfo) => Promise<void>) | undefined
   /** Contacts a serverless host now. Without it (no node runs) the host counts as unreachable. */
   readonly checkHttpHost?: ((host: HttpHostInfo) => Promise<HttpHostStatus>) | undefined
   /** Asks nothing of a serverless host any more. Without it the next node that runs finds that it is removed. */
@@ -345,13 +347,11 @@ const operations = {
     },
   ),
 
-  upsertHttpHost: operation(
-    z.object({ organizationId: id, url: httpUrl }),
-    async (argument, { database }) => {
-      const host = await upsertHttpHost(database, argument.organizationId, argument.url)
-      return { id: host.id, url: host.url, status: host.status }
-    },
-  ),
+  upsertHttpHost: operation(z.object({ organizationId: id, url: httpUrl }), async (argument, context) => {
+    const host = await upsertHttpHost(context.database, argument.organizationId, argument.url)
+    await context.registerHttpHost?.(host)
+    return { id: host.id, url: host.url, status: host.status }
+  }),
 
   checkHttpHost: operation(z.object({ id }), async (argument, context) => {
     const host = await findHttpHost(context.database, argument.id)

@@ -81,6 +81,8 @@ export class HttpHosts {
   readonly #options: HttpHostsOptions
   /** Requests of this node that nobody has claimed yet: called when that does not matter any more. */
   readonly #unsettled = new Map<string, (claimed: Claimed | null) => void>()
+  /** Requests for runs that are open, by the address they were made to. */
+  readonly #runs = new Map<string, number>()
   #open = 0
   #isStopped = false
 
@@ -93,7 +95,7 @@ export class HttpHosts {
     runtime.onSignal('http-host', signal => this.#ordered(signal.payload as HttpHostOrder))
   }
 
-  /** Requests that are open now. */
+  /** Requests for runs that are open now. */
   get open(): number {
     return this.#open
   }
@@ -205,7 +207,7 @@ export class HttpHosts {
   async #run(order: HttpHostOrder, signal: AbortSignal): Promise<void> {
     if (!('run' in order)) return
     const { run: requestId, id, url } = order
-    const asked = this.#ask(id, url, { requestId }, limits.httpHostRunMsMax)
+    const asked = this.#askToRun(id, url, requestId)
     const settled = this.#settlement(requestId, signal)
     // A good answer says nothing while nobody has come: it may be from something that queues requests.
     const failed = asked.then<Answer | Claimed | 'given-up'>(answer => (isGood(answer) ? settled : answer))
@@ -261,13 +263,28 @@ export class HttpHosts {
     })
   }
 
+  /** These requests stay open while something runs, so they are counted. */
+  async #askToRun(id: HttpHostId, url: string, requestId: string): Promise<Answer> {
+    const { origin } = new URL(url)
+    const runs = this.#runs.get(origin) ?? 0
+    if (this.#open >= limits.httpHostRunsPerNodeMax || runs >= limits.httpHostRunsPerOriginMax)
+      return { reason: 'The HTTP host runs as much as it may at once.', isUnreachable: false }
+    this.#open += 1
+    this.#runs.set(origin, runs + 1)
+    try {
+      return await this.#ask(id, url, { requestId }, limits.httpHostRunMsMax)
+    } finally {
+      this.#open -= 1
+      const left = (this.#runs.get(origin) ?? 1) - 1
+      if (left > 0) this.#runs.set(origin, left)
+      else this.#runs.delete(origin)
+    }
+  }
+
   /** Resolves with what came of it, whatever that is. */
   async #ask(id: HttpHostId, url: string, question: object, timeoutMs: number): Promise<Answer> {
-    if (this.#open >= limits.httpHostRunsPerNodeMax)
-      return { reason: 'Too many requests to HTTP hosts are open.', isUnreachable: false }
     const body = JSON.stringify(question)
     const { outbound, secret, wallMs } = this.#options
-    this.#open += 1
     try {
       return await outbound.request({
         method: 'POST',
@@ -283,8 +300,6 @@ export class HttpHosts {
       const reason = error instanceof OutboundError ? error.reason : 'failed'
       if (!(error instanceof OutboundError)) this.#options.log.error('http-host.not-asked', { id, error })
       return { reason: failures[reason], isUnreachable: reason !== 'timeout' && reason !== 'too-large' }
-    } finally {
-      this.#open -= 1
     }
   }
 }

@@ -12,12 +12,17 @@ import type { Clock, Partitions } from '../partitions/index.js'
 export interface NodeHttpHosts {
   readonly routes: HttpHostHooks
   /** For the operator's command. */
-  readonly administration: Pick<AdminDependencies, 'checkHttpHost' | 'removeHttpHost'>
+  readonly administration: Pick<AdminDependencies, 'registerHttpHost' | 'checkHttpHost' | 'removeHttpHost'>
+  /** Requests for runs that are open now. */
+  open(): number
   /** Begins to ask those that are registered, once messages can be answered. */
   start(): void
   /** Ends requests under way, and with them on some platforms what runs there. */
   stop(): void
 }
+
+/** Checks that one node makes at once. */
+const checkSocketsMax = 64
 
 /** Before the partitions start: alarms of HTTP hosts have to find who asks them. */
 export function openHttpHosts(options: {
@@ -35,8 +40,9 @@ export function openHttpHosts(options: {
   const log = createLog('interval:http-hosts')
   const outbound = new Outbound({
     allow: config.hosts.http.allow,
-    agentSocketsMax: limits.httpHostRunsPerNodeMax,
-    originSocketsMax: limits.httpHostRunsPerOriginMax,
+    // Runs are counted where they are asked for; checks do not wait for them.
+    agentSocketsMax: limits.httpHostRunsPerNodeMax + checkSocketsMax,
+    originSocketsMax: limits.httpHostRunsPerOriginMax + checkSocketsMax,
   })
   const hosts = new HttpHosts({
     runtime: partitions,
@@ -69,7 +75,9 @@ export function openHttpHosts(options: {
         return answer
       },
     },
+    open: () => hosts.open,
     administration: {
+      registerHttpHost: host => hosts.register(host),
       checkHttpHost: async host => ((await hosts.check(host)) ? 'ONLINE' : 'UNREACHABLE'),
       removeHttpHost: id => hosts.remove(id as HttpHostId),
     },

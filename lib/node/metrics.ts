@@ -19,6 +19,8 @@ export interface MetricsOptions {
   /** Copies wanted of each partition. */
   readonly factor: number
   readonly timers?: Firings | undefined
+  /** Requests that are open at HTTP hosts. */
+  readonly httpHostRuns?: (() => number) | undefined
   report(): NodeReport
 }
 
@@ -147,6 +149,9 @@ async function build(options: MetricsOptions): Promise<Registry> {
     counter('timers_failed_total', 'Calls of timers that were not taken', () => timers.counters.failed)
     gauge('timers_in_flight', 'Calls of timers being made', () => timers.inFlight)
   }
+
+  const { httpHostRuns } = options
+  if (httpHostRuns) gauge('http_host_runs', 'Requests for runs that are open at HTTP hosts', httpHostRuns)
 
   labelled('sockets', 'Open websockets', 'kind', () => {
     const { hosts, clients } = report()

@@ -415,6 +415,7 @@ class Node {
       peers: this.#peers ?? undefined,
       factor: this.#config.replication.factor,
       timers: this.#timers?.timers.firings,
+      httpHostRuns: this.#httpHosts?.open,
       report: () => this.#report(partitions),
     })
     const http = createHttpServer({

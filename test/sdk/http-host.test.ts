@@ -12,7 +12,7 @@ import { eventually, eventuallyTrue } from '../support/eventually.js'
 import { TestHttpHost } from '../support/http-host.js'
 import { freePort } from '../support/ports.js'
 import type { Handler } from '../support/sdk-host.js'
-import { sdkHost } from '../support/sdk-host.js'
+import { sdkHost, sdkVersions } from '../support/sdk-host.js'
 import { TestServer } from '../support/server.js'
 
 t.setTimeout(300_000)
@@ -235,6 +235,25 @@ t.test('a page', async t => {
   await browser.ask('page.leave', { pageKey })
   await eventuallyTrue('the request is answered when the page is left', () => host.runs[0]?.status === 200)
 })
+
+for (const version of sdkVersions.filter(name => name !== '2.0.0')) {
+  t.test(`the handlers of SDK ${version}`, async t => {
+    for (const isLambda of [false, true]) {
+      const slug = `v${version.replaceAll('.', '_')}_${isLambda ? 'lambda' : 'http'}`
+      const host = await httpHost({ version, isLambda, actions: { [slug]: hello } })
+      await register(host)
+      await online(slug)
+      const transactionId = await start(slug)
+      await browser.answer(transactionId, await browser.step('Your name', transactionId), ['Old'])
+      t.match(await completed(transactionId), { status: 'SUCCESS', data: { name: 'Old' } })
+      await eventuallyTrue('the request is answered 200', () => host.runs[0]?.status === 200)
+      const canceled = await start(slug)
+      await browser.step('Your name', canceled)
+      await browser.ask('transaction.cancel', { transactionId: canceled })
+      t.match(await completed(canceled), { status: 'CANCELED' })
+    }
+  })
+}
 
 t.test('the handler for Lambda', async t => {
   const host = await httpHost({ isLambda: true, actions: { lambda_hello: hello } })

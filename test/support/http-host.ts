@@ -5,9 +5,17 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
 import { createRequire } from 'node:module'
 import { freePort } from './ports.js'
-import type { Handler, TestIo } from './sdk-host.js'
+import type { Handler, SdkVersionName, TestIo } from './sdk-host.js'
 
 const require = createRequire(import.meta.url)
+
+/** Where each version keeps its handlers. */
+const modules: Record<SdkVersionName, string> = {
+  '0.21.0': 'sdk-0-21',
+  '0.38.0': 'sdk-0-38/dist/experimental',
+  '1.4.0': 'sdk-1-4/dist/experimental',
+  '2.0.0': '@interval/sdk/dist/experimental',
+}
 
 interface LambdaEvent {
   readonly requestContext: { readonly http: { readonly method: string } }
@@ -31,6 +39,8 @@ export interface HttpHostOptions {
   readonly apiKey: string
   readonly actions?: Record<string, Handler>
   readonly pages?: Record<string, (display: TestIo['display']) => Promise<object>>
+  /** 2.0.0 by default. */
+  readonly version?: SdkVersionName
   /** Calls the Lambda handler with the event a function URL makes. */
   readonly isLambda?: boolean
 }
@@ -73,8 +83,8 @@ export class TestHttpHost {
   }
 
   async open(): Promise<void> {
-    const sdk = require('@interval/sdk/dist/experimental') as ExperimentalModule
-    const { endpoint, apiKey, actions = {}, pages = {}, isLambda } = this.#options
+    const { endpoint, apiKey, actions = {}, pages = {}, isLambda, version = '2.0.0' } = this.#options
+    const sdk = require(modules[version]) as ExperimentalModule
     const routes: Record<string, unknown> = {}
     for (const [slug, handler] of Object.entries(actions)) routes[slug] = { handler }
     for (const [slug, make] of Object.entries(pages)) {
@@ -82,7 +92,9 @@ export class TestHttpHost {
       routes[slug] = new sdk.Page({ name: slug, handler })
     }
     const logLevel = process.env.TEST_DEBUG ? 'debug' : 'quiet'
-    const interval = new sdk.default({ apiKey, endpoint, routes, logLevel, completeHttpRequestDelayMs: 300 })
+    const served = version === '0.21.0' ? { actions } : { routes }
+    const common = { apiKey, endpoint, logLevel, completeHttpRequestDelayMs: 300 }
+    const interval = new sdk.default({ ...common, ...served })
     const server = createServer((request, response) => {
       const isGated = this.gate !== null
       const asked: Asked = { headers: request.headers, body: '', status: null }
