@@ -50,4 +50,21 @@ export {
   type TeamLevel,
 } from './permissions.js'
 export { newQueueItemId, type Queue, type QueueListing } from './queue.js'
+export {
+  deleteSchedule,
+  insertSchedule,
+  listScheduleRuns,
+  listSchedules,
+  noteApplied,
+  ownerOfOrganization,
+  pruneScheduleRuns,
+  readSchedule,
+  type ScheduleSettings,
+  type StoredSchedule,
+  type StoredScheduleRun,
+  unappliedSchedules,
+  updateSchedule,
+  wantedSchedules,
+  writeScheduleRuns,
+} from './schedules.js'
 export type { Origin, SignedIn } from './sign-in.js'

@@ -6,7 +6,7 @@
  */
 import type { Actor, StoredRules } from '../accounts/index.js'
 import { AppError } from '../errors.js'
-import { type DirectoryView, directoryKey, requestsFor } from '../hosts/index.js'
+import { type DirectoryView, directoryKey, requestsFor, transactionStart } from '../hosts/index.js'
 import type { EntityKey, InstanceId, PageKey, TransactionId } from '../ids.js'
 import { limits } from '../limits.js'
 import type { Json } from '../partitions/index.js'
@@ -22,7 +22,7 @@ import type {
 } from '../transactions/index.js'
 import type { ClientsOptions, Window } from './clients.js'
 import type { Request } from './requests.js'
-import type { Directory, PageSnapshot, Params, Place, QueueItem, TransactionSnapshot } from './wire.js'
+import type { Directory, PageSnapshot, Place, QueueItem, TransactionSnapshot } from './wire.js'
 
 type Of<M extends Request['method']> = Extract<Request, { method: M }>['data']
 
@@ -197,31 +197,15 @@ export class ClientRequests {
     }
     if (this.#options.isOutboxFull())
       throw new AppError('queue-full', 'The history cannot take more right now.')
-    const { definition } = offer
-    const sdk = new SdkVersion(host.sdkName, host.sdkVersion)
-    const requests = requestsFor(host, offer.hosts)
-    const { user, organization, environment } = actor
-    const params = await this.#params(actor, data)
-    const start: TransactionStart = {
+    const start = transactionStart({
       id: data.transactionId as TransactionId,
-      organizationId: organization.id,
-      environmentId: environment.id,
-      place: { organization: organization.slug, environment: environment.slug },
-      developerId: environment.slug === 'development' ? user.id : null,
-      owner: { ...user, role: actor.role, teams: actor.teams },
-      slug: definition.slug,
-      name: definition.name ?? definition.slug.slice(definition.slug.lastIndexOf('/') + 1),
-      backgroundable: definition.backgroundable,
-      warnOnClose: definition.warnOnClose,
-      instanceId: host.instanceId,
-      ...(requests && { http: requests }),
-      sdkName: host.sdkName,
-      sdkVersion: host.sdkVersion,
-      appends: sdk.displayResolvesImmediately,
-      sdkEnvironment: sdk.environmentFor(environment.slug),
-      ...params,
-      url: actionUrl(window.connection.origin, actor, data.slug, data.params ?? {}),
-    }
+      actor,
+      offer,
+      host,
+      ...(await this.#params(actor, data)),
+      shownParams: data.params ?? {},
+      origin: window.connection.origin,
+    })
     const attached = await this.#options.runtime.send<Attached>(key, { type: 'start', start, asker }, inTime)
     return this.#attached(window, key, placeOf(data), attached)
   }
@@ -578,16 +562,4 @@ function openCall(
     params: data.params ?? {},
     ...(data.paramsMeta !== undefined && { paramsMeta: data.paramsMeta }),
   }
-}
-
-/** Absolute address of an action in the dashboard, with its parameters; params that are empty are left out. */
-function actionUrl(origin: string, actor: Actor, slug: string, params: Params): string {
-  const { organization, environment } = actor
-  const isConsole = environment.slug === 'development'
-  const isProduction = environment.slug === 'production'
-  const root = `${origin}/dashboard/${organization.slug}${isConsole || isProduction ? '' : `+${environment.slug}`}`
-  const query = new URLSearchParams()
-  for (const [name, value] of Object.entries(params)) if (value) query.set(name, String(value))
-  const search = query.size > 0 ? `?${query}` : ''
-  return `${root}${isConsole ? '/develop' : ''}/actions/${slug}${search}`
 }

@@ -29,6 +29,7 @@ import { addHttpHostRoutes, type HttpHostHooks } from './routes-http-hosts.js'
 import { addMetricsRoute, type MetricsOptions } from './routes-metrics.js'
 import { addOrganizationRoutes } from './routes-organizations.js'
 import { addQueueRoutes, type QueueHooks } from './routes-queue.js'
+import { addScheduleRoutes, type ScheduleRoutesOptions } from './routes-schedules.js'
 import { addSdkRoutes, type SdkHooks } from './routes-sdk.js'
 import { addSessionRoutes } from './routes-session.js'
 import { addSignUpRoutes } from './routes-sign-up.js'
@@ -78,6 +79,8 @@ export interface HttpServerOptions {
   readonly cluster?: ClusterOptions
   /** Without it nothing can be queued. */
   readonly queue?: QueueHooks
+  /** Without it there are no schedules. */
+  readonly schedules?: ScheduleRoutesOptions
   /** Without it there are no timers. */
   readonly timers?: TimerRoutesOptions
   readonly limits?: Limits
@@ -264,6 +267,7 @@ export function createHttpServer(options: HttpServerOptions): HttpServer {
   if (options.metrics) addMetricsRoute(http, options.metrics)
   if (options.cluster) addClusterRoutes(http, options.cluster)
   if (options.queue) addQueueRoutes(http, options.queue)
+  if (options.schedules) addScheduleRoutes(http, options.schedules)
   if (options.timers) addTimerRoutes(http, options.timers)
   addSessionRoutes(http)
   addSignUpRoutes(http)

@@ -42,6 +42,7 @@ import {
 import { createClusterPeers, type Peers, parseRingSwitches } from '../ring/index.js'
 import { packageVersion } from '../root.js'
 import { queueItemKind, timerKind } from '../timers/index.js'
+import { type Schedules, scheduleKind } from '../timers/schedules/index.js'
 import { type Located, pageKind, transactionKind } from '../transactions/index.js'
 import { type AdminServer, listenAdmin } from './admin-socket.js'
 import { channelHostTowards } from './channel-host.js'
@@ -54,6 +55,7 @@ import { cannotListen, refuseTakenPort } from './ports.js'
 import { openQueue } from './queue.js'
 import { RingStatus } from './ring-status.js'
 import { refuseFullDisk } from './room.js'
+import { openSchedules } from './schedules.js'
 import { Sockets } from './sockets.js'
 import { type NodeTimers, openTimers } from './timers.js'
 
@@ -98,6 +100,7 @@ class Node {
   #ringStatus: RingStatus | null = null
   #timers: NodeTimers | null = null
   #queue: QueueHooks | null = null
+  #schedules: Schedules | null = null
   #demo: DemoHost | null = null
   #revocations: Timer | null = null
   /** Digest of what was last recorded, by place. */
@@ -137,6 +140,7 @@ class Node {
     this.#httpHosts.start()
     await this.#openAdmin(accounts)
     this.#checkRevocations(accounts, hosts, clients)
+    this.#schedules?.start()
     this.#state = 'ready'
     const howToSignIn = await this.#introduce(accounts, http)
     return {
@@ -168,6 +172,7 @@ class Node {
     this.#httpHosts?.stop()
     await this.#admin?.close()
     await this.#http?.close()
+    this.#schedules?.stop()
     await this.#timers?.stop(timersMsMax)
     await this.#partitions?.stop()
     await this.#accounts?.close()
@@ -211,7 +216,16 @@ class Node {
       onDamage: damage => this.#progress(`damaged data was set aside: ${damage.what} (${damage.reason})`),
     })
     this.#partitions = partitions
-    const kinds = [transactionKind, pageKind, hostKind, httpHostKind, directoryKind, timerKind, queueItemKind]
+    const kinds = [
+      transactionKind,
+      pageKind,
+      hostKind,
+      httpHostKind,
+      directoryKind,
+      timerKind,
+      queueItemKind,
+      scheduleKind(),
+    ]
     for (const kind of kinds) partitions.register(kind)
     return partitions
   }
@@ -335,9 +349,20 @@ class Node {
       directories: directories.current,
       clock: this.#clock,
     })
+    const schedules = openSchedules({
+      partitions,
+      accounts,
+      directories: directories.current,
+      clock: this.#clock,
+      origin: this.#config.app.url ?? this.#configuredAddress(),
+    })
+    this.#schedules = schedules
     partitions.onSignal('entity', (signal, key) => this.#askHost(partitions, key, signal.target as EntityKey))
     partitions.setHistoryWriter({
-      write: batch => accounts.writeHistory(batch.map(historyRow).filter(row => row !== null)),
+      write: async batch => {
+        await schedules.writeHistory(batch)
+        await accounts.writeHistory(batch.map(historyRow).filter(row => row !== null))
+      },
     })
     return { hosts, clients }
   }
@@ -438,6 +463,7 @@ class Node {
       health: { notReady: () => this.#notReady(), commit: app.commit ?? undefined },
       ...(this.#httpHosts && { httpHosts: this.#httpHosts.routes }),
       ...(this.#queue && { queue: this.#queue }),
+      ...(this.#schedules && { schedules: { schedules: this.#schedules } }),
       sdk: {
         onNotification: async ({ host: identity, transactionId, ...notification }) => {
           await this.#notify(identity.organization.id, transactionId, notification, refusable)

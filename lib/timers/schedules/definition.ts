@@ -64,8 +64,10 @@ export interface RunToStart
   > {
   readonly scheduleId: string
   readonly runId: TransactionId
-  /** It is not started later than this, in ms of node time. */
+  /** It waits for a host until then, in ms of node time. */
   readonly startByMs: number
+  /** It is started also when it is found later, because everything was down. */
+  readonly isLateWanted: boolean
 }
 
 /** The one run of a tick: the same wherever and how often it is computed. */

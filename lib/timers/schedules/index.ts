@@ -15,3 +15,4 @@ export {
   type ScheduleState,
   scheduleKind,
 } from './schedule.js'
+export { Schedules, type SchedulesOptions, timesOf } from './schedules.js'

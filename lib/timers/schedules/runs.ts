@@ -2,9 +2,10 @@
  * Starts the runs of schedules: finds a host for the action, and creates the transaction under the id that follows from
  * schedule and tick. Each is an effect of its schedule, so it is tried until the schedule has heard what became of it.
  *
- * Invariant: a run is started at most once. Its transaction is there or not, and is never started after `startByMs`, until
- * when an ended one is still there. What can go wrong: no host is connected. Then the run waits, and has failed when its
- * time is over.
+ * Invariant: a run is started at most once. Until `startByMs` its transaction is still there if it ever was; afterwards
+ * the history is asked too, which has every transaction before it goes. What can go wrong: no host is connected. Then the
+ * run waits, and has failed when its time is over. A node that finds it only then, because everything was down, still
+ * tries for a minute, unless missed ticks are to be skipped.
  */
 import { AppError } from '../../errors.js'
 import type { EntityKey } from '../../ids.js'
@@ -27,10 +28,19 @@ export interface ScheduleRunsOptions {
   readonly log: Log
   /** Finds person and host. May reject: that is `waiting` where the error is retryable, else `refused`. */
   readonly prepare: (run: RunToStart) => Promise<Prepared>
+  /** True when the history has a transaction of this id. */
+  readonly isInHistory: (runId: string) => Promise<boolean>
 }
+
+/** For so long a node tries what it has found when its time was over, in ms. */
+const lateTriesMs = 60_000
+/** Runs remembered as tried. */
+const triedMax = 10_000
 
 export class ScheduleRuns implements EffectDispatcher {
   readonly #options: ScheduleRunsOptions
+  /** Runs that this node tries to start: since when, and why it has not succeeded. */
+  readonly #tried = new Map<string, { readonly sinceMs: number; reason: string }>()
 
   constructor(options: ScheduleRunsOptions) {
     this.#options = options
@@ -41,29 +51,43 @@ export class ScheduleRuns implements EffectDispatcher {
 
   async dispatch(effect: Effect, key: EntityKey): Promise<void> {
     const run = effect.payload as unknown as RunToStart
-    const { clock, runtime } = this.#options
-    if (clock.nowMs() >= run.startByMs) return await this.#giveUp(run, key)
+    const { clock } = this.#options
+    const tried = this.#try(run.runId)
+    const isLate = clock.nowMs() >= run.startByMs
+    if (isLate && (await this.#wasStarted(run.runId))) return await this.#started(run, key)
     const prepared = await this.#prepare(run)
-    if ('waiting' in prepared) throw new AppError('host-not-found', prepared.waiting)
     if ('refused' in prepared) return await this.#failed(run, key, prepared.refused)
+    if ('waiting' in prepared) tried.reason = prepared.waiting
+    if (isLate && (!run.isLateWanted || clock.nowMs() - tried.sinceMs > lateTriesMs))
+      return await this.#failed(run, key, tried.reason)
+    if ('waiting' in prepared) throw new AppError('host-not-found', prepared.waiting)
     try {
-      await runtime.send(transactionKey(run.runId), { type: 'start', start: prepared.start, asker: null })
+      const message = { type: 'start', start: prepared.start, asker: null }
+      await this.#options.runtime.send(transactionKey(run.runId), message)
     } catch (error) {
       if (!(error instanceof AppError) || error.kind.retryable) throw error
       return await this.#failed(run, key, error.message)
     }
-    await runtime.send(key, { type: 'run-started', runId: run.runId })
+    await this.#started(run, key)
   }
 
-  /** Its time is over. It may have been started by somebody who could not say so any more. */
-  async #giveUp(run: RunToStart, key: EntityKey): Promise<void> {
-    if (await this.#isThere(run.runId)) {
-      await this.#options.runtime.send(key, { type: 'run-started', runId: run.runId })
-      return
-    }
-    const prepared = await this.#prepare(run)
-    const reason = 'waiting' in prepared ? prepared.waiting : 'It could not be started in time.'
-    await this.#failed(run, key, 'refused' in prepared ? prepared.refused : reason)
+  #try(runId: string): { readonly sinceMs: number; reason: string } {
+    const known = this.#tried.get(runId)
+    if (known) return known
+    if (this.#tried.size >= triedMax) this.#tried.delete(this.#tried.keys().next().value ?? '')
+    const tried = { sinceMs: this.#options.clock.nowMs(), reason: 'It could not be started in time.' }
+    this.#tried.set(runId, tried)
+    return tried
+  }
+
+  /** By somebody who could not say so any more. */
+  async #wasStarted(runId: string): Promise<boolean> {
+    return (await this.#isThere(runId)) || (await this.#options.isInHistory(runId))
+  }
+
+  async #started({ runId }: RunToStart, key: EntityKey): Promise<void> {
+    await this.#options.runtime.send(key, { type: 'run-started', runId })
+    this.#tried.delete(runId)
   }
 
   async #prepare(run: RunToStart): Promise<Prepared> {
@@ -81,6 +105,7 @@ export class ScheduleRuns implements EffectDispatcher {
   async #failed(run: RunToStart, key: EntityKey, details: string): Promise<void> {
     this.#options.log.info('schedule-run.failed', { schedule: run.scheduleId, run: run.runId, details })
     await this.#options.runtime.send(key, { type: 'run-failed', runId: run.runId, details })
+    this.#tried.delete(run.runId)
   }
 
   async #isThere(runId: string): Promise<boolean> {

@@ -7,7 +7,7 @@
  *
  * - Everything was down. Ticks that are taken more than a minute late were missed, and `missed` says what to do.
  * - No host is there. The run waits, ten minutes at most, and has failed then. That is no longer than an ended
- *   transaction stays on its owner: whoever starts a run again within that time finds it.
+ *   transaction stays on its owner: whoever starts a run again within that time finds it (`runs.ts`).
  * - The news that a run has ended is lost with its transaction. The alarm has the runs that go on looked for.
  */
 import { AppError } from '../../errors.js'
@@ -365,11 +365,12 @@ class ScheduleChange {
   }
 
   #start(run: ScheduleRun): ScheduleRun {
-    const { id, organizationId, environmentId, place, action, params, runner } = this.#existing()
+    const { id, organizationId, environmentId, place, action, params, runner, missed } = this.#existing()
     const payload: RunToStart = {
       scheduleId: id,
       runId: run.id,
       startByMs: this.#context.nowMs + startWithinMs,
+      isLateWanted: missed !== 'skip',
       organizationId,
       environmentId,
       place,

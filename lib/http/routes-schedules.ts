@@ -1,0 +1,380 @@
+/**
+ * Schedules over HTTP, for people and for whoever has a live API key: create, list, look, change, pause, resume, run now,
+ * delete, history.
+ *
+ * Invariant: a schedule runs as a person only if that person, or one who may manage people, has said so. Whoever changes
+ * what runs in another's name needs that permission too. What belongs to another organization is not there, and asking for
+ * it leaves a row in the audit log.
+ */
+import { z } from 'zod'
+import type {
+  Actor,
+  Permission,
+  ScheduleSettings,
+  StoredSchedule,
+  StoredScheduleRun,
+} from '../accounts/index.js'
+import { AppError } from '../errors.js'
+import { isId, type UserId } from '../ids.js'
+import {
+  Calendar,
+  intervalUnits,
+  missedPolicies,
+  overlapPolicies,
+  type Schedules,
+  timesOf,
+} from '../timers/schedules/index.js'
+import { type Context, hostOf } from './context.js'
+import { ok } from './reply.js'
+import type { HttpServer } from './server.js'
+
+export interface ScheduleRoutesOptions {
+  readonly schedules: Schedules
+}
+
+const path = '/api/v1/schedules'
+const upcomingCount = 5
+const historyMax = 100
+const paramsMax = 100
+
+const name = z.string().min(1).max(64)
+const value = z.union([z.string().max(10_000), z.number(), z.boolean(), z.null()])
+
+/** What may be set, all of it optional. */
+const settingsShape = {
+  /** Five fields, or six with seconds in front. */
+  cron: z.string().optional(),
+  every: z
+    .object({
+      count: z.number().int(),
+      unit: z.enum(intervalUnits),
+      /** The first tick; the minute of the request when absent. */
+      anchor: z.iso.datetime({ offset: true }).optional(),
+    })
+    .strict()
+    .optional(),
+  timeZone: z.string().max(64).optional(),
+  params: z
+    .record(z.string().max(256), value)
+    .refine(params => Object.keys(params).length <= paramsMax, `at most ${paramsMax} parameters`)
+    .optional(),
+  /** `owner`: whoever owns the organization; else a person's id. The caller when absent. */
+  runner: z.string().max(64).optional(),
+  missed: z.enum(missedPolicies).optional(),
+  overlap: z.enum(overlapPolicies).optional(),
+}
+
+const changeShape = z.object(settingsShape).strict()
+const newShape = z
+  .object({
+    ...settingsShape,
+    /** Slugs; of the key, where one is used. */
+    organization: name.optional(),
+    environment: name.optional(),
+    action: z.string().min(1).max(512),
+    paused: z.boolean().optional(),
+  })
+  .strict()
+const runShape = z.object({ requestId: z.string().optional() }).strict()
+
+type Changes = z.infer<typeof changeShape>
+
+export function addScheduleRoutes(http: HttpServer, { schedules }: ScheduleRoutesOptions): void {
+  const browser = { caller: 'browser' } as const
+
+  http.route('POST', path, browser, async context => {
+    const body = await context.body(newShape)
+    const { actor } = await placeOf(context, body.organization, body.environment)
+    const { settings, runnerId } = await changed(context, actor, defaults, body)
+    requireRunner(context, actor, runnerId)
+    const place = { organizationId: actor.organization.id, environmentId: actor.environment.id }
+    const whole = { ...settings, enabled: !(body.paused ?? false) }
+    const schedule = await schedules.create(place, body.action, whole)
+    audit(context, actor, 'schedule.created', schedule)
+    return { status: 201, headers: { location: `${path}/${schedule.id}` }, body: described(schedule) }
+  })
+
+  http.route('GET', path, browser, async context => {
+    const { query } = context
+    const { actor } = await placeOf(
+      context,
+      query.get('organization') ?? undefined,
+      query.get('environment') ?? undefined,
+    )
+    const place = { organizationId: actor.organization.id, environmentId: actor.environment.id }
+    const found = await schedules.list(place, query.get('action'))
+    return ok({ schedules: found.map(described) })
+  })
+
+  http.route('GET', `${path}/:id`, browser, async context => {
+    const { schedule } = await scheduleOf(context, schedules)
+    const runs = (await schedules.newestRuns(schedule.id)).map(describedRun)
+    return ok({ ...described(schedule), runs })
+  })
+
+  http.route('GET', `${path}/:id/runs`, browser, async context => {
+    const { schedule } = await scheduleOf(context, schedules)
+    const { before, limit } = pageOf(context.query)
+    const runs = await schedules.history(schedule.id, { beforeMs: before, limit })
+    const last = runs.at(-1)
+    const next = runs.length === limit && last ? new Date(last.dueAtMs).toISOString() : null
+    return ok({ runs: runs.map(describedRun), next })
+  })
+
+  http.route('PATCH', `${path}/:id`, browser, async context => {
+    const body = await context.body(changeShape)
+    const { actor, schedule } = await scheduleOf(context, schedules)
+    const { settings, runnerId } = await changed(context, actor, schedule, body)
+    requireRunner(context, actor, runnerId)
+    const after = await schedules.update(schedule.id, current => {
+      // What was decided on what somebody else has changed meanwhile is not written.
+      if (current.revision !== schedule.revision) throw new AppError('conflict')
+      return settings
+    })
+    audit(context, actor, 'schedule.changed', schedule)
+    return ok(described(after))
+  })
+
+  for (const verb of ['pause', 'resume'] as const) {
+    http.route('POST', `${path}/:id/${verb}`, browser, async context => {
+      const { actor, schedule } = await scheduleOf(context, schedules)
+      if (verb === 'resume') requireRunner(context, actor, runnerOf(schedule))
+      const after = await schedules.update(schedule.id, current => {
+        if (current.revision !== schedule.revision) throw new AppError('conflict')
+        return { ...current, enabled: verb === 'resume' }
+      })
+      audit(context, actor, verb === 'pause' ? 'schedule.paused' : 'schedule.resumed', schedule)
+      return ok(described(after))
+    })
+  }
+
+  http.route('POST', `${path}/:id/run`, browser, async context => {
+    const { requestId } = context.request.headers['content-length'] ? await context.body(runShape) : {}
+    if (requestId !== undefined && !isId(requestId)) throw invalid('requestId', 'not an id')
+    const { actor, schedule } = await scheduleOf(context, schedules)
+    requireRunner(context, actor, runnerOf(schedule))
+    const run = await schedules.runNow(schedule, requestId)
+    audit(context, actor, 'schedule.run', schedule)
+    return { status: 202, body: describedRun(run) }
+  })
+
+  http.route('DELETE', `${path}/:id`, browser, async context => {
+    const { actor, schedule } = await scheduleOf(context, schedules)
+    await schedules.delete(schedule)
+    audit(context, actor, 'schedule.deleted', schedule)
+    return ok({})
+  })
+}
+
+/** What a new schedule has where nothing is said. */
+const defaults: ScheduleSettings = {
+  cron: null,
+  every: null,
+  unit: null,
+  anchorMs: null,
+  timeZone: 'Etc/UTC',
+  params: {},
+  runnerId: null,
+  runsAsOwner: false,
+  missed: 'once',
+  overlap: 'skip',
+  enabled: true,
+}
+
+type RunnerId = UserId | 'owner' | null
+
+/** Settings with the changes in them, and in whose name they run. Rejects with `invalid-value`, naming the field. */
+async function changed(
+  context: Context,
+  actor: Actor,
+  before: ScheduleSettings,
+  changes: Changes,
+): Promise<{ settings: ScheduleSettings; runnerId: RunnerId }> {
+  const { cron, every, missed, overlap, params, runner, timeZone } = changes
+  if (cron !== undefined && every !== undefined)
+    throw invalid('every', 'give either a cron text or an interval')
+  let settings: ScheduleSettings = {
+    ...before,
+    timeZone: timeZone ?? before.timeZone,
+    params: params ?? before.params,
+    missed: missed ?? before.missed,
+    overlap: overlap ?? before.overlap,
+  }
+  if (cron !== undefined) settings = { ...settings, cron, every: null, unit: null, anchorMs: null }
+  if (every !== undefined) {
+    const anchorMs = every.anchor ? Date.parse(every.anchor) : minuteOf(Date.now())
+    settings = { ...settings, cron: null, every: every.count, unit: every.unit, anchorMs }
+  }
+  const runnerId = await namedRunner(context, actor, runner ?? runnerOf(before) ?? actor.user.id)
+  const runsAsOwner = runnerId === 'owner'
+  return { settings: { ...settings, runsAsOwner, runnerId: runsAsOwner ? null : runnerId }, runnerId }
+}
+
+function runnerOf({ runnerId, runsAsOwner }: ScheduleSettings): RunnerId {
+  return runsAsOwner ? 'owner' : runnerId
+}
+
+async function namedRunner({ accounts }: Context, actor: Actor, runner: string): Promise<UserId | 'owner'> {
+  if (runner === 'owner') return runner
+  try {
+    const { user } = await accounts.actor(runner as UserId, actor.organization.slug, actor.environment.slug)
+    return user.id
+  } catch (error) {
+    if (!(error instanceof AppError) || error.code !== 'not-found') throw error
+    throw invalid('runner', 'not a member of the organization')
+  }
+}
+
+/** In another's name only with the permission to manage people. */
+function requireRunner(context: Context, actor: Actor, runnerId: RunnerId): void {
+  if (runnerId === actor.user.id) return
+  requireOr(context, actor, 'WRITE_ORG_USERS', 'schedule in the name of another person')
+}
+
+/** Who asks, where, and may change what runs there. */
+async function placeOf(
+  context: Context,
+  organization: string | undefined,
+  environment: string | undefined,
+): Promise<{ actor: Actor }> {
+  const actor = await askerAt(context, organization, environment)
+  if (actor.environment.slug === 'development')
+    throw invalid('environment', 'schedules are for environments other than development')
+  requireOr(context, actor, 'WRITE_PROD_ACTIONS', 'schedules')
+  return { actor }
+}
+
+async function askerAt(
+  context: Context,
+  organization: string | undefined,
+  environment: string | undefined,
+): Promise<Actor> {
+  const { accounts } = context
+  if (context.bearer() !== undefined) {
+    const key = await hostOf(context)
+    if (key.kind !== 'PRODUCTION') throw new AppError('forbidden', 'Schedules need a live key.')
+    const isElsewhere =
+      (organization !== undefined && organization !== key.organization.slug) ||
+      (environment !== undefined && environment !== key.environment.slug)
+    if (isElsewhere) throw new AppError('forbidden', 'This key is for another environment.')
+    return await accounts.actor(key.user.id, key.organization.slug, key.environment.slug)
+  }
+  const { user } = await context.signedIn()
+  if (organization === undefined) throw invalid('organization', 'required')
+  return await accounts.actor(user.id, organization, environment ?? 'production')
+}
+
+/** The schedule of the address, if it is in a place where the caller may change what runs. */
+async function scheduleOf(
+  context: Context,
+  schedules: Schedules,
+): Promise<{ actor: Actor; schedule: StoredSchedule }> {
+  // Who is nobody hears nothing of what there is.
+  if (context.bearer() === undefined) await context.signedIn()
+  else await hostOf(context)
+  const { id = '' } = context.params
+  if (!isId(id)) throw new AppError('not-found', 'There is no such schedule.')
+  const schedule = await schedules.read(id)
+  try {
+    const { actor } = await placeOf(context, schedule.organizationSlug, schedule.environmentSlug)
+    return { actor, schedule }
+  } catch (error) {
+    const isElsewhere =
+      error instanceof AppError && (error.code === 'not-found' || /another environment/.test(error.message))
+    if (!isElsewhere) throw error
+    context.accounts.audit({
+      name: 'access.denied',
+      organizationId: schedule.organizationId,
+      address: context.origin.address,
+      details: { what: 'schedule', schedule: id },
+    })
+    throw new AppError('not-found', 'There is no such schedule.')
+  }
+}
+
+function requireOr(context: Context, actor: Actor, permission: Permission, what: string): void {
+  if (actor.permissions.has(permission)) return
+  context.accounts.audit({
+    name: 'access.denied',
+    userId: actor.user.id,
+    organizationId: actor.organization.id,
+    address: context.origin.address,
+    details: { what },
+  })
+  throw new AppError('forbidden')
+}
+
+function audit(context: Context, actor: Actor, event: string, schedule: StoredSchedule): void {
+  context.accounts.audit({
+    name: event,
+    userId: actor.user.id,
+    organizationId: actor.organization.id,
+    address: context.origin.address,
+    details: { schedule: schedule.id, action: schedule.action },
+  })
+}
+
+function described(schedule: StoredSchedule) {
+  const { anchorMs, cron, every, unit } = schedule
+  return {
+    id: schedule.id,
+    organization: schedule.organizationSlug,
+    environment: schedule.environmentSlug,
+    action: schedule.action,
+    ...(cron !== null ? { cron } : { every: { count: every, unit, anchor: isoOf(anchorMs) } }),
+    timeZone: schedule.timeZone,
+    params: schedule.params,
+    runner: schedule.runsAsOwner
+      ? 'owner'
+      : schedule.runnerId && { id: schedule.runnerId, email: schedule.runnerEmail },
+    missed: schedule.missed,
+    overlap: schedule.overlap,
+    paused: !schedule.enabled,
+    upcoming: schedule.enabled ? upcoming(schedule) : [],
+    createdAt: isoOf(schedule.createdAtMs),
+    updatedAt: isoOf(schedule.updatedAtMs),
+  }
+}
+
+/** The next ticks. */
+function upcoming(schedule: StoredSchedule): string[] {
+  const calendar = new Calendar(timesOf(schedule))
+  const ticks: string[] = []
+  let tick = calendar.next(Date.now())
+  while (tick !== null && ticks.length < upcomingCount) {
+    ticks.push(new Date(tick).toISOString())
+    tick = calendar.next(tick)
+  }
+  return ticks
+}
+
+function describedRun(run: StoredScheduleRun) {
+  return {
+    id: run.id,
+    status: run.status,
+    cause: run.cause,
+    transactionId: run.transactionId,
+    details: run.details,
+    dueAt: isoOf(run.dueAtMs),
+    ticks: run.ticks,
+    lastDueAt: isoOf(run.lastDueAtMs),
+    endedAt: isoOf(run.endedAtMs),
+  }
+}
+
+function pageOf(query: URLSearchParams): { before: number | null; limit: number } {
+  const limit = Number(query.get('limit') ?? historyMax)
+  if (!Number.isInteger(limit) || limit < 1 || limit > historyMax)
+    throw invalid('limit', `a whole number from 1 to ${historyMax}`)
+  const text = query.get('before')
+  const before = text === null ? null : Date.parse(text)
+  if (Number.isNaN(before)) throw invalid('before', 'a time')
+  return { before, limit }
+}
+
+const isoOf = (atMs: number | null): string | null => (atMs === null ? null : new Date(atMs).toISOString())
+const minuteOf = (atMs: number): number => atMs - (atMs % 60_000)
+
+function invalid(field: string, message: string): AppError {
+  return new AppError('invalid-value', `${field}: ${message}`, { fields: { [field]: message } })
+}
