@@ -174,7 +174,7 @@ export const limitTable = {
     reason: 'as the original: from the request for a run to the socket that takes it',
   },
   httpHostRequestsMax: {
-    value: 1_000,
+    value: 5_000,
     unit: 'requests',
     reason: 'for runs of one HTTP host, of the last minute',
   },

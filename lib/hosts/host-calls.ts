@@ -154,13 +154,17 @@ export class HostCalls {
         declaredAtMs: data.timestamp ?? this.#options.clock.nowMs(),
         rpcId: numeric(call.rpcId),
         firstRpcId,
-        ...(data.requestId && { woken: true }),
+        ...(data.requestId && { requestId: data.requestId }),
       } satisfies HostAttach),
     )
     const directory = directoryKey(identity.environment.id, developerId)
-    if (attached.isWoken) {
-      connection.directory = directory
-      if (data.requestId && !(await this.#claim(connection, sdk, data.requestId))) {
+    const { requestId } = attached
+    if (requestId !== null) {
+      // Also when it reconnects: the node before may have died when it was about to.
+      const isClaimed = await this.#claim(connection, sdk, requestId)
+      if (!isClaimed && data.requestId) {
+        connection.directory = directory
+        this.#options.denied(connection, `request of HTTP host ${httpHostOf(requestId) ?? 'unknown'}`)
         const answer = sdk.structuredInitError ? ({ type: 'error', message: claimRefused } as const) : null
         return { answer, attached }
       }
@@ -186,7 +190,7 @@ export class HostCalls {
   async #claim(connection: HostConnection, sdk: SdkVersion, requestId: string): Promise<boolean> {
     const { identity, instanceId } = connection
     const httpHostId = httpHostOf(requestId)
-    const accepted =
+    return (
       httpHostId !== null &&
       identity.kind === 'PRODUCTION' &&
       (await this.#held(connection, () =>
@@ -200,8 +204,7 @@ export class HostCalls {
           sdkVersion: sdk.version ?? '',
         } satisfies HttpHostMessage),
       ).then(reply => reply.accepted))
-    if (!accepted) this.#options.denied(connection, `request of HTTP host ${httpHostId ?? 'unknown'}`)
-    return accepted
+    )
   }
 
   async #welcome(

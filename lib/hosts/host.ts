@@ -38,8 +38,8 @@ export interface HostRecord {
   /** When that socket declared itself first. */
   readonly attachedAtMs: number
   readonly shuttingDown: boolean
-  /** It was woken by HTTP for one run or page, and takes nothing else: it is in no directory. */
-  readonly woken?: true
+  /** The request by which it was woken, for one run or page. It takes nothing else: it is in no directory. */
+  readonly requestId?: string
   /** Time the host itself gave to its newest declaration: older ones that arrive late are ignored. */
   readonly declaredAtMs: number
   /**
@@ -64,15 +64,15 @@ export interface HostAttach {
   readonly declaredAtMs: number
   readonly rpcId: number | null
   readonly firstRpcId: number | null
-  /** It names the request that woke it. It does so once: when it reconnects it is to be known. */
-  readonly woken?: true
+  /** The request that woke it. It names that once: when it reconnects it is to be known. */
+  readonly requestId?: string
 }
 
 export interface HostAttached {
   /** False: a newer declaration of this host was applied before; this one changes nothing. */
   readonly applied: boolean
   readonly isNewConnection: boolean
-  readonly isWoken: boolean
+  readonly requestId: string | null
   readonly previousFirstRpcId: number | null
   readonly unsettledByTrue: readonly number[]
 }
@@ -111,7 +111,9 @@ export const hostKind: EntityKind<HostState, HostEntityMessage> = {
       case 'shutdown':
         return shutdown(state, message)
       case 'ended':
-        return state.host?.woken ? { state: null, alarmAtMs: null, reply: {} } : { state, reply: {} }
+        return state.host?.requestId !== undefined
+          ? { state: null, alarmAtMs: null, reply: {} }
+          : { state, reply: {} }
       case 'ask':
         return answer(state)
       case 'alarm':
@@ -139,8 +141,8 @@ function attach(
   const applied = isNewConnection || !before || message.declaredAtMs >= before.declaredAtMs
   const unsettledByTrue = before?.unsettledByTrue ?? []
   const recentFirstRpcIds = before?.recentFirstRpcIds ?? []
-  const { type: _type, rpcId, firstRpcId, woken, ...identity } = message
-  const isWoken = before ? before.woken === true : woken === true
+  const { type: _type, rpcId, firstRpcId, requestId: named, ...identity } = message
+  const requestId = before ? before.requestId : named
   // The first declaration of a connection may be said twice, when the edge never heard the reply: it is answered alike.
   const earlierFirstRpcIds = isNewConnection
     ? recentFirstRpcIds
@@ -149,7 +151,7 @@ function attach(
       : recentFirstRpcIds.slice(0, -1)
   const host: HostRecord = {
     ...identity,
-    ...(isWoken && { woken: true }),
+    ...(requestId !== undefined && { requestId }),
     declaredAtMs: applied ? message.declaredAtMs : (before?.declaredAtMs ?? 0),
     goneAtMs: null,
     attachedAtMs: isNewConnection ? context.nowMs : (before?.attachedAtMs ?? context.nowMs),
@@ -167,7 +169,7 @@ function attach(
     reply: {
       applied,
       isNewConnection,
-      isWoken,
+      requestId: requestId ?? null,
       previousFirstRpcId: earlierFirstRpcIds[0] ?? null,
       unsettledByTrue,
     },

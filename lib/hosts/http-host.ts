@@ -11,13 +11,14 @@
  * asked again under the same request id, and the second instance finds the request claimed.
  */
 import { AppError } from '../errors.js'
-import type {
-  ConnectionId,
-  EntityKey,
-  EnvironmentId,
-  HttpHostId,
-  InstanceId,
-  OrganizationId,
+import {
+  type ConnectionId,
+  type EntityKey,
+  type EnvironmentId,
+  type HttpHostId,
+  type InstanceId,
+  isId,
+  type OrganizationId,
 } from '../ids.js'
 import { limits } from '../limits.js'
 import type {
@@ -147,7 +148,8 @@ export function requestIdFor(id: HttpHostId, secret: string): string {
 /** The HTTP host a request was made for; null for text that is no request id. */
 export function httpHostOf(requestId: string): HttpHostId | null {
   const end = requestId.indexOf(separator)
-  return end > 0 ? (requestId.slice(0, end) as HttpHostId) : null
+  const id = requestId.slice(0, Math.max(0, end))
+  return isId(id) ? (id as string as HttpHostId) : null
 }
 
 export const httpHostKind: EntityKind<HttpHostState, HttpHostMessage> = {
@@ -204,7 +206,9 @@ const requestPrefix = 'request/'
 class HttpHostChange {
   readonly context: DecisionContext
   host: HttpHostRecord | null
-  readonly requests: Map<string, HttpHostRequest>
+  #requests: ReadonlyMap<string, HttpHostRequest>
+  /** The same, once it is a copy that may be changed. */
+  #own: Map<string, HttpHostRequest> | null = null
   readonly #put = new Map<string, Json>()
   readonly #del: string[] = []
   readonly #effects: Effect[] = []
@@ -214,11 +218,21 @@ class HttpHostChange {
   constructor(state: HttpHostState, context: DecisionContext) {
     this.context = context
     this.host = state.host
-    this.requests = new Map(state.requests)
+    this.#requests = state.requests
   }
 
   get #id(): string {
     return this.context.key.slice(this.context.key.indexOf(':') + 1)
+  }
+
+  get requests(): ReadonlyMap<string, HttpHostRequest> {
+    return this.#requests
+  }
+
+  #changeRequests(): Map<string, HttpHostRequest> {
+    this.#own ??= new Map(this.#requests)
+    this.#requests = this.#own
+    return this.#own
   }
 
   setHost(host: HttpHostRecord): void {
@@ -232,12 +246,14 @@ class HttpHostChange {
   }
 
   putRequest(request: HttpHostRequest): void {
-    this.requests.set(request.requestId, request)
+    this.#changeRequests().set(request.requestId, request)
     this.#put.set(`${requestPrefix}${request.requestId}`, request as unknown as Json)
   }
 
   dropRequest(requestId: string): void {
-    if (this.requests.delete(requestId)) this.#del.push(`${requestPrefix}${requestId}`)
+    if (!this.requests.has(requestId)) return
+    this.#changeRequests().delete(requestId)
+    this.#del.push(`${requestPrefix}${requestId}`)
   }
 
   /** Asks the address to run something: again after a crash, until the request is settled. */
@@ -281,8 +297,8 @@ class HttpHostChange {
   done<Reply>(reply: Reply): Decision<HttpHostState, Reply> {
     const { host, requests } = this
     const isEmpty = host === null && requests.size === 0
-    const dueAtMs = [...requests.values()].map(request => request.expiresAtMs)
-    if (host) dueAtMs.push(host.nextCheckAtMs)
+    let dueAtMs = host?.nextCheckAtMs ?? Number.POSITIVE_INFINITY
+    for (const { expiresAtMs } of requests.values()) dueAtMs = Math.min(dueAtMs, expiresAtMs)
     return {
       state: isEmpty ? null : { host, requests },
       put: this.#put,
@@ -290,7 +306,7 @@ class HttpHostChange {
       effects: this.#effects,
       dropEffects: this.#dropEffects,
       signals: this.#signals,
-      alarmAtMs: dueAtMs.length === 0 ? null : Math.min(...dueAtMs),
+      alarmAtMs: isEmpty ? null : dueAtMs,
       reply,
     }
   }
@@ -398,14 +414,15 @@ function wake(change: HttpHostChange, message: Extract<HttpHostMessage, { type: 
   change.askToRun(requestId, host)
 }
 
-/** Remembered until its life is over: the same instance may say it again, and no other one gets it. */
+/** Remembered for another life: the same instance may say it again, and no other one gets it. */
 function claim(change: HttpHostChange, message: Extract<HttpHostMessage, { type: 'claim' }>): boolean {
   const { requestId, instanceId, organizationId, environmentId, sdkName, sdkVersion } = message
   const request = change.requests.get(requestId)
   if (!request || request.expiresAtMs <= change.context.nowMs) return false
   if (request.organizationId !== organizationId || request.environmentId !== environmentId) return false
   if (request.claimedBy !== null) return request.claimedBy === instanceId
-  change.putRequest({ ...request, claimedBy: instanceId })
+  const expiresAtMs = change.context.nowMs + limits.httpHostRequestMsMax
+  change.putRequest({ ...request, expiresAtMs, claimedBy: instanceId })
   change.settle(requestId)
   change.tell(request.target, { type: 'host-bound', requestId, instanceId, sdkName, sdkVersion })
   return true

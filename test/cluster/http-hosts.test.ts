@@ -109,12 +109,13 @@ async function endsWith(transactionId: string, data: string): Promise<void> {
 const runsOf = (transactionId: string): number => started.filter(id => id === transactionId).length
 
 t.test('three nodes know of it, and one asks it', async t => {
-  t.match(await cluster.node(2).admin('checkHttpHost', { id: httpHostId }), { status: 'ONLINE' })
   await eventually(async () => {
     const { actions } = await browser.ask('directory.watch', place)
     if (!actions.some(({ slug, online }) => slug === 'twice' && online)) throw new Error('not listed')
   })
   t.equal(host.asked.length, 1)
+  t.match(await cluster.node(2).admin('checkHttpHost', { id: httpHostId }), { status: 'ONLINE' })
+  t.equal(host.asked.length, 2, 'asked by whoever wants to know, and no more')
   for (const { headers } of host.asked) t.match(headers['interval-signature'], /^t=\d+,v1=[0-9a-f]{64}$/)
 })
 

@@ -111,7 +111,7 @@ async function api(method: string, path: string, body?: object): Promise<Reply> 
   return { status: response.status, body: await response.json() }
 }
 
-async function httpHost(options: Omit<Parameters<typeof TestHttpHost.start>[0], 'endpoint' | 'apiKey'>) {
+async function httpHost(options: Partial<Parameters<typeof TestHttpHost.start>[0]>) {
   const host = await TestHttpHost.start({ endpoint: server.endpoint, apiKey: seeded.liveKey, ...options })
   opened.push(host)
   return host
@@ -165,6 +165,28 @@ t.test('it is registered, declares itself, and its requests are signed', async t
   })
   t.match(list, [{ id, url: host.url, sdkName: '@interval/sdk', sdkVersion: '2.0.0' }])
   t.notOk('secret' in list[0])
+})
+
+t.test('slugs that are not valid and teams that do not exist are reported', async t => {
+  const host = opened[0] as TestHttpHost
+  const { body } = await api('GET', '/http-hosts')
+  const response = await fetch(`${server.address}/api/hosts/declare`, {
+    method: 'POST',
+    headers: { 'content-type': 'application/json', authorization: `Bearer ${seeded.liveKey}` },
+    body: JSON.stringify({
+      httpHostId: body.httpHosts[0].id,
+      actions: [{ slug: 'not valid' }, { slug: 'http_team', access: { teams: ['nobody'] } }],
+      ...{ sdkName: '@interval/sdk', sdkVersion: '2.0.0' },
+    }),
+  })
+  t.match(await response.json(), {
+    type: 'success',
+    invalidSlugs: ['not valid'],
+    warnings: ['The team "nobody", named in an access rule, does not exist.'],
+  })
+  await api('POST', `/http-hosts/${body.httpHosts[0].id}/check`, {})
+  await online('http_hello')
+  t.ok(host.asked.length > 1)
 })
 
 t.test('a run: woken, answered, ended, and nothing of it is left', async t => {
@@ -354,6 +376,33 @@ t.test('a request id is good once, and for its own organization', async t => {
   t.equal(directory.actions.filter(({ slug }) => slug === 'http_once').length, 1)
 })
 
+t.test('an instance of another organization gets nothing', async t => {
+  const there = await server.seed('Some Stranger')
+  const actions = { http_guarded: hello }
+  const host = await httpHost({ actions })
+  const stranger = await httpHost({ actions, apiKey: there.liveKey })
+  const developer = await httpHost({ actions, apiKey: seeded.developmentKey })
+  await register(host)
+  await online('http_guarded')
+  let open: () => void = () => undefined
+  host.gate = new Promise(resolve => {
+    open = resolve
+  })
+  const transactionId = await start('http_guarded')
+  await eventuallyTrue('it is asked', () => host.runs.length === 1)
+  for (const other of [stranger, developer]) {
+    const { status } = await fetch(other.url, {
+      method: 'POST',
+      headers: { 'content-type': 'application/json' },
+      body: host.runs[0]?.body ?? '',
+    })
+    t.equal(status, 500)
+  }
+  open()
+  await browser.answer(transactionId, await browser.step('Your name', transactionId), ['the right one'])
+  t.match(await completed(transactionId), { status: 'SUCCESS', data: { name: 'the right one' } })
+})
+
 t.test('it is removed, and comes back under its address', async t => {
   const host = await httpHost({ actions: { removed: async () => 'x' } })
   const { id } = await register(host)
@@ -384,6 +433,12 @@ t.test('what is not allowed', async t => {
     return { status: response.status, ...((await response.json()) as object) }
   }
   const { body } = await api('GET', '/http-hosts')
+  const wrong = await fetch(`${server.address}/api/hosts/declare`, {
+    method: 'POST',
+    headers: { 'content-type': 'application/json', authorization: `Bearer ${seeded.liveKey}` },
+    body: JSON.stringify({ httpHostId: body.httpHosts[0].id, actions: 'none' }),
+  })
+  t.match({ status: wrong.status, ...((await wrong.json()) as object) }, { status: 400, type: 'error' })
   const id = body.httpHosts[0].id as string
   t.match(await declare(null, id), { status: 401, type: 'error' })
   t.match(await declare('live_wrong', id), { status: 403, type: 'error' })

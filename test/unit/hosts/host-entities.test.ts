@@ -64,14 +64,14 @@ t.test('a host whose socket nobody has is lost after its grace, and leaves the d
 
 t.test('a host that was woken says so once, and is forgotten when that is over', async t => {
   const host = new Subject(hostKind, 'host:instance-1')
-  t.match(host.tell(attach({ woken: true })).reply, { isWoken: true })
+  t.match(host.tell(attach({ requestId: 'r' })).reply, { requestId: 'r' })
   t.match(host.tell(attach({ connectionId: 'connection-2', rpcId: 9, firstRpcId: 9 })).reply, {
-    isWoken: true,
+    requestId: 'r',
   })
   t.equal(host.tell({ type: 'ended' }).state, null)
   const other = new Subject(hostKind, 'host:instance-1')
   other.tell(attach())
-  t.match(other.tell(attach({ woken: true })).reply, { isWoken: false }, 'not one that was there before')
+  t.match(other.tell(attach({ requestId: 'r' })).reply, { requestId: null }, 'not one that was there before')
   t.match(other.tell({ type: 'ended' }).state, { host: { instanceId: 'instance-1' } })
 })
 
