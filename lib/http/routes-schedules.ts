@@ -91,7 +91,11 @@ export function addScheduleRoutes(http: HttpServer, { schedules }: ScheduleRoute
     const whole = { ...settings, enabled: !(body.paused ?? false) }
     const schedule = await schedules.create(place, body.action, whole)
     audit(context, actor, 'schedule.created', schedule)
-    return { status: 201, headers: { location: `${path}/${schedule.id}` }, body: described(schedule) }
+    return {
+      status: 201,
+      headers: { location: `${path}/${schedule.id}` },
+      body: described(context, schedule),
+    }
   })
 
   http.route('GET', path, browser, async context => {
@@ -103,13 +107,13 @@ export function addScheduleRoutes(http: HttpServer, { schedules }: ScheduleRoute
     )
     const place = { organizationId: actor.organization.id, environmentId: actor.environment.id }
     const found = await schedules.list(place, query.get('action'))
-    return ok({ schedules: found.map(described) })
+    return ok({ schedules: found.map(schedule => described(context, schedule)) })
   })
 
   http.route('GET', `${path}/:id`, browser, async context => {
     const { schedule } = await scheduleOf(context, schedules)
     const runs = (await schedules.newestRuns(schedule.id)).map(describedRun)
-    return ok({ ...described(schedule), runs })
+    return ok({ ...described(context, schedule), runs })
   })
 
   http.route('GET', `${path}/:id/runs`, browser, async context => {
@@ -132,7 +136,7 @@ export function addScheduleRoutes(http: HttpServer, { schedules }: ScheduleRoute
       return settings
     })
     audit(context, actor, 'schedule.changed', schedule)
-    return ok(described(after))
+    return ok(described(context, after))
   })
 
   for (const verb of ['pause', 'resume'] as const) {
@@ -144,7 +148,7 @@ export function addScheduleRoutes(http: HttpServer, { schedules }: ScheduleRoute
         return { ...current, enabled: verb === 'resume' }
       })
       audit(context, actor, verb === 'pause' ? 'schedule.paused' : 'schedule.resumed', schedule)
-      return ok(described(after))
+      return ok(described(context, after))
     })
   }
 
@@ -202,7 +206,7 @@ async function changed(
   }
   if (cron !== undefined) settings = { ...settings, cron, every: null, unit: null, anchorMs: null }
   if (every !== undefined) {
-    const anchorMs = every.anchor ? Date.parse(every.anchor) : minuteOf(Date.now())
+    const anchorMs = every.anchor ? Date.parse(every.anchor) : minuteOf(context.accounts.clock.nowMs())
     settings = { ...settings, cron: null, every: every.count, unit: every.unit, anchorMs }
   }
   const runnerId = await namedRunner(context, actor, runner ?? runnerOf(before) ?? actor.user.id)
@@ -314,7 +318,7 @@ function audit(context: Context, actor: Actor, event: string, schedule: StoredSc
   })
 }
 
-function described(schedule: StoredSchedule) {
+function described({ accounts }: Context, schedule: StoredSchedule) {
   const { anchorMs, cron, every, unit } = schedule
   return {
     id: schedule.id,
@@ -330,17 +334,17 @@ function described(schedule: StoredSchedule) {
     missed: schedule.missed,
     overlap: schedule.overlap,
     paused: !schedule.enabled,
-    upcoming: schedule.enabled ? upcoming(schedule) : [],
+    upcoming: schedule.enabled ? upcoming(schedule, accounts.clock.nowMs()) : [],
     createdAt: isoOf(schedule.createdAtMs),
     updatedAt: isoOf(schedule.updatedAtMs),
   }
 }
 
 /** The next ticks. */
-function upcoming(schedule: StoredSchedule): string[] {
+function upcoming(schedule: StoredSchedule, nowMs: number): string[] {
   const calendar = new Calendar(timesOf(schedule))
   const ticks: string[] = []
-  let tick = calendar.next(Date.now())
+  let tick = calendar.next(nowMs)
   while (tick !== null && ticks.length < upcomingCount) {
     ticks.push(new Date(tick).toISOString())
     tick = calendar.next(tick)

@@ -288,8 +288,10 @@ function check(year: Year): { ticks: number; runs: number; skipped: number } {
     const runs = new Map(entries.filter(run => run.status !== 'SKIPPED').map(run => [run.dueAtMs, run]))
     const skips = entries.filter(run => run.status === 'SKIPPED')
     if (runs.size + skips.length !== entries.length) year.problems.push(`${id} has two runs of one tick`)
+    let ticks = 0
     for (let tick = calendar.next(fromMs); tick !== null && tick <= untilMs; tick = calendar.next(tick)) {
       counts.ticks += 1
+      ticks += 1
       const run = runs.get(tick)
       const at = `${id} ${new Date(tick).toISOString()}`
       const skipped = skips.filter(({ dueAtMs, lastDueAtMs }) => dueAtMs <= tick && tick <= lastDueAtMs)
@@ -311,6 +313,10 @@ function check(year: Year): { ticks: number; runs: number; skipped: number } {
         if (year.started.has(run.id)) year.problems.push(`${at} was run though it had failed`)
       } else year.problems.push(`${at} ends as ${run.status}: ${run.details}`)
     }
+    const taken = entries.filter(({ dueAtMs }) => dueAtMs <= untilMs)
+    const takenTicks = taken.reduce((sum, run) => sum + run.ticks, 0)
+    const isWhole = (taken.at(-1)?.lastDueAtMs ?? 0) <= untilMs
+    if (isWhole && takenTicks !== ticks) year.problems.push(`${id} took ${takenTicks} ticks of ${ticks}`)
   }
   for (const entries of year.history.values()) for (const { id } of entries.values()) known.add(id)
   for (const id of year.started) if (!known.has(id)) year.problems.push(`${id} belongs to no tick`)
