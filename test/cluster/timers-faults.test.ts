@@ -19,7 +19,7 @@ const waitingCount = isLong ? 2_400 : 900
 /** Calls of one node to one receiver. */
 const callsAtOnce = 128
 /** How long creating them may take, in ms. */
-const createMsMax = isLong ? 30_000 : 8_000
+const createMsMax = isLong ? 60_000 : 8_000
 /** How late a call may be whose node has died, in ms. */
 const lateMsMax = 3_000
 const flags = ['--timers:auth=open', '--timers:callbacks:allow=127.0.0.0/8']
