@@ -278,7 +278,8 @@ class HttpHostChange {
   }
 
   tell(target: EntityKey, answer: HttpHostAnswer): void {
-    const id = `${answer.requestId}:${answer.type}`
+    // Asked again after it had failed, a request may find another instance.
+    const id = `${answer.requestId}:${answer.type === 'host-bound' ? answer.instanceId : 'unreachable'}`
     this.#effects.push({ id, to: 'entity', target, payload: answer as unknown as Json })
   }
 

@@ -68,6 +68,9 @@ export function cancel(change: Change): void {
   const waiting = pendingGroups(change)
   for (const group of waiting) sendCanceled(change, group.renderId, group.inputGroupKey)
   if (waiting.length === 0) change.setNow({ cancelNext: true })
+  const { id, instanceId, woken } = change.start
+  // It may not have been told to start yet, and waits for nothing else.
+  if (woken && !change.now.heard) change.add(releaseHost(id, instanceId))
   complete(change, { status: 'CANCELED', data: null })
 }
 

@@ -68,5 +68,10 @@ export function forgetRequest({ httpHostId, requestId }: HttpRequest): Effect {
  */
 export function releaseHost(id: TransactionId | PageKey, instanceId: InstanceId): Effect {
   const call: HostCall = { method: 'CLOSE_PAGE', data: { pageKey: id } }
-  return { id: `${id}:release`, to: 'host', target: instanceId, payload: call as unknown as Json }
+  return {
+    id: `${id}:release:${instanceId}`,
+    to: 'host',
+    target: instanceId,
+    payload: call as unknown as Json,
+  }
 }

@@ -305,8 +305,11 @@ function bound(
   context: DecisionContext,
 ): PageDecision {
   const { http, ...rest } = page
-  if (http?.requests[0]?.requestId !== message.requestId) return { state, reply: {} }
   const { instanceId } = message
+  // Said again.
+  if (page.woken && page.instanceId === instanceId) return { state, reply: {} }
+  if (http?.requests[0]?.requestId !== message.requestId)
+    return { state, effects: [releaseHost(page.pageKey, instanceId)], reply: {} }
   const call: HostCall = { method: 'OPEN_PAGE', data: http.call }
   return {
     ...stored(state, { ...rest, instanceId, woken: true }),

@@ -54,10 +54,11 @@ export function decideHostBound(
   if (state.start === null) return { state: null, reply: {} }
   const change = new Change(state, state.start, context)
   const { http, ...start } = change.start
-  if (http?.[0]?.requestId !== message.requestId) return change.done({})
   const { instanceId, sdkName, sdkVersion } = message
-  if (change.now.completedAtMs !== null) {
-    // It was cancelled meanwhile. The host was woken for nothing else.
+  // Said again.
+  if (start.woken && start.instanceId === instanceId) return change.done({})
+  if (http?.[0]?.requestId !== message.requestId || change.now.completedAtMs !== null) {
+    // It was cancelled meanwhile, or another request is being made by now. The host was woken for nothing else.
     change.add(releaseHost(start.id, instanceId))
     return change.done({})
   }

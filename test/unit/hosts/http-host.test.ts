@@ -249,12 +249,14 @@ t.test('a run waits for whoever comes, and is bound to them', async t => {
   )
   subject.tell({ type: 'host-gone', instanceId: id })
   t.match(subject.state, { now: { hostGone: false } })
-  t.same(subject.tell({ ...bound, requestId: 'another' }).effects, [])
+  const home = [{ to: 'host', payload: { method: 'CLOSE_PAGE' } }]
+  t.match(subject.tell({ ...bound, requestId: 'another' }).effects, home, 'not asked for')
   t.match(subject.tell(bound), {
     effects: [{ to: 'host', target: 'instance-1', payload: { method: 'START_TRANSACTION' } }],
     state: { start: { instanceId: 'instance-1', woken: true, appends: true } },
   })
-  t.same(subject.tell({ ...bound, instanceId: 'instance-2' }).effects, [], 'for good')
+  t.same(subject.tell(bound).effects, [], 'said again')
+  t.match(subject.tell({ ...bound, instanceId: 'instance-2' }).effects, home, 'for good')
   t.same(subject.tell(failed).effects, [])
   const heard = subject.tell({ type: 'log', instanceId: 'instance-1', index: 0, text: 'x', atMs: 1 })
   t.match(heard.reply, { accepted: true })
@@ -265,7 +267,7 @@ t.test('a run tries the next one, and fails when there is none', async t => {
   const { subject } = run()
   t.match(subject.tell(failed).effects, [{ target: 'http-host:http-host-2', payload: { type: 'wake' } }])
   t.same(subject.tell(failed).effects, [], 'heard before')
-  t.same(subject.tell(bound).effects, [], 'too late')
+  t.match(subject.tell(bound).effects, [{ payload: { method: 'CLOSE_PAGE' } }], 'too late')
   subject.tell({ ...failed, requestId: 'http-host-2.secret-2' })
   t.match(subject.state, {
     now: { status: 'completed' },
@@ -286,6 +288,13 @@ t.test('a run that is cancelled sends home whoever comes', async t => {
   t.match(subject.tell(bound).effects, [
     { to: 'host', target: 'instance-1', payload: { method: 'CLOSE_PAGE' } },
   ])
+  const silent = run().subject
+  silent.tell(bound)
+  t.match(
+    silent.tell({ type: 'cancel', asker }).effects,
+    [{ to: 'host', target: 'instance-1', payload: { method: 'CLOSE_PAGE' } }],
+    'it may not have been told to start',
+  )
 })
 
 const open = {
