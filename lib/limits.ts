@@ -289,6 +289,33 @@ export const limitTable = {
     unit: 'ms',
     reason: 'sockets of a revoked key or session close within 5 s',
   },
+  // schedules
+  schedulesPerActionMax: { value: 100, unit: 'schedules', reason: 'nobody fills the ring with them' },
+  scheduleRunsMax: {
+    value: 100,
+    unit: 'runs',
+    reason: 'of one schedule side by side, or made up for after everything was down',
+  },
+  scheduleRunsKeptMax: {
+    value: 50,
+    unit: 'runs',
+    reason: 'ended ones the schedule itself remembers; the history has more',
+  },
+  scheduleTickLateMsMax: {
+    value: 60_000,
+    unit: 'ms',
+    reason: 'a tick taken later was missed; a restart or a take-over is shorter',
+  },
+  scheduleStartMsMax: {
+    value: 600_000,
+    unit: 'ms',
+    reason: 'a run waits so long for a host; no longer than an ended transaction stays on its owner',
+  },
+  scheduleHistoryDays: {
+    value: 90,
+    unit: 'days',
+    reason: 'one that runs each second writes 86,400 rows a day',
+  },
   // requests to others
   outboundSocketsPerOriginMax: {
     value: 128,

@@ -8,6 +8,7 @@
 import type { Queryable } from '../database/index.js'
 import { AppError } from '../errors.js'
 import { type EnvironmentId, newId, type OrganizationId, type UserId } from '../ids.js'
+import { limits } from '../limits.js'
 import { storable } from './storable.js'
 
 /** What may be set. Times are a cron text, or an interval with its unit and anchor. */
@@ -55,11 +56,7 @@ export interface StoredScheduleRun {
   readonly endedAtMs: number | null
 }
 
-/** Schedules of one action, so that nobody fills the ring with them. */
-const perActionMax = 100
 const listMax = 1_000
-/** The history of runs is kept so long, in days. */
-const historyDays = 90
 const pruneRowsMax = 10_000
 
 const selected = `select schedules.id, schedules.revision, since_at, cron, every, unit, anchor_at, schedules.time_zone, params,
@@ -168,8 +165,11 @@ export async function insertSchedule(
     'select count(*) from schedules where action_id = $1 and deleted_at is null',
     [actionId],
   )
-  if (Number(counted.rows[0]?.count) >= perActionMax)
-    throw new AppError('too-many-requests', `An action has ${perActionMax} schedules at most.`)
+  if (Number(counted.rows[0]?.count) >= limits.schedulesPerActionMax)
+    throw new AppError(
+      'too-many-requests',
+      `An action has ${limits.schedulesPerActionMax} schedules at most.`,
+    )
   const id = newId<string>()
   await client.query(
     `insert into schedules (cron, every, unit, anchor_at, time_zone, params, runner_id, runs_as_owner, missed, overlap,
@@ -341,6 +341,6 @@ export async function pruneScheduleRuns(client: Queryable): Promise<void> {
   await client.query(
     `delete from schedule_runs where id in (
        select id from schedule_runs where created_at < now() - $1 * interval '1 day' limit $2)`,
-    [historyDays, pruneRowsMax],
+    [limits.scheduleHistoryDays, pruneRowsMax],
   )
 }

@@ -24,6 +24,7 @@ import {
   type Schedules,
   timesOf,
 } from '../timers/schedules/index.js'
+import { hasBody } from './body.js'
 import { type Context, hostOf } from './context.js'
 import { ok } from './reply.js'
 import type { HttpServer } from './server.js'
@@ -153,7 +154,7 @@ export function addScheduleRoutes(http: HttpServer, { schedules }: ScheduleRoute
   }
 
   http.route('POST', `${path}/:id/run`, browser, async context => {
-    const { requestId } = context.request.headers['content-length'] ? await context.body(runShape) : {}
+    const { requestId } = hasBody(context.request) ? await context.body(runShape) : {}
     if (requestId !== undefined && !isId(requestId)) throw invalid('requestId', 'not an id')
     const { actor, schedule } = await scheduleOf(context, schedules)
     requireRunner(context, actor, runnerOf(schedule))

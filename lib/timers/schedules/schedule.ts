@@ -78,16 +78,10 @@ export interface ScheduleRead {
   readonly runs: readonly ScheduleRun[]
 }
 
-/** A tick taken later than this was missed, in ms. */
-export const missedAfterMs = 60_000
-/** Runs that are made up for, or go on side by side. */
-export const runsMax = 100
-/** Ended runs that the schedule itself remembers. */
-const historyMax = 50
-/** How long a run waits for a host, in ms; see above. */
-export const startWithinMs = Math.min(600_000, limits.completedRetentionMs)
 /** How often runs that go on are looked for, in ms. */
 const checkEveryMs = 600_000
+/** One whose next tick is later has nothing to do in memory, in ms. */
+const dormantMs = 15_000
 /** A deleted schedule stays known for so long, in ms: an older change that comes late must not bring it back. */
 const tombstoneMs = 86_400_000
 const detailsMax = 500
@@ -120,6 +114,8 @@ export function scheduleKind(): EntityKind<ScheduleState, ScheduleMessage> {
         runs,
       }
     },
+    isDormant: ({ now, runs }, nowMs) =>
+      (now.nextTickMs ?? Number.POSITIVE_INFINITY) > nowMs + dormantMs && runs.every(isOver),
     brings: message => message.type === 'set' || message.type === 'run-now',
     decide: (state, message, context) => decide(state, message, context, calendars),
   }
@@ -209,7 +205,9 @@ class ScheduleChange {
     const calendar = this.#calendars.of(definition.times)
     const { nowMs } = this.#context
     // One that is not known at all was made a moment ago, or lost: what it ran then is not run again.
-    const sinceMs = known ? definition.sinceMs : Math.max(definition.sinceMs, nowMs - missedAfterMs)
+    const sinceMs = known
+      ? definition.sinceMs
+      : Math.max(definition.sinceMs, nowMs - limits.scheduleTickLateMsMax)
     if (known) this.#takeDue(Math.min(nowMs, sinceMs))
     this.#definition = definition
     const isSame = known && !known.paused && JSON.stringify(known.times) === JSON.stringify(definition.times)
@@ -237,7 +235,8 @@ class ScheduleChange {
     const isBusy = this.#runs.some(run => !isOver(run))
     if (definition.overlap !== 'allow' && isBusy)
       throw new AppError('conflict', 'A run of this schedule is going on.')
-    if (this.#activeCount() >= runsMax) throw new AppError('queue-full', 'Too many runs are going on.')
+    if (this.#activeCount() >= limits.scheduleRunsMax)
+      throw new AppError('queue-full', 'Too many runs are going on.')
     const run = this.#add({ id, dueAtMs: this.#context.nowMs, cause: 'manual', status: 'WAITING' })
     return this.done(this.#start(run))
   }
@@ -308,11 +307,15 @@ class ScheduleChange {
     const { nextTickMs } = this.#now
     if (nextTickMs === null || nextTickMs > untilMs) return
     const calendar = this.#calendars.of(definition.times)
-    const { ticks, isMore } = calendar.latest(nextTickMs - 1, untilMs, runsMax)
-    const missedMs = this.#context.nowMs - missedAfterMs
+    const { ticks, isMore } = calendar.latest(nextTickMs - 1, untilMs, limits.scheduleRunsMax)
+    const missedMs = this.#context.nowMs - limits.scheduleTickLateMsMax
     const missed = ticks.filter(tick => tick < missedMs)
     if (isMore && nextTickMs < missedMs)
-      this.#skip(nextTickMs, 'missed', `More than ${runsMax} ticks were missed; these are the first of them.`)
+      this.#skip(
+        nextTickMs,
+        'missed',
+        `More than ${limits.scheduleRunsMax} ticks were missed; these are the first of them.`,
+      )
     for (const tick of missed) {
       const isRun = definition.missed === 'all' || (definition.missed === 'once' && tick === missed.at(-1))
       if (isRun) this.#missed(tick, definition)
@@ -330,8 +333,8 @@ class ScheduleChange {
       return
     }
     const waiting = this.#runs.filter(run => run.status === 'WAITING').length
-    if (this.#activeCount() + waiting >= runsMax) {
-      this.#skip(tick, 'missed', `More than ${runsMax} runs wait.`)
+    if (this.#activeCount() + waiting >= limits.scheduleRunsMax) {
+      this.#skip(tick, 'missed', `More than ${limits.scheduleRunsMax} runs wait.`)
       return
     }
     const isFree = overlap === 'allow' || this.#activeCount() + waiting === 0
@@ -343,7 +346,8 @@ class ScheduleChange {
     const waiting = this.#runs.filter(run => run.status === 'WAITING').length
     const isBusy = this.#activeCount() + waiting > 0
     let reason: string | null = null
-    if (overlap === 'allow' && this.#activeCount() >= runsMax) reason = `${runsMax} runs were going on.`
+    if (overlap === 'allow' && this.#activeCount() >= limits.scheduleRunsMax)
+      reason = `${limits.scheduleRunsMax} runs were going on.`
     if (overlap === 'skip' && isBusy) reason = 'The run before was still going on.'
     if (overlap === 'queue-one' && waiting > 0) reason = 'Another one waited already for the run before.'
     if (reason !== null) {
@@ -369,7 +373,7 @@ class ScheduleChange {
     const payload: RunToStart = {
       scheduleId: id,
       runId: run.id,
-      startByMs: this.#context.nowMs + startWithinMs,
+      startByMs: this.#context.nowMs + Math.min(limits.scheduleStartMsMax, limits.completedRetentionMs),
       isLateWanted: missed !== 'skip',
       organizationId,
       environmentId,
@@ -438,7 +442,7 @@ class ScheduleChange {
   /** Names of the records that go. */
   #forgetOldest(): string[] {
     const over = this.#runs.filter(isOver)
-    const gone = new Set(over.slice(0, Math.max(0, over.length - historyMax)))
+    const gone = new Set(over.slice(0, Math.max(0, over.length - limits.scheduleRunsKeptMax)))
     if (gone.size === 0) return []
     this.#runs = this.#runs.filter(run => !gone.has(run))
     const stored = new Set(this.#before.runs.map(run => run.order))

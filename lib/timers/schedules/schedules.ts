@@ -81,7 +81,7 @@ export class Schedules {
     const sinceMs = this.#options.clock.nowMs()
     const { database } = this.#options
     const row = await database.transaction(client => insertSchedule(client, place, action, settings, sinceMs))
-    await this.#tellNow(row)
+    await this.#tellSoon(row)
     return row
   }
 
@@ -95,7 +95,7 @@ export class Schedules {
       return settings
     }
     const row = await database.transaction(client => updateSchedule(client, id, checked, sinceMs))
-    await this.#tellNow(row)
+    await this.#tellSoon(row)
     return row
   }
 
@@ -103,7 +103,7 @@ export class Schedules {
   async delete(schedule: StoredSchedule): Promise<void> {
     const { database } = this.#options
     const revision = await database.transaction(client => deleteSchedule(client, schedule.id))
-    await this.#tellNow({ ...schedule, revision, isDeleted: true })
+    await this.#tellSoon({ ...schedule, revision, isDeleted: true })
   }
 
   /** Rejects with `not-found`. */
@@ -139,12 +139,12 @@ export class Schedules {
   /** Tells what was not heard; from time to time compares everything. */
   async reconcile(): Promise<void> {
     const { clock, database } = this.#options
-    for (const row of await unappliedSchedules(database, pageMax)) await this.#tellNow(row)
+    for (const row of await unappliedSchedules(database, pageMax)) await this.#tellSoon(row)
     if (clock.nowMs() - this.#comparedAtMs < compareEveryMs) return
     let after = ''
     for (;;) {
       const rows = await wantedSchedules(database, after, pageMax)
-      for (const row of rows) await this.#tellNow(row)
+      for (const row of rows) await this.#tellSoon(row, false)
       after = rows.at(-1)?.id ?? ''
       if (rows.length < pageMax || this.#isStopped) break
     }
@@ -162,20 +162,19 @@ export class Schedules {
     await writeScheduleRuns(this.#options.database, rows)
   }
 
-  /** Tells the entity, or leaves it to later. */
-  async #tellNow(row: StoredSchedule): Promise<void> {
+  /** Tells the entity, or leaves it to later. Where nothing is new nothing is noted. */
+  async #tellSoon(row: StoredSchedule, isNew = true): Promise<void> {
     try {
       await this.#tell(row)
+      if (isNew) await noteApplied(this.#options.database, row.id, row.revision)
     } catch (error) {
       this.#options.log.warn('schedule.not-told', { schedule: row.id, revision: row.revision, error })
     }
   }
 
   async #tell(row: StoredSchedule): Promise<void> {
-    const { database, runtime } = this.#options
-    if (row.isDeleted) await runtime.send(keyOf(row.id), { type: 'delete' }, inTime)
-    else await runtime.send(keyOf(row.id), { type: 'set', definition: definitionOf(row) }, inTime)
-    await noteApplied(database, row.id, row.revision)
+    const message = row.isDeleted ? { type: 'delete' } : { type: 'set', definition: definitionOf(row) }
+    await this.#options.runtime.send(keyOf(row.id), message, inTime)
   }
 }
 
