@@ -359,6 +359,21 @@ t.test('away and back', async t => {
   })
 })
 
+const isLong = process.env.TEST_LONG !== undefined
+t.test('it comes back by itself', { skip: !isLong && 'it takes half a minute: TEST_LONG=1' }, async t => {
+  const host = await httpHost({ actions: { by_itself: async () => 'here' } })
+  await register(host)
+  await online('by_itself')
+  await host.close()
+  t.match(await completed(await start('by_itself')), { status: 'FAILURE' })
+  await online('by_itself', false)
+  const before = host.asked.length
+  await host.open()
+  await eventuallyTrue('it is asked again', () => host.asked.length > before, 40_000)
+  await online('by_itself')
+  t.match(await completed(await start('by_itself')), { status: 'SUCCESS', data: 'here' })
+})
+
 t.test('a request id is good once, and for its own organization', async t => {
   const host = await httpHost({ actions: { http_once: hello } })
   await register(host)
