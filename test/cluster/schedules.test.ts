@@ -173,3 +173,62 @@ t.test('every second an action, while the node dies that leads the schedule', as
   await everySecond.succeeded(asker, 20)
   await everySecond.check(t, asker)
 })
+
+t.test('what cannot be run says why, and what waits for a host begins when it comes', async t => {
+  const server = await TestServer.start()
+  t.teardown(() => server.stop())
+  const seeded = await server.seed()
+  const seen: { email: string; params: unknown }[] = []
+  const makeHost = () =>
+    sdkHost('2.0.0', {
+      endpoint: server.endpoint,
+      apiKey: seeded.liveKey,
+      actions: {
+        good: async (_io, { params, user }) => {
+          seen.push({ email: user.email, params })
+        },
+        bad: async () => {
+          throw new Error('It broke.')
+        },
+        attended: async () => undefined,
+      },
+      backgroundable: ['good', 'bad'],
+    })
+  let host = makeHost()
+  t.teardown(() => host.close())
+  await host.listen()
+  const asker = new Asker(server, { authorization: `Bearer ${seeded.liveKey}` })
+  const make = (action: string) =>
+    eventually(async () => {
+      const body = { action, cron: '0 0 1 1 *', timeZone: 'Asia/Kathmandu', params: { depth: 3 } }
+      const answer = await asker.ask('POST', '', body)
+      if (answer.status !== 201) throw new Error(JSON.stringify(answer))
+      return answer.body.id ?? ''
+    })
+  const newest = async (id: string): Promise<Run | undefined> =>
+    (await asker.ask('GET', `/${id}`)).body.runs?.[0]
+  const ended = (id: string) =>
+    eventually(async () => {
+      const run = await newest(id)
+      if (run?.status !== 'SUCCESS' && run?.status !== 'FAILURE') throw new Error(JSON.stringify(run))
+      return run
+    }, 60_000)
+
+  const [good, bad, attended] = [await make('good'), await make('bad'), await make('attended')]
+  for (const id of [good, bad, attended]) t.equal((await asker.ask('POST', `/${id}/run`)).status, 202)
+  t.match(await ended(good), { status: 'SUCCESS' })
+  t.match(seen, [{ email: seeded.user.email, params: { depth: 3 } }], 'as its runner, with its parameters')
+  t.match(await ended(bad), { status: 'FAILURE', details: /It broke/ })
+  t.match(await ended(attended), { status: 'FAILURE', details: /background/, transactionId: null })
+
+  host.close()
+  await eventually(async () => {
+    const metrics = await (await fetch(`${server.address}/metrics`)).text()
+    if (!/sockets\{kind="host"\} 0$/m.test(metrics)) throw new Error(metrics)
+  })
+  const { body } = await asker.ask('POST', `/${good}/run`)
+  t.match(await newest(good), { id: body.id, status: 'STARTING' })
+  host = makeHost()
+  await host.listen()
+  t.match(await ended(good), { status: 'SUCCESS' })
+})
