@@ -49,7 +49,7 @@ export function addHttpHostRoutes(http: HttpServer, hosts: HttpHostHooks): void 
     return ok({ httpHosts: await accounts.httpHosts(user.id, params.org ?? '', origin) })
   })
 
-  // The secret is told once: who asks for the same address again gets it again.
+  // Whoever may register an address is told its secret, as often as they do.
   http.route('POST', '/api/v1/organizations/:org/http-hosts', browser, async context => {
     const { user } = await context.signedIn()
     const { accounts, origin, params } = context

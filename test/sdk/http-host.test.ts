@@ -482,6 +482,35 @@ t.test('what is not allowed', async t => {
   }
 })
 
+t.test('who may do what in the organization', async t => {
+  const { body } = await api('GET', '/http-hosts')
+  const id = body.httpHosts[0].id as string
+  const asks = [
+    ['GET', ''],
+    ['POST', `/${id}/check`],
+    ['POST', ''],
+    ['DELETE', `/${id}`],
+  ] as const
+  const expected = { DEVELOPER: [200, 200, 403, 403], ACTION_RUNNER: [403, 403, 403, 403] }
+  for (const [permission, statuses] of Object.entries(expected)) {
+    const email = `${permission.toLowerCase()}@example.com`
+    const membership = { organizationId: seeded.organization.id, permissions: [permission] }
+    await server.admin('createUser', { email, password: seeded.password, membership })
+    const signedIn = await server.signIn(email, seeded.password)
+    const seen: number[] = []
+    for (const [method, path] of asks) {
+      const url = `${server.address}/api/v1/organizations/${place.organization}/http-hosts${path}`
+      const response = await fetch(url, {
+        method,
+        headers: { cookie: signedIn, origin: server.address, 'content-type': 'application/json' },
+        ...(method === 'POST' && { body: JSON.stringify({ url: 'https://example.com' }) }),
+      })
+      seen.push(response.status)
+    }
+    t.same(seen, statuses, permission)
+  }
+})
+
 t.test('without the allow-list nothing on this machine is asked', async t => {
   const strict = await TestServer.start()
   t.teardown(() => strict.stop())
