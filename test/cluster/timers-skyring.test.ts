@@ -54,8 +54,11 @@ interface Callback {
 }
 
 const sizes = { 'one node': 1, 'three nodes': 3 } as const
+/** Each size and each backend once; all of them together with TEST_LONG. */
+const rare: ReadonlySet<string> = new Set(['one node, leveldown', 'three nodes, memdown'])
 for (const [size, nodes] of Object.entries(sizes)) {
   for (const backend of ['memdown', 'leveldown']) {
+    if (!process.env.TEST_LONG && rare.has(`${size}, ${backend}`)) continue
     t.test(`${size}, ${backend}`, async t => {
       const rig = await start(t, nodes, backend)
       await t.test('ping', t => ping(t, rig))
