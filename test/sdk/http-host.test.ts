@@ -287,6 +287,33 @@ t.test('the handler for Lambda', async t => {
   await eventuallyTrue('the request is answered 200', () => host.runs[0]?.status === 200)
 })
 
+t.test('a schedule wakes it, with nobody there', async t => {
+  const seen: Record<string, unknown>[] = []
+  const handler: Handler = async (_io, ctx) => {
+    seen.push(ctx.params)
+    return 'done'
+  }
+  const host = await httpHost({ actions: { by_schedule: handler }, backgroundable: ['by_schedule'] })
+  await register(host)
+  await online('by_schedule')
+  const ask = async (path: string, body?: object) => {
+    const response = await fetch(`${server.address}/api/v1/schedules${path}`, {
+      method: body ? 'POST' : 'GET',
+      headers: { cookie, origin: server.address, ...(body && { 'content-type': 'application/json' }) },
+      ...(body && { body: JSON.stringify(body) }),
+    })
+    return (await response.json()) as { id: string; runs: { status: string }[] }
+  }
+  const schedule = { ...place, action: 'by_schedule', cron: '0 0 1 1 *', params: { from: 'schedule' } }
+  const { id } = await ask('', schedule)
+  await ask(`/${id}/run`, {})
+  await eventually(async () => {
+    const { runs } = await ask(`/${id}/runs`)
+    if (runs?.[0]?.status !== 'SUCCESS') throw new Error(JSON.stringify(runs))
+  })
+  t.same(seen, [{ from: 'schedule' }])
+})
+
 t.test('a function that its platform ends in the middle', async t => {
   const platform = await Platform.start('platform_ends')
   t.teardown(() => platform.close())

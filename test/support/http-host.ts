@@ -39,6 +39,8 @@ export interface HttpHostOptions {
   readonly apiKey: string
   readonly actions?: Record<string, Handler>
   readonly pages?: Record<string, (display: TestIo['display']) => Promise<object>>
+  /** Slugs of actions that may run in the background. */
+  readonly backgroundable?: readonly string[]
   /** 2.0.0 by default. */
   readonly version?: SdkVersionName
   /** Calls the Lambda handler with the event a function URL makes. */
@@ -84,9 +86,11 @@ export class TestHttpHost {
 
   async open(): Promise<void> {
     const { endpoint, apiKey, actions = {}, pages = {}, isLambda, version = '2.0.0' } = this.#options
+    const { backgroundable = [] } = this.#options
     const sdk = require(modules[version]) as ExperimentalModule
     const routes: Record<string, unknown> = {}
-    for (const [slug, handler] of Object.entries(actions)) routes[slug] = { handler }
+    for (const [slug, handler] of Object.entries(actions))
+      routes[slug] = { handler, backgroundable: backgroundable.includes(slug) }
     for (const [slug, make] of Object.entries(pages)) {
       const handler = async (display: TestIo['display']) => new sdk.Layout(await make(display))
       routes[slug] = new sdk.Page({ name: slug, handler })
