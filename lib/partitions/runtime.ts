@@ -520,7 +520,10 @@ export class Runtime {
     const { log, store } = this.#options
     try {
       const keys = this.committer.keys(entity.partition)
-      const { records, damaged } = await store.range(keys.entityRange(entity.key))
+      const { recordNames } = entity.kind
+      const { records, damaged } = recordNames
+        ? await store.some(['', ...recordNames].map(name => keys.record(entity.key, name)))
+        : await store.range(keys.entityRange(entity.key))
       if (entity.phase !== 'loading') return
       const values = new Map<string, Json>()
       let head: ReturnType<typeof parseEntityHead>

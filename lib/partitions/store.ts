@@ -59,6 +59,8 @@ export interface Store {
   /** Bytes free on the disk, as of a second ago; infinite in memory. */
   readonly freeBytes: number
   get(key: string): Promise<StoredRecord | undefined>
+  /** Of these keys, the records that there are. */
+  some(keys: readonly string[]): Promise<Pick<RangeResult, 'records' | 'damaged'>>
   range(options: RangeOptions): Promise<RangeResult>
   /** The bytes of a range as they are now, unchecked: whoever gets them checks them. */
   pages(range: KeyRange): DiskPages
@@ -200,24 +202,32 @@ class CheckedStore implements Store {
     return undefined
   }
 
+  async some(keys: readonly string[]): Promise<Pick<RangeResult, 'records' | 'damaged'>> {
+    return await this.#checked(await this.#disk.some(keys))
+  }
+
   async range(options: RangeOptions): Promise<RangeResult> {
     const entries = await this.#disk.range(options)
+    let bytesRead = 0
+    for (const { bytes } of entries) bytesRead += bytes.length
+    return {
+      ...(await this.#checked(entries)),
+      lastKey: entries.at(-1)?.key,
+      hasMore: entries.length === options.limit || (options.bytesMax ?? Infinity) <= bytesRead,
+    }
+  }
+
+  /** Opens what is whole and sets aside what is not. */
+  async #checked(entries: readonly DiskEntry[]): Promise<Pick<RangeResult, 'records' | 'damaged'>> {
     const records: StoredRecord[] = []
     const bad: DiskEntry[] = []
-    let bytesRead = 0
     for (const { key, bytes } of entries) {
-      bytesRead += bytes.length
       const record = openRecord(key, bytes)
       if (record) records.push({ key, bytes, text: record.text, crc: record.crc })
       else bad.push({ key, bytes })
     }
     if (bad.length > 0) await this.#setAsideRecords(bad)
-    return {
-      records,
-      damaged: bad.map(entry => entry.key),
-      lastKey: entries.at(-1)?.key,
-      hasMore: entries.length === options.limit || (options.bytesMax ?? Infinity) <= bytesRead,
-    }
+    return { records, damaged: bad.map(entry => entry.key) }
   }
 
   pages(range: KeyRange): DiskPages {

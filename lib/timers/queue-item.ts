@@ -25,6 +25,7 @@ const recordName = 'times'
 
 export const queueItemKind: EntityKind<QueueItemState, QueueItemMessage> = {
   name: 'queue-item',
+  recordNames: [recordName],
   load: records => ({ times: (records.get(recordName) as unknown as QueueTimes | undefined) ?? null }),
   brings: message => message.type === 'plan',
   isDormant: ({ times }) => times !== null,

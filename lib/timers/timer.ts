@@ -101,6 +101,7 @@ export function recordIn(records: Readonly<Record<string, Json>>): TimerRecord {
 
 export const timerKind: EntityKind<TimerState, TimerMessage> = {
   name: 'timer',
+  recordNames: [recordName],
   load: records => ({ timer: (records.get(recordName) as unknown as TimerRecord | undefined) ?? null }),
   brings: message => message.type === 'create' || message.type === 'replace',
   isDormant: ({ timer }, nowMs) => timer !== null && timer.nextAtMs > nowMs + dormantMs,

@@ -42,6 +42,14 @@ export class SimDisk implements Disk {
     return this.#current.get(key)
   }
 
+  async some(keys: readonly string[]): Promise<DiskEntry[]> {
+    await this.#delay()
+    return keys.flatMap(key => {
+      const bytes = this.#current.get(key)
+      return bytes ? [{ key, bytes }] : []
+    })
+  }
+
   async range(options: RangeOptions): Promise<DiskEntry[]> {
     await this.#delay()
     const entries: DiskEntry[] = []

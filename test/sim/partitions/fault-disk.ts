@@ -34,6 +34,14 @@ export class FaultDisk implements Disk {
     return this.#current.get(key)
   }
 
+  async some(keys: readonly string[]): Promise<DiskEntry[]> {
+    await this.#step(this.#plan.readFailure)
+    return keys.flatMap(key => {
+      const bytes = this.#current.get(key)
+      return bytes ? [{ key, bytes }] : []
+    })
+  }
+
   async range(options: RangeOptions): Promise<DiskEntry[]> {
     await this.#step(this.#plan.readFailure)
     this.#sorted ??= [...this.#current.keys()].sort()
