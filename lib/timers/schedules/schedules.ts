@@ -159,7 +159,21 @@ export class Schedules {
       const found = key.startsWith('schedule:') ? runsIn(records) : null
       for (const run of found?.runs ?? []) rows.push(rowOf(found?.scheduleId ?? '', run))
     }
-    await writeScheduleRuns(this.#options.database, rows)
+    await this.#writeRuns(rows)
+  }
+
+  /** A row that is refused stops no other. */
+  async #writeRuns(rows: readonly StoredScheduleRun[]): Promise<void> {
+    try {
+      await writeScheduleRuns(this.#options.database, rows)
+    } catch (error) {
+      if (error instanceof AppError && error.kind.retryable) throw error
+      if (rows.length > 1) {
+        for (const row of rows) await this.#writeRuns([row])
+        return
+      }
+      this.#options.log.error('schedule-run.row-refused', { run: rows[0]?.id, error })
+    }
   }
 
   /** Tells the entity, or leaves it to later. Where nothing is new nothing is noted. */

@@ -3,7 +3,7 @@ import t from 'tap'
 import { runAdminOperation } from '../../../lib/accounts/index.js'
 import { AppError } from '../../../lib/errors.js'
 import { silentLog } from '../../../lib/log.js'
-import { type EntityRuntime, openPartitions, VirtualClock } from '../../../lib/partitions/index.js'
+import { type EntityRuntime, type Json, openPartitions, VirtualClock } from '../../../lib/partitions/index.js'
 import { type ScheduleRead, Schedules, scheduleKind } from '../../../lib/timers/schedules/index.js'
 import { testAccounts } from '../../support/database.js'
 import { eventually } from '../../support/eventually.js'
@@ -286,4 +286,29 @@ t.test('a run now is one for each request, and in the history', async t => {
   await partitions.send(`schedule:${id}`, again)
   const { body } = await ask('GET', `${path}/${id}`, { cookie: developer.cookie })
   t.match(body.runs, [{ status: 'FAILURE' }], 'the first result stays')
+})
+
+t.test('a run that the history refuses stops no other', async t => {
+  const id = await create(nightly)
+  const at = { order: 0, dueAtMs: clock.nowMs(), lastDueAtMs: clock.nowMs(), endedAtMs: null }
+  const run = { ...at, cause: 'tick', status: 'RUNNING', details: 'half a \ud800', ticks: 1, isResult: false }
+  const records = new Map<string, Json>([
+    ['definition', { id }],
+    ['run/0', { ...run, id: 'refused-run', status: 'NONSENSE' }],
+    ['run/1', { ...run, id: 'written-run', order: 1 }],
+  ])
+  await schedules.writeHistory([{ key: `schedule:${id}`, version: { epoch: 1, seq: 1 }, records }])
+  const { body } = await ask('GET', `${path}/${id}/runs`, { cookie: developer.cookie })
+  t.match(body.runs, [{ id: 'written-run' }])
+  t.equal((body.runs as unknown[]).length, 1)
+  const late = new Map(records).set('run/1', {
+    ...run,
+    id: 'written-run',
+    status: 'SUCCESS',
+    endedAtMs: 5_000,
+  })
+  await schedules.writeHistory([{ key: `schedule:${id}`, version: { epoch: 1, seq: 2 }, records: late }])
+  await schedules.writeHistory([{ key: `schedule:${id}`, version: { epoch: 1, seq: 1 }, records }])
+  const after = await ask('GET', `${path}/${id}/runs`, { cookie: developer.cookie })
+  t.match(after.body.runs, [{ status: 'SUCCESS' }], 'what has ended is not undone by what comes late')
 })
