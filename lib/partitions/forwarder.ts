@@ -62,7 +62,7 @@ export class Forwarder {
     const { clock, peers, rows } = this.#options
     const sinceMs = clock.nowMs()
     const untilMs = sinceMs + (request.deadlineMs ?? forwardMsMax)
-    const body = Buffer.from(JSON.stringify(request))
+    let { isNew, ...rest } = request
     for (let delayMs = retryMsMin; ; delayMs = Math.min(delayMs * 2, retryMsMax)) {
       const leftMs = untilMs - clock.nowMs()
       if (leftMs <= 0) throw new AppError('unavailable')
@@ -72,14 +72,18 @@ export class Forwarder {
       }
       try {
         if (owner === peers.self.nodeId) {
-          if (this.#inbound && this.#options.serves(request.partition)) return await this.#inbound(request)
+          if (this.#inbound && this.#options.serves(request.partition))
+            return await this.#inbound(isNew ? request : rest)
         } else {
+          const body = Buffer.from(JSON.stringify(isNew ? request : rest))
           const reply = await peers.call(owner, 'send', body, Math.min(leftMs, clusterTimes.callMs))
           return JSON.parse(reply.toString()) as unknown
         }
       } catch (error) {
         const passes = error instanceof AppError && passing.has(error.code)
         if (!passes) throw error
+        // It may have been carried out: then there is something under this key.
+        isNew = false
       }
       await rows.changed(Math.min(delayMs, leftMs))
     }

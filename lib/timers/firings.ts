@@ -93,7 +93,9 @@ export class Firings implements AlarmWorker {
   /** Makes no new calls; resolves when those under way have ended and are reported, after `msMax` at the latest. */
   async stop(msMax: number): Promise<void> {
     this.#isStopping = true
-    for (const receiver of this.#receivers.values()) receiver.waiting.length = 0
+    for (const receiver of this.#receivers.values()) {
+      for (const { firing } of receiver.waiting.splice(0)) this.#known.delete(firingId(firing))
+    }
     this.#waiting = 0
     if (this.#known.size === 0) return
     const ended = new Promise<void>(resolve => this.#idle.push(resolve))
@@ -185,19 +187,21 @@ export class Firings implements AlarmWorker {
 
   /** Whether the call is still this node's to make. When that cannot be known, the alarm comes again. */
   async #mayMake({ confirmedAtMs, firing, key }: Waiting): Promise<boolean> {
-    if (this.#isStopping || !this.#work.leads(key)) return false
-    if (this.#held.has(partitionOf(key))) {
+    if (this.#isStopping) return false
+    // A hand-over may be given up: then this node leads on.
+    if (this.#held.has(partitionOf(key)) || !this.#work.leads(key)) {
       this.#work.again(key, firing.dueAtMs)
       return false
     }
     if (this.#options.clock.nowMs() - confirmedAtMs <= directMs) return true
     try {
       await this.#work.confirm(key)
-      return !this.#isStopping && this.#work.leads(key)
+      if (!this.#isStopping && this.#work.leads(key)) return true
     } catch {
-      this.#work.again(key, firing.dueAtMs)
-      return false
+      // Whoever leads it then makes the call.
     }
+    this.#work.again(key, firing.dueAtMs)
+    return false
   }
 
   async #call(firing: Firing): Promise<FiringOutcome> {
@@ -230,6 +234,8 @@ export class Firings implements AlarmWorker {
         const isOver = !(error instanceof AppError && error.kind.retryable) || clock.nowMs() >= untilMs
         if (isOver || error.code === 'draining') {
           log.warn('timer.not-reported', { key, error })
+          // Nothing else would look at it again before the partition has another leader.
+          this.#work.again(key, dueAtMs)
           return
         }
         await pause(clock, againMs)

@@ -1,5 +1,6 @@
 /** What callers do with timers: create, replace, cancel, look. On any node; the timer is wherever its partition is led. */
 import { createHash, randomUUID } from 'node:crypto'
+import { AppError } from '../errors.js'
 import type { EntityKey } from '../ids.js'
 import { limits } from '../limits.js'
 import type { Log } from '../log.js'
@@ -35,8 +36,18 @@ export class Timers {
   async create(scope: string, timer: TimerDefinition, id?: string): Promise<string> {
     const newId = id ?? randomUUID()
     const message: TimerMessage = { type: 'create', id: newId, scope, timer }
-    await this.#runtime.send(keyOf(scope, newId), message, id === undefined ? optionsNew : options)
+    if (id !== undefined) await this.#runtime.send(keyOf(scope, newId), message, options)
+    else await this.#createNew(keyOf(scope, newId), message)
     return newId
+  }
+
+  /** Nobody else has this id: where it exists already, this has been asked for twice, and the first time was heard. */
+  async #createNew(key: EntityKey, message: TimerMessage): Promise<void> {
+    try {
+      await this.#runtime.send(key, message, optionsNew)
+    } catch (error) {
+      if (!(error instanceof AppError) || error.code !== 'conflict') throw error
+    }
   }
 
   /** Puts another timer in the place of one that is pending; its clock starts anew. Rejects with `not-found`. */

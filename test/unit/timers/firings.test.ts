@@ -1,0 +1,104 @@
+/** Calls that are not made, and outcomes that cannot be told: each alarm comes again, and nothing is forgotten. */
+import t from 'tap'
+import { AppError } from '../../../lib/errors.js'
+import type { EntityKey } from '../../../lib/ids.js'
+import { silentLog } from '../../../lib/log.js'
+import {
+  type AlarmWorker,
+  type EntityRuntime,
+  partitionOf,
+  VirtualClock,
+} from '../../../lib/partitions/index.js'
+import { type Firing, Firings } from '../../../lib/timers/index.js'
+
+const key: EntityKey = 'timer:one'
+const callback = { transport: 'test', uri: 'http://receiver.test/', method: 'post' }
+const times = { createdAtMs: 0, timeoutMs: 1, dueAtMs: 1, nextAtMs: 1, failures: 0 }
+const firing: Firing = { timer: { id: 'one', scope: '', callback, ...times }, dueAtMs: 1, attempt: 1 }
+const settled = () => new Promise<void>(resolve => setImmediate(() => setImmediate(resolve)))
+
+/** Firings on a runtime that the test plays. */
+function rig() {
+  const clock = new VirtualClock()
+  const state = { leads: true, confirms: true, takes: true, calls: 0, again: [] as number[], reports: 0 }
+  let worker: AlarmWorker | undefined
+  let signal: ((signal: { payload: unknown }, key: EntityKey) => void) | undefined
+  const runtime = {
+    alarmWork: (_kind: string, given: AlarmWorker) => {
+      worker = given
+      return {
+        resume: () => undefined,
+        confirm: () => (state.confirms ? Promise.resolve() : Promise.reject(new AppError('unavailable'))),
+        again: (_key: EntityKey, dueAtMs: number) => state.again.push(dueAtMs),
+        leads: () => state.leads,
+      }
+    },
+    onSignal: (_to: string, handler: typeof signal) => {
+      signal = handler
+    },
+    send: () => {
+      state.reports += 1
+      return state.takes ? Promise.resolve({}) : Promise.reject(new AppError('unavailable'))
+    },
+  } as unknown as EntityRuntime
+  const transport = async () => {
+    state.calls += 1
+  }
+  const firings = new Firings({ runtime, clock, log: silentLog, transports: new Map([['test', transport]]) })
+  return {
+    clock,
+    state,
+    firings,
+    worker: worker as AlarmWorker,
+    due: () => signal?.({ payload: firing }, key),
+  }
+}
+
+t.test('a call is made and told', async t => {
+  const { due, state } = rig()
+  due()
+  due()
+  await settled()
+  t.match(state, { calls: 1, reports: 1, again: [] }, 'once, however often its alarm is read')
+})
+
+t.test('while a partition is handed over nothing of it is called, and all of it comes again', async t => {
+  const { due, state, worker } = rig()
+  const held = worker.hold(partitionOf(key))
+  due()
+  await settled()
+  await held
+  t.match(state, { calls: 0, again: [1] })
+  worker.release(partitionOf(key))
+  state.leads = false
+  due()
+  await settled()
+  t.match(state, { calls: 0, again: [1, 1] }, 'also when it was held after the call had begun to wait')
+  state.leads = true
+  due()
+  await settled()
+  t.match(state, { calls: 1, reports: 1 })
+})
+
+t.test('an outcome that nobody takes is told again; when that is hopeless its alarm comes again', async t => {
+  const { clock, due, state } = rig()
+  state.takes = false
+  due()
+  for (let seconds = 0; seconds < 70; seconds += 1) {
+    await settled()
+    clock.advance(1_000)
+  }
+  await settled()
+  t.equal(state.calls, 1)
+  t.ok(state.reports > 10, `told ${state.reports} times`)
+  t.same(state.again, [1])
+})
+
+t.test('a stop does not wait for calls that were not begun', async t => {
+  const { firings, due, state } = rig()
+  t.equal(firings.inFlight, 0)
+  await firings.stop(60_000)
+  due()
+  await settled()
+  t.match(state, { calls: 0, again: [] }, 'whoever leads it next calls')
+})
