@@ -290,6 +290,32 @@ export const limitTable = {
     reason: 'sockets of a revoked key or session close within 5 s',
   },
   // schedules
+  timerCallsMax: { value: 1_024, unit: 'calls', reason: 'of timers, being made by one node; a socket each' },
+  timerCallsPerReceiverMax: {
+    value: 128,
+    unit: 'calls',
+    reason: 'of those, to one receiver: one that answers nobody delays no other',
+  },
+  timerCallsWaitingMax: {
+    value: 4_096,
+    unit: 'calls',
+    reason: 'due, and waiting in memory for their turn; what is beyond them waits in its index on disk',
+  },
+  timerResponseMs: {
+    value: 30_000,
+    unit: 'ms',
+    reason: 'for a receiver to answer, where a timer does not say',
+  },
+  timerFailedKeptMs: {
+    value: 604_800_000,
+    unit: 'ms',
+    reason: 'timers with retries that have failed are kept a week to be looked at and called again',
+  },
+  timerIdCharactersMax: {
+    value: 256,
+    unit: 'characters',
+    reason: 'ids that callers choose, in paths and headers',
+  },
   schedulesPerActionMax: { value: 100, unit: 'schedules', reason: 'nobody fills the ring with them' },
   scheduleRunsMax: {
     value: 100,

@@ -5,6 +5,7 @@
 import { z } from 'zod'
 import type { AccountsService } from '../accounts/index.js'
 import { AppError } from '../errors.js'
+import { limits } from '../limits.js'
 import { allPartitions, type PartitionId } from '../ring/index.js'
 import type { TimerDefinition, TimerRecord, Timers } from '../timers/index.js'
 import { type Context, hostOf } from './context.js'
@@ -26,7 +27,7 @@ const dayMs = 86_400_000
 const idShape = z
   .string()
   .min(1)
-  .max(256)
+  .max(limits.timerIdCharactersMax)
   .regex(/^[^/\p{Cc}]+$/u, 'An id has no slash and no control characters.')
 
 const retryShape = z.object({

@@ -8,7 +8,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { AccountsService } from '../accounts/index.js'
 import { AppError } from '../errors.js'
-import type { Limits } from '../limits.js'
+import { limits as allLimits, type Limits } from '../limits.js'
 import type { Log } from '../log.js'
 import { parseTimerBody, type Timers } from '../timers/index.js'
 import { depthOf, hasBody } from './body.js'
@@ -25,7 +25,6 @@ export interface TimerApiOptions {
 /** Takes a request, or says that it is not one of these. */
 export type RawHandler = (request: IncomingMessage, response: ServerResponse) => boolean
 
-const idCharactersMax = 256
 const notFoundBody = '{"message":"Not Found"}'
 
 export function createTimerApi(options: TimerApiOptions): RawHandler {
@@ -110,8 +109,9 @@ export function createTimerApi(options: TimerApiOptions): RawHandler {
 }
 
 function checkedId(id: string): string {
-  if (id.length === 0 || id.length > idCharactersMax) {
-    throw new AppError('bad-request', `x-timer-id must have 1 to ${idCharactersMax} characters`)
+  const { timerIdCharactersMax } = allLimits
+  if (id.length === 0 || id.length > timerIdCharactersMax) {
+    throw new AppError('bad-request', `x-timer-id must have 1 to ${timerIdCharactersMax} characters`)
   }
   return id
 }

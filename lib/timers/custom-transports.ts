@@ -8,6 +8,7 @@
 import { createRequire } from 'node:module'
 import { resolve } from 'node:path'
 import { pathToFileURL } from 'node:url'
+import { limits } from '../limits.js'
 import type { Clock } from '../partitions/index.js'
 import type { Transport } from './firings.js'
 import type { Firing } from './timer.js'
@@ -30,7 +31,6 @@ export interface LoadedTransports {
 }
 
 const execParameters = 5
-const responseMsDefault = 30_000
 
 /**
  * Loads transports from paths (relative to `folder`) or package names. `taken` are names that are in use.
@@ -97,7 +97,7 @@ function shutDown(transport: CustomTransport, done: () => void): void {
 function transportOf(transport: CustomTransport, clock: Clock): Transport {
   return ({ timer }: Firing) =>
     new Promise<void>((taken, failed) => {
-      const { callback, data, id, responseMs = responseMsDefault } = timer
+      const { callback, data, id, responseMs = limits.timerResponseMs } = timer
       const late = clock.setTimer(responseMs, () => failed(new Error('the transport has said nothing')))
       const reports: Reports = {
         success() {

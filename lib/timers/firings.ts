@@ -9,6 +9,7 @@
  */
 import { AppError } from '../errors.js'
 import type { EntityKey } from '../ids.js'
+import { limits } from '../limits.js'
 import type { Log } from '../log.js'
 import {
   type AlarmWork,
@@ -45,10 +46,11 @@ interface Receiver {
   readonly waiting: Waiting[]
 }
 
-const inFlightMax = 1_024
-const inFlightPerReceiverMax = 128
-/** Calls that are due and wait for their turn; beyond it they stay on disk. */
-const waitingMax = 4_096
+const {
+  timerCallsMax: inFlightMax,
+  timerCallsPerReceiverMax: inFlightPerReceiverMax,
+  timerCallsWaitingMax: waitingMax,
+} = limits
 /** What waited longer is not sent directly after it was confirmed. */
 const directMs = 1_000
 const reportAgainMsMin = 50

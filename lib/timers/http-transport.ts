@@ -6,6 +6,7 @@
  * made, so a receiver that remembers it does nothing twice.
  */
 import { createHmac } from 'node:crypto'
+import { limits } from '../limits.js'
 import type { Outbound } from '../outbound/index.js'
 import type { Transport } from './firings.js'
 import { type Firing, firingId } from './timer.js'
@@ -17,8 +18,6 @@ export interface HttpTransportOptions {
   readonly version: string
 }
 
-/** How long a receiver may take when a timer does not say, in ms. */
-const responseMsDefault = 30_000
 const methods: ReadonlySet<string> = new Set(['post', 'put', 'patch', 'delete', 'get', 'options', 'head'])
 /** Receivers that look at who calls know this name. */
 const compatibleWith = 'skyring/11.1.0'
@@ -47,7 +46,7 @@ export function httpTransport({ outbound, secret, version }: HttpTransportOption
       method: method.toUpperCase(),
       url,
       headers,
-      timeoutMs: timer.responseMs ?? responseMsDefault,
+      timeoutMs: timer.responseMs ?? limits.timerResponseMs,
       ...(method !== 'get' && method !== 'head' && { body }),
     })
     if (status > 299) throw new Error(`the receiver answered ${status}`)

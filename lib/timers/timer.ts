@@ -7,6 +7,7 @@
  * wrong: the node dies between call and report. Then it is called again, under the same firing id.
  */
 import { AppError } from '../errors.js'
+import { limits } from '../limits.js'
 import type { AlarmMessage, Decision, DecisionContext, EntityKind, Json } from '../partitions/entity.js'
 import { type Callback, lastDueAtMs, type Retry, type TimerData } from './definition.js'
 
@@ -83,8 +84,6 @@ type TimerDecision = Decision<TimerState, unknown>
 
 /** The only record of a timer. */
 const recordName = 't'
-/** Timers that failed are kept so long for people to see, in ms: a week. */
-const deadLetterMs = 7 * 24 * 60 * 60 * 1_000
 const errorCharactersMax = 500
 /** A timer that is due later than this has nothing to do in memory, in ms. */
 const dormantMs = 15_000
@@ -214,6 +213,6 @@ function fired(
   const failures = timer.failures + 1
   const failed = { ...timer, failures, lastError: outcome.error.slice(0, errorCharactersMax) }
   if (failures >= timer.retry.attempts)
-    return stored({ ...failed, failedAtMs: nowMs, nextAtMs: nowMs + deadLetterMs })
+    return stored({ ...failed, failedAtMs: nowMs, nextAtMs: nowMs + limits.timerFailedKeptMs })
   return stored({ ...failed, nextAtMs: nowMs + backoffMs(timer.retry, failures) })
 }
