@@ -39,6 +39,11 @@ export type MissedHandler = (concerns: (key: EntityKey, target: string) => boole
 
 export interface EntityRuntime {
   /**
+   * Node time in ms: what entities go by. A time that is compared with one of theirs is taken from here, since the clock
+   * of a node may be off.
+   */
+  nowMs(): number
+  /**
    * Delivers a message to the entity's owner and resolves with its reply once everything the reply depends on is
    * durable. Rejects with `queue-full` when the mailbox is full, `unavailable` when a commit failed, `timeout` after
    * `deadlineMs` (the message may still take effect). With `isRefusable` (browsers, callers) it also rejects, with

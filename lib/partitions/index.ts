@@ -189,6 +189,7 @@ export async function openPartitions(options: PartitionsOptions): Promise<Partit
     ring,
     cluster,
     clock,
+    nowMs: () => runtime.nowMs(),
     send: (key, message, sendOptions) => runtime.send(key, message, sendOptions),
     list: (kind, partition, page) => runtime.list(kind, partition, page),
     redispatch: (to, target) => courier.redispatch(to, target),

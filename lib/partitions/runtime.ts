@@ -599,7 +599,7 @@ export class Runtime {
     try {
       decision = entity.kind.decide(entity.state, envelope.message, {
         key: entity.key,
-        nowMs: this.#nowMs(),
+        nowMs: this.nowMs(),
         historyPending: this.outbox.has(entity.key),
       })
       // An alarm that fired is over, unless the entity sets a new one.
@@ -668,15 +668,15 @@ export class Runtime {
     if (failurePoints) void failurePoints.reach('decision.after-decide')
   }
 
-  /** Node time, which is what entities go by. */
-  #nowMs(): number {
+  /** Node time in ms: what entities go by. */
+  nowMs(): number {
     const { clock, time } = this.#options
     return time ? time.nowMs() : clock.nowMs()
   }
 
   /** The history of an entity is read from its records, so they stay until it is written. */
   #postponeDeletion(entity: LiveEntity, decision: Decision<unknown, unknown>): Decision<unknown, unknown> {
-    const alarmAtMs = this.#nowMs() + postponedDeletionMs
+    const alarmAtMs = this.nowMs() + postponedDeletionMs
     const { put: _put, del: _del, ...rest } = decision
     return { ...rest, state: entity.state, alarmAtMs }
   }
@@ -832,7 +832,7 @@ export class Runtime {
 
   #settled(entity: LiveEntity): void {
     // Nothing of a deleted or never created entity is worth keeping.
-    const isOver = entity.headCrc === undefined || entity.kind.isDormant?.(entity.state, this.#nowMs())
+    const isOver = entity.headCrc === undefined || entity.kind.isDormant?.(entity.state, this.nowMs())
     if (isOver && entity.phase === 'live') {
       entity.phase = 'gone'
       this.#live.delete(entity.key)
