@@ -289,7 +289,7 @@ export const limitTable = {
     unit: 'ms',
     reason: 'sockets of a revoked key or session close within 5 s',
   },
-  // schedules
+  // timers and schedules
   timerCallsMax: { value: 1_024, unit: 'calls', reason: 'of timers, being made by one node; a socket each' },
   timerCallsPerReceiverMax: {
     value: 128,
@@ -300,6 +300,11 @@ export const limitTable = {
     value: 4_096,
     unit: 'calls',
     reason: 'due, and waiting in memory for their turn; what is beyond them waits in its index on disk',
+  },
+  timerCallBytesMax: {
+    value: 67_108_864,
+    unit: 'bytes',
+    reason: 'data of all timers that wait in memory or are being called; the others wait on disk',
   },
   timerResponseMs: {
     value: 30_000,

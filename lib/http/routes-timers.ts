@@ -7,7 +7,14 @@ import type { AccountsService } from '../accounts/index.js'
 import { AppError } from '../errors.js'
 import { limits } from '../limits.js'
 import { allPartitions, type PartitionId } from '../ring/index.js'
-import type { TimerDefinition, TimerRecord, Timers } from '../timers/index.js'
+import {
+  dataOf,
+  givenData,
+  newTimerId,
+  type TimerDefinition,
+  type TimerRecord,
+  type Timers,
+} from '../timers/index.js'
 import { type Context, hostOf } from './context.js'
 import { ok } from './reply.js'
 import type { HttpServer } from './server.js'
@@ -20,7 +27,9 @@ export interface TimerRoutesOptions {
 
 const listMax = 1_000
 const listDefault = 100
-/** Timers looked at for one page: those of others are passed over. */
+/** Timers asked for at once: those of others are passed over. */
+const lookedAtOnce = 500
+/** Timers looked at for one page. */
 const examinedMax = 20_000
 const dayMs = 86_400_000
 
@@ -29,6 +38,7 @@ const idShape = z
   .min(1)
   .max(limits.timerIdCharactersMax)
   .regex(/^[^/\p{Cc}]+$/u, 'An id has no slash and no control characters.')
+  .refine(id => Buffer.from(id).toString() === id, 'An id is whole Unicode.')
 
 const retryShape = z.object({
   attempts: z.int().min(1).max(100),
@@ -87,7 +97,7 @@ export function addTimerRoutes(http: HttpServer, options: TimerRoutesOptions): v
       timeoutMs: body.delayMs ?? 0,
       ...(body.at !== undefined && { dueAtMs: Date.parse(body.at) }),
       callback,
-      ...(data !== undefined && { data }),
+      ...(data !== undefined && { data: dataOf(data) }),
       ...(retry && { retry }),
       ...(responseMs !== undefined && { responseMs }),
     }
@@ -96,7 +106,8 @@ export function addTimerRoutes(http: HttpServer, options: TimerRoutesOptions): v
   http.route('POST', '/api/v1/timers', open, async context => {
     const scope = await scopeOf(context)
     const body = await context.body(timerShape)
-    const id = await timers.create(scope, newTimer(body), body.id)
+    const id = body.id ?? newTimerId()
+    await timers.create(scope, newTimer(body), id, body.id === undefined)
     return { status: 201, headers: { location: `/api/v1/timers/${encodeURIComponent(id)}` }, body: { id } }
   })
 
@@ -124,7 +135,7 @@ export function addTimerRoutes(http: HttpServer, options: TimerRoutesOptions): v
     await Promise.all(
       all.map(async ({ id, timer }) => {
         try {
-          await timers.create(scope, timer, id)
+          await timers.create(scope, timer, id ?? newTimerId(), id === undefined)
           created += 1
         } catch (error) {
           if (!(error instanceof AppError) || error.code !== 'conflict') throw error
@@ -168,8 +179,11 @@ async function listPage(
       if (found.length >= page.limit || examined >= examinedMax) {
         return { timers: found, cursor: formatCursor({ partition, after }) }
       }
-      const listed = await timers.list(partition as PartitionId, after, page.limit - found.length)
+      const listed = await timers.list(partition as PartitionId, after, lookedAtOnce)
       for (const { key, timer } of listed.timers) {
+        if (found.length >= page.limit) {
+          return { timers: found, cursor: formatCursor({ partition, after }) }
+        }
         after = key
         if (timer.scope !== page.scope) continue
         if (page.state !== null && stateOf(timer) !== page.state) continue
@@ -217,7 +231,7 @@ function shown(timer: TimerRecord): unknown {
     at: iso(dueAtMs),
     nextAt: failedAtMs === undefined ? iso(nextAtMs) : null,
     callback,
-    ...(data !== undefined && { data }),
+    ...(data !== undefined && { data: givenData(data) }),
     ...(timer.retry && { retry: timer.retry }),
     ...(timer.responseMs !== undefined && { responseMs: timer.responseMs }),
     failures,

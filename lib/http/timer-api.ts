@@ -10,7 +10,7 @@ import type { AccountsService } from '../accounts/index.js'
 import { AppError } from '../errors.js'
 import { limits as allLimits, type Limits } from '../limits.js'
 import type { Log } from '../log.js'
-import { parseTimerBody, type Timers } from '../timers/index.js'
+import { givenData, newTimerId, parseTimerBody, type Timers } from '../timers/index.js'
 import { depthOf, hasBody } from './body.js'
 
 export interface TimerApiOptions {
@@ -40,10 +40,12 @@ export function createTimerApi(options: TimerApiOptions): RawHandler {
 
   const create = async (scope: string, request: IncomingMessage, response: ServerResponse): Promise<void> => {
     const given = request.headers['x-timer-id']
-    if (given !== undefined) locate(response, checkedId(String(given)))
+    const isNew = given === undefined
+    const id = isNew ? newTimerId() : checkedId(String(given))
+    // In answers that refuse it as well, as in Skyring's.
+    locate(response, id)
     const timer = parseTimerBody(await readBody(request, limits), timers.transports)
-    const id = await timers.create(scope, timer, given === undefined ? undefined : String(given))
-    if (given === undefined) locate(response, id)
+    await timers.create(scope, timer, id, isNew)
     end(response, 201)
   }
 
@@ -54,8 +56,9 @@ export function createTimerApi(options: TimerApiOptions): RawHandler {
     response: ServerResponse,
   ): Promise<void> => {
     if (request.method === 'GET') {
-      const { scope: _scope, ...timer } = await timers.read(scope, id)
-      const body = JSON.stringify({ ...timer, state: timer.failedAtMs === undefined ? 'pending' : 'failed' })
+      const { scope: _scope, version: _version, data, ...timer } = await timers.read(scope, id)
+      const state = timer.failedAtMs === undefined ? 'pending' : 'failed'
+      const body = JSON.stringify({ ...timer, state, ...(data && { data: givenData(data) }) })
       end(response, 200, body)
       return
     }

@@ -91,10 +91,10 @@ export class Alarms {
     this.#schedule()
   }
 
-  /** An alarm that was delivered comes again in a moment, unless its entity has another one by then. */
-  again(alarm: Alarm): void {
+  /** An alarm that was delivered comes again after a moment, unless its entity has another one by then. */
+  again(alarm: Alarm, afterMs = againMs): void {
     if (!this.#isStarted) return
-    this.#options.clock.setTimer(againMs, () => {
+    this.#options.clock.setTimer(afterMs, () => {
       if (!this.#isStarted || this.#alarms.has(alarm.key) || !this.#slots.has(alarm.partition)) return
       this.#remember(alarm)
       this.#schedule()

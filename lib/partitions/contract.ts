@@ -106,8 +106,8 @@ export interface AlarmWork {
   resume(): void
   /** Says that this node still leads the entity; rejects with `unavailable` when that cannot be known. */
   confirm(key: EntityKey): Promise<void>
-  /** The work was not done: the alarm comes again in a moment, wherever the entity is led by then. */
-  again(key: EntityKey, dueAtMs: number): void
+  /** The work was not done: the alarm comes again after a moment (a second by default), if this node still leads then. */
+  again(key: EntityKey, dueAtMs: number, afterMs?: number): void
   /** True while this node leads the entity and takes messages for it. */
   leads(key: EntityKey): boolean
 }

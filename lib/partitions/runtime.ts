@@ -378,7 +378,8 @@ export class Runtime {
     return {
       resume: () => this.alarms.resume(),
       confirm: async key => await this.#options.replication?.confirm(partitionOf(key)),
-      again: (key, dueAtMs) => this.alarms.again({ partition: partitionOf(key), key, dueAtMs }),
+      again: (key, dueAtMs, afterMs) =>
+        this.alarms.again({ partition: partitionOf(key), key, dueAtMs }, afterMs),
       leads: key => this.#served.has(partitionOf(key)),
     }
   }

@@ -3,7 +3,7 @@
  * them.
  */
 import { AppError } from '../errors.js'
-import type { TimerData } from './definition.js'
+import { dataOf } from './definition.js'
 import type { TimerDefinition } from './timer.js'
 
 /** Node's own timers go no further, and so does Skyring. */
@@ -19,7 +19,7 @@ export function parseTimerBody(body: unknown, transports: ReadonlySet<string>): 
   }
   const { timeout, data, callback, created } = body as Record<string, unknown>
   // "5000", [5] and true are numbers to `isNaN`, and to those who send them.
-  const timeoutMs = Number(timeout)
+  const timeoutMs = isNumberLike(timeout) ? Number(timeout) : Number.NaN
   if (timeout === undefined || timeout === null || Number.isNaN(timeoutMs) || timeoutMs < 1) {
     throw refused('timeout is required and must be a positive number')
   }
@@ -52,12 +52,18 @@ export function parseTimerBody(body: unknown, transports: ReadonlySet<string>): 
     timeoutMs,
     callback: parsed,
   }
-  if (data !== undefined && data !== null) timer.data = data
-  if (typeof created === 'number' && Number.isFinite(created)) timer.createdAtMs = Math.floor(created)
+  if (data !== undefined && data !== null) timer.data = dataOf(data)
+  if (typeof created === 'number' && Number.isFinite(created))
+    timer.createdAtMs = Math.max(0, Math.floor(created))
   return timer
 }
 
-function isData(data: unknown): data is TimerData | undefined | null {
+/** What JSON holds and becomes a number without running anything of the caller's. */
+function isNumberLike(value: unknown): boolean {
+  return typeof value !== 'object' || (Array.isArray(value) && value.every(part => typeof part !== 'object'))
+}
+
+function isData(data: unknown): data is string | object | undefined | null {
   if (data === undefined || data === null || typeof data === 'string') return true
   return typeof data === 'object' && !Array.isArray(data)
 }

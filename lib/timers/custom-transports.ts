@@ -10,6 +10,7 @@ import { resolve } from 'node:path'
 import { pathToFileURL } from 'node:url'
 import { limits } from '../limits.js'
 import type { Clock } from '../partitions/index.js'
+import { givenData } from './definition.js'
 import type { Transport } from './firings.js'
 import type { Firing } from './timer.js'
 
@@ -110,7 +111,8 @@ function transportOf(transport: CustomTransport, clock: Clock): Transport {
         },
       }
       try {
-        Promise.resolve(transport.exec(callback.method, callback.uri, data, id, reports)).catch(failed)
+        const given = data && givenData(data)
+        Promise.resolve(transport.exec(callback.method, callback.uri, given, id, reports)).catch(failed)
       } catch (error) {
         reports.failure(id, error)
       }

@@ -1,7 +1,26 @@
 /** What a timer may be: its parts, their limits, and how they are read from what callers send. */
 
-/** What travels with the call. */
-export type TimerData = string | { readonly [name: string]: unknown }
+/**
+ * What travels with the call, as the text that is sent. It is never parsed again: a megabyte of text may be fifteen of
+ * objects, and thousands of timers may be due at once.
+ */
+export interface TimerData {
+  readonly text: string
+  /** It is an object, written as JSON. */
+  readonly isJson: boolean
+}
+
+/** Data as it comes from a caller. */
+export function dataOf(given: string | object): TimerData {
+  return typeof given === 'string'
+    ? { text: given, isJson: false }
+    : { text: JSON.stringify(given), isJson: true }
+}
+
+/** Data as it was given. */
+export function givenData({ isJson, text }: TimerData): unknown {
+  return isJson ? (JSON.parse(text) as unknown) : text
+}
 
 /** What is called when the time has come. */
 export interface Callback {

@@ -20,7 +20,7 @@ import {
 } from '../partitions/index.js'
 import { pause, until } from '../pause.js'
 import type { PartitionId } from '../ring/index.js'
-import { type Firing, type FiringOutcome, firingId, timerKind } from './timer.js'
+import { type Firing, type FiringOutcome, type Reported, type TimerMessage, timerKind } from './timer.js'
 
 /** Makes one call; rejects when the receiver has not taken it. */
 export type Transport = (firing: Firing) => Promise<void>
@@ -37,20 +37,32 @@ interface Waiting {
   readonly key: EntityKey
   readonly firing: Firing
   /** When the replicas confirmed that it is to be made here. */
-  confirmedAtMs: number
+  readonly confirmedAtMs: number
 }
 
-/** What goes to one receiver. */
+/** What goes to one receiver for one scope. */
 interface Receiver {
+  readonly name: string
+  readonly scope: string
   inFlight: number
   readonly waiting: Waiting[]
+  /** When a call to it has ended last. */
+  endedAtMs: number
 }
 
 const {
   timerCallsMax: inFlightMax,
   timerCallsPerReceiverMax: inFlightPerReceiverMax,
   timerCallsWaitingMax: waitingMax,
+  timerCallBytesMax: bytesMax,
 } = limits
+/** Of those that wait, to one receiver; the others come again later. */
+const waitingPerReceiverMax = waitingMax / 4
+/** When they do, in ms: sooner where calls end. */
+const againMs = 1_000
+const againSoonMs = 100
+/** Where one organization is not all there is, it takes no more than half of what there is. */
+const scopeShare = 0.5
 /** What waited longer is not sent directly after it was confirmed. */
 const directMs = 1_000
 const reportAgainMsMin = 50
@@ -59,6 +71,8 @@ const reportAgainMsMax = 1_000
 const handOverMsMax = 100
 /** For so long an outcome is tried to be reported, in ms. */
 const reportMsMax = 60_000
+/** URIs whose receivers are remembered. */
+const originsMax = 1_024
 
 export interface FiringCounters {
   fired: number
@@ -69,13 +83,20 @@ export class Firings implements AlarmWorker {
   readonly counters: FiringCounters = { fired: 0, failed: 0 }
   readonly #options: FiringsOptions
   readonly #work: AlarmWork
-  /** Attempts that wait or are made, by firing id, with their partitions. */
+  /** Attempts that wait or are made, with their partitions. */
   readonly #known = new Map<string, PartitionId>()
   /** Partitions that are being handed over. */
   readonly #held = new Set<PartitionId>()
   readonly #receivers = new Map<string, Receiver>()
+  /** Those for which something waits, in turn. */
+  readonly #ready = new Map<string, Receiver>()
+  readonly #origins = new Map<string, string>()
+  readonly #inFlightOf = new Map<string, number>()
+  readonly #waitingOf = new Map<string, number>()
   #waiting = 0
   #inFlight = 0
+  /** Of the data of all of them. */
+  #bytes = 0
   #wasFull = false
   #isStopping = false
   #idle: (() => void)[] = []
@@ -95,10 +116,7 @@ export class Firings implements AlarmWorker {
   /** Makes no new calls; resolves when those under way have ended and are reported, after `msMax` at the latest. */
   async stop(msMax: number): Promise<void> {
     this.#isStopping = true
-    for (const receiver of this.#receivers.values()) {
-      for (const { firing } of receiver.waiting.splice(0)) this.#known.delete(firingId(firing))
-    }
-    this.#waiting = 0
+    this.#dropWaiting(() => true)
     if (this.#known.size === 0) return
     const ended = new Promise<void>(resolve => this.#idle.push(resolve))
     await Promise.race([ended, pause(this.#options.clock, msMax)])
@@ -106,6 +124,8 @@ export class Firings implements AlarmWorker {
 
   async hold(partition: PartitionId): Promise<void> {
     this.#held.add(partition)
+    for (const { firing, key } of this.#dropWaiting(waiting => partitionOf(waiting.key) === partition))
+      this.#work.again(key, firing.dueAtMs)
     const isOver = (): boolean => {
       for (const other of this.#known.values()) if (other === partition) return false
       return true
@@ -118,59 +138,124 @@ export class Firings implements AlarmWorker {
   }
 
   hasRoom(): boolean {
-    const hasRoom = !this.#isStopping && this.#waiting < waitingMax
+    const hasRoom = !this.#isStopping && this.#waiting < waitingMax && this.#bytes < bytesMax
     if (!hasRoom) this.#wasFull = true
     return hasRoom
   }
 
   #take(key: EntityKey, firing: Firing): void {
-    const id = firingId(firing)
+    const name = nameOf(key, firing)
     // An alarm may be read anew while its call is being made.
-    if (this.#isStopping || this.#known.has(id)) return
+    if (this.#isStopping || this.#known.has(name)) return
     const partition = partitionOf(key)
     if (this.#held.has(partition)) {
       this.#work.again(key, firing.dueAtMs)
       return
     }
-    this.#known.set(id, partition)
-    const name = receiverOf(firing)
-    let receiver = this.#receivers.get(name)
-    if (!receiver) {
-      receiver = { inFlight: 0, waiting: [] }
-      this.#receivers.set(name, receiver)
+    const receiver = this.#receiverOf(firing)
+    const nowMs = this.#options.clock.nowMs()
+    if (this.#isFull(receiver)) {
+      // It stays in its index, and asks again: sooner when this receiver answers at all.
+      const isSilent = nowMs - receiver.endedAtMs > againMs
+      this.#work.again(key, firing.dueAtMs, isSilent ? againMs : againSoonMs)
+      return
     }
-    receiver.waiting.push({ key, firing, confirmedAtMs: this.#options.clock.nowMs() })
+    this.#known.set(name, partition)
+    receiver.waiting.push({ key, firing, confirmedAtMs: nowMs })
+    this.#ready.set(receiver.name, receiver)
     this.#waiting += 1
-    this.#pump(name, receiver)
+    count(this.#waitingOf, receiver.scope, 1)
+    this.#bytes += bytesOf(firing)
+    this.#fill()
   }
 
-  #pump(name: string, receiver: Receiver): void {
-    while (receiver.inFlight < inFlightPerReceiverMax && this.#inFlight < inFlightMax) {
-      const next = receiver.waiting.shift()
-      if (!next) break
-      this.#waiting -= 1
-      receiver.inFlight += 1
-      this.#inFlight += 1
-      void this.#make(next).finally(() => {
-        receiver.inFlight -= 1
-        this.#inFlight -= 1
-        this.#pump(name, receiver)
-        // Another receiver may have waited because there were too many in all.
-        if (this.#inFlight === inFlightMax - 1) this.#pumpAll()
-      })
+  #receiverOf({ timer: { callback, scope } }: Firing): Receiver {
+    const { transport, uri } = callback
+    let origin = this.#origins.get(uri)
+    if (origin === undefined) {
+      origin = URL.canParse(uri) ? new URL(uri).host : uri.slice(0, 256)
+      if (this.#origins.size >= originsMax) this.#origins.clear()
+      this.#origins.set(uri, origin)
     }
-    if (receiver.inFlight === 0 && receiver.waiting.length === 0) this.#receivers.delete(name)
-    if (this.#wasFull && this.#waiting < waitingMax / 2) {
+    const name = `${scope} ${transport} ${origin}`
+    let receiver = this.#receivers.get(name)
+    if (!receiver) {
+      receiver = { name, scope, inFlight: 0, waiting: [], endedAtMs: this.#options.clock.nowMs() }
+      this.#receivers.set(name, receiver)
+    }
+    return receiver
+  }
+
+  #isFull({ scope, waiting }: Receiver): boolean {
+    if (waiting.length >= waitingPerReceiverMax) return true
+    return scope !== '' && (this.#waitingOf.get(scope) ?? 0) >= waitingMax * scopeShare
+  }
+
+  /** Begins calls, one for each receiver in turn, while there is room. */
+  #fill(): void {
+    for (let passedOver = 0; this.#inFlight < inFlightMax && passedOver < this.#ready.size; ) {
+      const [receiver] = this.#ready.values()
+      if (!receiver) break
+      // To the end of the line, unless nothing waits for it any more.
+      this.#ready.delete(receiver.name)
+      const { scope } = receiver
+      const isBusy =
+        receiver.inFlight >= inFlightPerReceiverMax ||
+        (scope !== '' && (this.#inFlightOf.get(scope) ?? 0) >= inFlightMax * scopeShare)
+      if (isBusy) passedOver += 1
+      else {
+        passedOver = 0
+        this.#begin(receiver)
+      }
+      if (receiver.waiting.length > 0) this.#ready.set(receiver.name, receiver)
+    }
+    if (this.#wasFull && this.#waiting < waitingMax / 2 && this.#bytes < bytesMax / 2) {
       this.#wasFull = false
       this.#work.resume()
     }
   }
 
-  #pumpAll(): void {
-    for (const [name, receiver] of this.#receivers) {
-      if (this.#inFlight >= inFlightMax) return
-      if (receiver.waiting.length > 0) this.#pump(name, receiver)
+  #begin(receiver: Receiver): void {
+    const next = receiver.waiting.shift()
+    if (!next) return
+    const { scope } = receiver
+    this.#waiting -= 1
+    count(this.#waitingOf, scope, -1)
+    receiver.inFlight += 1
+    this.#inFlight += 1
+    count(this.#inFlightOf, scope, 1)
+    void this.#make(next).finally(() => {
+      receiver.inFlight -= 1
+      receiver.endedAtMs = this.#options.clock.nowMs()
+      this.#inFlight -= 1
+      count(this.#inFlightOf, scope, -1)
+      this.#bytes -= bytesOf(next.firing)
+      if (receiver.inFlight === 0 && receiver.waiting.length === 0) this.#receivers.delete(receiver.name)
+      this.#fill()
+    })
+  }
+
+  /** Takes back calls that were not begun. */
+  #dropWaiting(isMeant: (waiting: Waiting) => boolean): Waiting[] {
+    const dropped: Waiting[] = []
+    for (const receiver of [...this.#ready.values()]) {
+      const all = receiver.waiting.splice(0)
+      for (const waiting of all) {
+        if (!isMeant(waiting)) {
+          receiver.waiting.push(waiting)
+          continue
+        }
+        dropped.push(waiting)
+        this.#known.delete(nameOf(waiting.key, waiting.firing))
+        this.#waiting -= 1
+        count(this.#waitingOf, receiver.scope, -1)
+        this.#bytes -= bytesOf(waiting.firing)
+      }
+      if (receiver.waiting.length > 0) continue
+      this.#ready.delete(receiver.name)
+      if (receiver.inFlight === 0) this.#receivers.delete(receiver.name)
     }
+    return dropped
   }
 
   async #make(waiting: Waiting): Promise<void> {
@@ -182,7 +267,7 @@ export class Firings implements AlarmWorker {
       else this.counters.failed += 1
       await this.#report(key, firing, outcome)
     } finally {
-      this.#known.delete(firingId(firing))
+      this.#known.delete(nameOf(key, firing))
       if (this.#known.size === 0) for (const resolve of this.#idle.splice(0)) resolve()
     }
   }
@@ -225,12 +310,16 @@ export class Firings implements AlarmWorker {
   }
 
   /** Tells the timer how it ended, wherever it is led by now. */
-  async #report(key: EntityKey, { attempt, dueAtMs }: Firing, outcome: FiringOutcome): Promise<void> {
+  async #report(key: EntityKey, firing: Firing, outcome: FiringOutcome): Promise<void> {
+    const { attempt, dueAtMs, timer } = firing
+    const message: TimerMessage = { type: 'fired', dueAtMs, attempt, version: timer.version, outcome }
     const { clock, log, runtime } = this.#options
     const untilMs = clock.nowMs() + reportMsMax
     for (let againMs = reportAgainMsMin; ; againMs = Math.min(againMs * 2, reportAgainMsMax)) {
       try {
-        await runtime.send(key, { type: 'fired', dueAtMs, attempt, outcome })
+        const { nextAtMs } = await runtime.send<Reported>(key, message)
+        // Another timer has taken its place meanwhile, and may be due at the same time.
+        if (nextAtMs !== undefined) this.#work.again(key, nextAtMs, againSoonMs)
         return
       } catch (error) {
         const isOver = !(error instanceof AppError && error.kind.retryable) || clock.nowMs() >= untilMs
@@ -246,9 +335,18 @@ export class Firings implements AlarmWorker {
   }
 }
 
-/** Who is called: calls to one scheme, host and port share their bounds. */
-function receiverOf({ timer: { callback } }: Firing): string {
-  const { transport, uri } = callback
-  const end = uri.indexOf('/', uri.indexOf('://') + 3)
-  return `${transport} ${end < 0 ? uri.slice(0, 256) : uri.slice(0, Math.min(end, 256))}`
+/** What tells attempts on this node apart: ids are those of their scopes. */
+function nameOf(key: EntityKey, { attempt, dueAtMs, timer }: Firing): string {
+  return `${key} ${dueAtMs} ${attempt} ${timer.version}`
+}
+
+/** Of what it has to send, roughly. */
+function bytesOf({ timer: { callback, data } }: Firing): number {
+  return (data?.text.length ?? 0) + callback.uri.length
+}
+
+function count(counts: Map<string, number>, name: string, change: 1 | -1): void {
+  const left = (counts.get(name) ?? 0) + change
+  if (left > 0) counts.set(name, left)
+  else counts.delete(name)
 }

@@ -8,6 +8,7 @@
 import { createHmac } from 'node:crypto'
 import { limits } from '../limits.js'
 import type { Outbound } from '../outbound/index.js'
+import { givenData } from './definition.js'
 import type { Transport } from './firings.js'
 import { type Firing, firingId } from './timer.js'
 
@@ -60,16 +61,15 @@ function contentOf(
   const url = callback.uri
   if (data === undefined) return { url, body: '' }
   if (method === 'get' || method === 'head') {
-    if (typeof data === 'string') return { url, body: '' }
+    if (!data.isJson) return { url, body: '' }
     const query = new URLSearchParams()
-    for (const [name, value] of Object.entries(data))
+    for (const [name, value] of Object.entries(givenData(data) as Record<string, unknown>))
       query.set(name, typeof value === 'object' ? JSON.stringify(value) : String(value))
     const text = query.toString()
     return { url: text === '' ? url : `${url}${url.includes('?') ? '&' : '?'}${text}`, body: '' }
   }
-  return typeof data === 'string'
-    ? { url, body: data, contentType: 'application/x-www-form-urlencoded' }
-    : { url, body: JSON.stringify(data), contentType: 'application/json' }
+  const contentType = data.isJson ? 'application/json' : 'application/x-www-form-urlencoded'
+  return { url, body: data.text, contentType }
 }
 
 /** Ids are whatever callers choose: what a header cannot hold is escaped. */

@@ -33,6 +33,8 @@ export interface TimerRecord extends Omit<TimerDefinition, 'createdAtMs' | 'dueA
   /** Whose it is: an organization, or empty where everybody may. */
   readonly scope: string
   readonly createdAtMs: number
+  /** Another for each definition under one id: what is said of the one before does not concern this one. */
+  readonly version: number
   /** When it was to be called first. */
   readonly dueAtMs: number
   /** Its alarm: when the next attempt is due or, when all have failed, when it is forgotten. */
@@ -67,8 +69,15 @@ export type TimerMessage =
       readonly type: 'fired'
       readonly dueAtMs: number
       readonly attempt: number
+      readonly version: number
       readonly outcome: FiringOutcome
     }
+
+/** Reply to `fired`. */
+export interface Reported {
+  /** That was another definition under this id; the one there is now is due then. */
+  readonly nextAtMs?: number
+}
 
 export interface NewTimer {
   readonly id: string
@@ -88,6 +97,9 @@ const errorCharactersMax = 500
 /** A timer that is due later than this has nothing to do in memory, in ms. */
 const dormantMs = 15_000
 
+/** A timer with more data than this leaves memory whenever nothing of it is under way, in characters. */
+const lightCharactersMax = 4_096
+
 /** Id of one attempt: the same from whichever node it is made, so that a receiver can tell a repeat. */
 export function firingId({ timer, dueAtMs, attempt }: Firing): string {
   return `${timer.id}.${dueAtMs}.${attempt}`
@@ -103,7 +115,9 @@ export const timerKind: EntityKind<TimerState, TimerMessage> = {
   recordNames: [recordName],
   load: records => ({ timer: (records.get(recordName) as unknown as TimerRecord | undefined) ?? null }),
   brings: message => message.type === 'create' || message.type === 'replace',
-  isDormant: ({ timer }, nowMs) => timer !== null && timer.nextAtMs > nowMs + dormantMs,
+  isDormant: ({ timer }, nowMs) =>
+    timer !== null &&
+    (timer.nextAtMs > nowMs + dormantMs || (timer.data?.text.length ?? 0) > lightCharactersMax),
   decide,
 }
 
@@ -117,8 +131,7 @@ function decide(
       if (state.timer) throw new AppError('conflict', 'There is a timer with this id.')
       return stored(recordOf(message, context.nowMs))
     case 'replace':
-      found(state, message.scope)
-      return stored(recordOf(message, context.nowMs))
+      return stored(recordOf(message, context.nowMs, found(state, message.scope).version + 1))
     case 'cancel':
       found(state, message.scope)
       return { state: null, reply: {} }
@@ -133,7 +146,8 @@ function decide(
   }
 }
 
-function recordOf({ id, scope, timer: definition }: NewTimer, nowMs: number): TimerRecord {
+/** `version` is above all that there were under this id: time goes on when one is made anew after another. */
+function recordOf({ id, scope, timer: definition }: NewTimer, nowMs: number, versionMin = 0): TimerRecord {
   const createdAtMs = definition.createdAtMs ?? nowMs
   // Clocks show whole ms, rounded down: the time it was accepted may be 1 ms later than it says.
   const roundedMs = definition.createdAtMs === undefined ? 1 : 0
@@ -145,6 +159,7 @@ function recordOf({ id, scope, timer: definition }: NewTimer, nowMs: number): Ti
     id,
     scope,
     createdAtMs,
+    version: Math.max(versionMin, nowMs),
     timeoutMs,
     dueAtMs,
     nextAtMs: dueAtMs,
@@ -187,7 +202,7 @@ function found(state: TimerState, scope: string): TimerRecord {
 function revive(timer: TimerRecord, nowMs: number): TimerDecision {
   if (timer.failedAtMs === undefined) throw new AppError('conflict', 'This timer has not failed.')
   const { failedAtMs: _failed, lastError: _error, ...rest } = timer
-  return stored({ ...rest, nextAtMs: nowMs, failures: 0 })
+  return stored({ ...rest, version: Math.max(timer.version + 1, nowMs), nextAtMs: nowMs, failures: 0 })
 }
 
 function due(state: TimerState, dueAtMs: number): TimerDecision {
@@ -201,13 +216,14 @@ function due(state: TimerState, dueAtMs: number): TimerDecision {
 
 function fired(
   state: TimerState,
-  { attempt, dueAtMs, outcome }: Extract<TimerMessage, { type: 'fired' }>,
+  { attempt, dueAtMs, outcome, version }: Extract<TimerMessage, { type: 'fired' }>,
   nowMs: number,
 ): TimerDecision {
   const { timer } = state
   if (!timer) return { state: null, reply: {} }
+  if (timer.version !== version) return { state, reply: { nextAtMs: timer.nextAtMs } satisfies Reported }
+  // Another node has been quicker.
   const isThis = timer.failures + 1 === attempt && timer.nextAtMs === dueAtMs
-  // It was replaced, or another node has been quicker.
   if (!isThis || timer.failedAtMs !== undefined) return { state, reply: {} }
   if (outcome.ok || !timer.retry) return { state: null, reply: {} }
   const failures = timer.failures + 1

@@ -32,13 +32,15 @@ export class Timers {
     this.firings = new Firings({ runtime, clock, log, transports })
   }
 
-  /** Resolves with the id when the timer is durable. Rejects with `conflict` when `id` is given and in use. */
-  async create(scope: string, timer: TimerDefinition, id?: string): Promise<string> {
-    const newId = id ?? randomUUID()
-    const message: TimerMessage = { type: 'create', id: newId, scope, timer }
-    if (id !== undefined) await this.#runtime.send(keyOf(scope, newId), message, options)
-    else await this.#createNew(keyOf(scope, newId), message)
-    return newId
+  /**
+   * Resolves when the timer is durable. Rejects with `conflict` when `id` is in use; with `isNew` it was made by
+   * `newTimerId` a moment ago.
+   */
+  async create(scope: string, timer: TimerDefinition, id: string, isNew = false): Promise<void> {
+    const key = keyOf(scope, id)
+    const message: TimerMessage = { type: 'create', id, scope, timer }
+    if (isNew) await this.#createNew(key, message)
+    else await this.#runtime.send(key, message, options)
   }
 
   /** Nobody else has this id: where it exists already, this has been asked for twice, and the first time was heard. */
@@ -86,12 +88,14 @@ export class Timers {
   }
 }
 
-/**
- * The entity of a timer. An id of our own making is nobody else's; one that a caller has chosen may be anything, and
- * means another timer in each scope.
- */
+/** An id that nobody has used. */
+export function newTimerId(): string {
+  return randomUUID()
+}
+
+/** The entity of a timer. Callers may choose ids, which may be anything: one id is another timer in each scope. */
 export function keyOf(scope: string, id: string): EntityKey {
-  if (uuidPattern.test(id)) return `timer:${id}`
+  if (scope === '' && uuidPattern.test(id)) return `timer:${id}`
   const digest = createHash('sha256').update(`${scope}\0${id}`).digest('base64url')
   return `timer:${digest}`
 }

@@ -13,7 +13,7 @@ import { type Firing, Firings } from '../../../lib/timers/index.js'
 
 const key: EntityKey = 'timer:one'
 const callback = { transport: 'test', uri: 'http://receiver.test/', method: 'post' }
-const times = { createdAtMs: 0, timeoutMs: 1, dueAtMs: 1, nextAtMs: 1, failures: 0 }
+const times = { createdAtMs: 0, timeoutMs: 1, dueAtMs: 1, nextAtMs: 1, failures: 0, version: 1 }
 const firing: Firing = { timer: { id: 'one', scope: '', callback, ...times }, dueAtMs: 1, attempt: 1 }
 const settled = () => new Promise<void>(resolve => setImmediate(() => setImmediate(resolve)))
 

@@ -4,7 +4,15 @@ import t from 'tap'
 import { AppError } from '../../../lib/errors.js'
 import { silentLog } from '../../../lib/log.js'
 import { openPartitions, type Partitions, VirtualClock } from '../../../lib/partitions/index.js'
-import { type Firing, firingId, type Retry, Timers, timerKind } from '../../../lib/timers/index.js'
+import {
+  dataOf,
+  type Firing,
+  firingId,
+  newTimerId,
+  type Retry,
+  Timers,
+  timerKind,
+} from '../../../lib/timers/index.js'
 import { codeOf, eventually as eventuallyNamed, temporaryDirectory } from '../partitions/support.js'
 
 t.setTimeout(120_000)
@@ -57,9 +65,14 @@ class Life {
     })
   }
 
-  create(timeoutMs: number, more: { id?: string; retry?: Retry; scope?: string } = {}): Promise<string> {
-    const { id, retry, scope = '' } = more
-    return this.timers.create(scope, { timeoutMs, callback, ...(retry && { retry }) }, id)
+  async create(
+    timeoutMs: number,
+    more: { id?: string; retry?: Retry; scope?: string } = {},
+  ): Promise<string> {
+    const { id = newTimerId(), retry, scope = '' } = more
+    const isNew = more.id === undefined
+    await this.timers.create(scope, { timeoutMs, callback, ...(retry && { retry }) }, id, isNew)
+    return id
   }
 
   /** Moves time on in small steps, so that what waits for the disk gets its turn. */
@@ -101,12 +114,12 @@ t.test('cancelled, replaced, of another scope, in use', async t => {
   t.equal(await codeOf(life.timers.cancel('', one)), 'not-found')
   const two = await life.create(5_000)
   await life.advance(3_000)
-  await life.timers.replace('', two, { timeoutMs: 5_000, data: 'new', callback })
+  await life.timers.replace('', two, { timeoutMs: 5_000, data: dataOf('new'), callback })
   await life.advance(3_000)
   t.equal(life.calls.length, 0, 'the clock started anew, and what was cancelled stays so')
   await life.advance(2_001)
   await eventually(() => life.calls.length === 1)
-  t.equal(life.calls[0]?.firing.timer.data, 'new')
+  t.equal(life.calls[0]?.firing.timer.data?.text, 'new')
 
   const mine = await life.create(60_000, { scope: 'one', id: 'chosen' })
   t.equal(mine, 'chosen')
@@ -188,7 +201,9 @@ t.test('a receiver that answers nobody holds up no other, and calls are bounded'
   const life = await Life.begin({ isQuick: false })
   const slow = { ...callback, uri: 'http://slow.test/' }
   await Promise.all(
-    Array.from({ length: 300 }, () => life.timers.create('', { timeoutMs: 1_000, callback: slow })),
+    Array.from({ length: 300 }, () =>
+      life.timers.create('', { timeoutMs: 1_000, callback: slow }, newTimerId(), true),
+    ),
   )
   await life.create(1_000)
   await life.advance(1_001)
