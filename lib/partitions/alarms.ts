@@ -47,6 +47,8 @@ interface Lane {
 interface Slot {
   loadedUntilMs: number
   isLoading: boolean
+  /** Entities whose alarms have changed while a page is read: it may hold what they were before. */
+  readonly changed: Set<EntityKey>
   /** Grows when what is being read is no longer wanted. */
   round: number
 }
@@ -111,7 +113,7 @@ export class Alarms {
     const stored: PartitionId[] = []
     for (const partition of partitions) {
       const loadedUntilMs = isEmpty(partition) ? emptyUntilMs : nothingLoaded
-      this.#slots.set(partition, { loadedUntilMs, isLoading: false, round: 0 })
+      this.#slots.set(partition, { loadedUntilMs, isLoading: false, changed: new Set(), round: 0 })
       if (loadedUntilMs === nothingLoaded) stored.push(partition)
     }
     await Promise.all(stored.map(partition => this.#load(partition)))
@@ -140,9 +142,10 @@ export class Alarms {
   set(partition: PartitionId, key: EntityKey, dueAtMs: number | null): void {
     const slot = this.#slots.get(partition)
     if (!slot) return
-    // A page that is being read may hold the old time.
-    if (slot.isLoading) this.#restart(slot, partition)
-    if (dueAtMs === null || dueAtMs > slot.loadedUntilMs) {
+    // A page that is being read may hold the old time, and may end after the new one.
+    if (slot.isLoading) slot.changed.add(key)
+    const untilMs = slot.isLoading ? this.#options.clock.nowMs() + horizonMs : slot.loadedUntilMs
+    if (dueAtMs === null || dueAtMs > untilMs) {
       this.#alarms.delete(key)
       return
     }
@@ -173,6 +176,7 @@ export class Alarms {
     const slot = this.#slots.get(partition)
     if (!slot || slot.isLoading) return
     slot.isLoading = true
+    slot.changed.clear()
     const { round } = slot
     const { alarmsMax, clock, keys, log, store } = this.#options
     const untilMs = clock.nowMs() + horizonMs
@@ -186,17 +190,24 @@ export class Alarms {
         const parsed = parsePartitionKey(record.key)
         if (!parsed) continue
         const dueAtMs = Number.parseInt(parsed.rest, 16)
-        this.#remember({ partition, key: parsed.key, dueAtMs })
+        if (!slot.changed.has(parsed.key)) this.#remember({ partition, key: parsed.key, dueAtMs })
         lastDueAtMs = Math.max(lastDueAtMs, dueAtMs)
       }
       // A full page may end among alarms of the same ms; those are read again with the next one.
-      slot.loadedUntilMs = page.hasMore ? await this.#finishMs(partition, lastDueAtMs, slot, round) : untilMs
-    } catch (error) {
-      log.warn('alarms.read-failed', { partition, error })
-      slot.loadedUntilMs = Math.max(slot.loadedUntilMs, clock.nowMs() - horizonMs)
-    } finally {
-      if (slot.round === round) slot.isLoading = false
+      const loadedUntilMs = page.hasMore ? await this.#finishMs(partition, lastDueAtMs, slot, round) : untilMs
+      if (slot.round !== round) return
+      slot.loadedUntilMs = loadedUntilMs
+      slot.isLoading = false
       this.#schedule()
+    } catch (error) {
+      if (slot.round !== round || !this.#isStarted) return
+      // What was not read is still to be read, from where it was.
+      log.warn('alarms.read-failed', { partition, error })
+      clock.setTimer(againMs, () => {
+        if (slot.round !== round || !this.#isStarted) return
+        slot.isLoading = false
+        void this.#load(partition)
+      })
     }
   }
 
@@ -207,7 +218,7 @@ export class Alarms {
     if (slot.round !== round || !this.#isStarted) return slot.loadedUntilMs
     for (const record of page.records) {
       const parsed = parsePartitionKey(record.key)
-      if (parsed) this.#remember({ partition, key: parsed.key, dueAtMs })
+      if (parsed && !slot.changed.has(parsed.key)) this.#remember({ partition, key: parsed.key, dueAtMs })
     }
     return dueAtMs
   }
