@@ -61,12 +61,20 @@ export interface HttpHostsOptions extends TeamsAsked {
 /** What came of a request: an answer of whatever status, or none. */
 type Answer = { readonly status: number } | { readonly reason: string; readonly isUnreachable: boolean }
 
+/** What became of a request; `unknown` where the entity says nothing. */
+type Settlement = Claimed | 'given-up' | 'unknown'
+
 /** HTTP hosts that are tried for one run, newest first. */
 const requestsPerRunMax = 3
 /** SDKs connect again every 3 s by default: one that has not by then is gone, in ms. */
 const reconnectsMsMax = 8_000
 /** While the database is away at the start of a node, it is asked again after this, in ms. */
 const registerAgainMs = 5_000
+/**
+ * The entity gives a request up by itself and says so. Where it says nothing for this much longer, in ms, another node
+ * leads it by now; whether the request was claimed cannot be told here.
+ */
+const wordLateMsMax = 10_000
 
 const failures: Record<OutboundFailure, string> = {
   'invalid-url': 'The address of the HTTP host is not valid.',
@@ -202,17 +210,21 @@ export class HttpHosts {
 
   /**
    * Resolves when the request is settled: claimed, given up, or failed and told so. Rejects when the node ends before
-   * that; then it is made again elsewhere.
+   * that; then it is made again elsewhere. What the entity has given up is ended here: a host that never answers would
+   * take up room until the longest run has passed. Where its word is missing the request goes on, since somebody may run
+   * because of it.
    */
   async #run(order: HttpHostOrder, signal: AbortSignal): Promise<void> {
     if (!('run' in order)) return
     const { run: requestId, id, url } = order
-    const asked = this.#askToRun(id, url, requestId)
+    const ending = new AbortController()
+    const asked = this.#askToRun(id, url, requestId, ending.signal)
     const settled = this.#settlement(requestId, signal)
     // A good answer says nothing while nobody has come: it may be from something that queues requests.
-    const failed = asked.then<Answer | Claimed | 'given-up'>(answer => (isGood(answer) ? settled : answer))
+    const failed = asked.then<Answer | Settlement>(answer => (isGood(answer) ? settled : answer))
     const first = await Promise.race([failed, settled])
-    if (first === 'given-up') return
+    if (first === 'given-up') ending.abort()
+    if (first === 'given-up' || first === 'unknown') return
     if ('instanceId' in first) {
       this.#watch(asked, first)
       return
@@ -223,19 +235,21 @@ export class HttpHosts {
     await this.#tell(id, { type: 'failed', requestId, reason, isUnreachable })
   }
 
-  /** Waits for the word of the entity, not longer than a request lives. Rejects when the node ends. */
-  async #settlement(requestId: string, signal: AbortSignal): Promise<Claimed | 'given-up'> {
-    let settle: (claimed: Claimed | null) => void = () => undefined
+  /** Waits for the word of the entity, hardly longer than a request lives. Rejects when the node ends. */
+  async #settlement(requestId: string, signal: AbortSignal): Promise<Settlement> {
+    let end: (settlement: Settlement) => void = () => undefined
     let abort: () => void = () => undefined
-    const said = new Promise<Claimed | null>((resolve, reject) => {
-      settle = resolve
+    const said = new Promise<Settlement>((resolve, reject) => {
+      end = resolve
       abort = () => reject(new AppError('unavailable'))
     })
-    const late = this.#options.clock.setTimer(limits.httpHostRequestMsMax, () => settle(null))
+    const settle = (claimed: Claimed | null): void => end(claimed ?? 'given-up')
+    const longestMs = limits.httpHostRequestMsMax + wordLateMsMax
+    const late = this.#options.clock.setTimer(longestMs, () => end('unknown'))
     this.#unsettled.set(requestId, settle)
     signal.addEventListener('abort', abort)
     try {
-      return (await said) ?? 'given-up'
+      return await said
     } finally {
       late.cancel()
       signal.removeEventListener('abort', abort)
@@ -264,7 +278,7 @@ export class HttpHosts {
   }
 
   /** These requests stay open while something runs, so they are counted. */
-  async #askToRun(id: HttpHostId, url: string, requestId: string): Promise<Answer> {
+  async #askToRun(id: HttpHostId, url: string, requestId: string, signal: AbortSignal): Promise<Answer> {
     const { origin } = new URL(url)
     const runs = this.#runs.get(origin) ?? 0
     if (this.#open >= limits.httpHostRunsPerNodeMax || runs >= limits.httpHostRunsPerOriginMax)
@@ -272,7 +286,7 @@ export class HttpHosts {
     this.#open += 1
     this.#runs.set(origin, runs + 1)
     try {
-      return await this.#ask(id, url, { requestId }, limits.httpHostRunMsMax)
+      return await this.#ask(id, url, { requestId }, limits.httpHostRunMsMax, signal)
     } finally {
       this.#open -= 1
       const left = (this.#runs.get(origin) ?? 1) - 1
@@ -282,7 +296,13 @@ export class HttpHosts {
   }
 
   /** Resolves with what came of it, whatever that is. */
-  async #ask(id: HttpHostId, url: string, question: object, timeoutMs: number): Promise<Answer> {
+  async #ask(
+    id: HttpHostId,
+    url: string,
+    question: object,
+    timeoutMs: number,
+    signal?: AbortSignal,
+  ): Promise<Answer> {
     const body = JSON.stringify(question)
     const { outbound, secret, wallMs } = this.#options
     try {
@@ -295,6 +315,7 @@ export class HttpHosts {
         },
         body,
         timeoutMs,
+        ...(signal && { signal }),
       })
     } catch (error) {
       const reason = error instanceof OutboundError ? error.reason : 'failed'

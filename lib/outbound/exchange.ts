@@ -17,6 +17,8 @@ import type { Target } from './target.js'
 const nothing = Buffer.alloc(0)
 /** Node fires a longer one at once. */
 const longestTimerMs = 2_147_483_647
+/** What whoever gave a request up is told. */
+export const givenUp = 'The request was given up.'
 
 export class Exchange {
   readonly #request: OutboundRequest
@@ -32,6 +34,7 @@ export class Exchange {
   #isConnected = false
   #isSecondTry = false
   #hasEnded = false
+  readonly #onAbort = (): void => this.fail('failed', givenUp)
 
   /** Its time runs from here; `ended` is called once, and never before this returns. */
   constructor(
@@ -50,6 +53,7 @@ export class Exchange {
       () => this.fail('timeout', `There was no complete answer within ${request.timeoutMs} ms.`),
       Math.min(request.timeoutMs, longestTimerMs),
     )
+    request.signal?.addEventListener('abort', this.#onAbort)
   }
 
   /** Sends it, unless it has ended already. */
@@ -175,6 +179,7 @@ export class Exchange {
     if (this.#hasEnded) return
     this.#hasEnded = true
     clearTimeout(this.#timer)
+    this.#request.signal?.removeEventListener('abort', this.#onAbort)
     this.#ended(result)
   }
 }

@@ -20,6 +20,8 @@ export interface OutboundRequest {
    * and thrown away, 64 KiB of it at most, after which the connection is cut and the answer counts as complete.
    */
   readonly responseBytesMax?: number
+  /** Ends the request as `failed` and closes its connection, whatever it was doing. After its end, nothing. */
+  readonly signal?: AbortSignal
 }
 
 export interface OutboundResponse {

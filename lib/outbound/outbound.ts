@@ -9,7 +9,7 @@ import { promises as dns } from 'node:dns'
 import { limits } from '../limits.js'
 import { parseAllowList } from './allow-list.js'
 import { Connections } from './connections.js'
-import { Exchange } from './exchange.js'
+import { Exchange, givenUp } from './exchange.js'
 import { Lanes, type Ticket } from './lanes.js'
 import { Lookups } from './lookups.js'
 import { OutboundError } from './outbound-error.js'
@@ -69,6 +69,7 @@ export class Outbound {
       target = this.#targets.of(request.url)
       head = headOf(request, target.host)
       if (this.#connections.isClosed) throw new OutboundError('failed', 'This node is shutting down.')
+      if (request.signal?.aborted) throw new OutboundError('failed', givenUp)
     } catch (error) {
       return Promise.reject(asOutboundError(error))
     }

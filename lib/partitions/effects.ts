@@ -11,6 +11,7 @@
  * still to be read. What can go wrong: the node dies between confirmation and drop. Then it is dispatched again, under
  * the same id.
  */
+import { setMaxListeners } from 'node:events'
 import { AppError } from '../errors.js'
 import type { EntityKey } from '../ids.js'
 import type { Log } from '../log.js'
@@ -107,6 +108,8 @@ export class Effects {
 
   constructor(options: EffectsOptions) {
     this.#options = options
+    // Each dispatcher in flight may listen to it; Node takes more than ten for a leak.
+    setMaxListeners(0, this.#abort.signal)
   }
 
   /** Effects in memory. */

@@ -1,5 +1,5 @@
 /** Requests to real servers, well-behaved and not. */
-import { once } from 'node:events'
+import { getEventListeners, once } from 'node:events'
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
 import { createServer as createRawServer, type Socket } from 'node:net'
 import t, { type Test } from 'tap'
@@ -438,6 +438,50 @@ t.test('idle connections make room', async t => {
     t.equal((await ask(outbound, url, { timeoutMs: 1_000 })).status, 200)
     t.ok(outbound.openConnections <= 4, `${outbound.openConnections} open`)
   }
+})
+
+t.test('who gives a request up ends it, and its connection, wherever it is', async t => {
+  const outbound = outboundOf(t, { agentSocketsMax: 1 })
+  let received = 0
+  const server = await serveRaw(t, () => {
+    received += 1
+  })
+  t.equal(await failure(ask(outbound, server.url, { signal: AbortSignal.abort() })), 'failed')
+  t.equal(server.connections, 0, 'nothing is sent of what was given up before')
+
+  const [inside, waiting] = [new AbortController(), new AbortController()]
+  const first = failure(ask(outbound, server.url, { signal: inside.signal, timeoutMs: 60_000 }))
+  const second = failure(ask(outbound, server.url, { signal: waiting.signal, timeoutMs: 60_000 }))
+  await eventually(() => {
+    if (received === 0) throw new Error('nothing has come')
+  })
+  waiting.abort()
+  t.equal(await second, 'failed', 'one that waits for a connection')
+  inside.abort()
+  t.equal(await first, 'failed', 'one that waits for its answer')
+  await eventually(() => {
+    if (server.open.size > 0 || outbound.openConnections > 0) throw new Error('still open')
+  })
+
+  const half = await serveRaw(t, socket => socket.write('HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\nabc'))
+  const reading = new AbortController()
+  const third = failure(ask(outbound, half.url, { signal: reading.signal, timeoutMs: 60_000 }))
+  await eventually(() => {
+    if (half.open.size === 0) throw new Error('nothing has come')
+  })
+  reading.abort()
+  t.equal(await third, 'failed', 'one that reads its answer')
+  await eventually(() => {
+    if (half.open.size > 0) throw new Error('still open')
+  })
+
+  const quick = await serve(t, (_request, response) => response.end())
+  const later = new AbortController()
+  t.equal((await ask(outbound, quick, { signal: later.signal })).status, 200, 'there is room again')
+  t.equal(getEventListeners(later.signal, 'abort').length, 0)
+  t.equal(getEventListeners(inside.signal, 'abort').length, 0)
+  later.abort()
+  t.equal((await ask(outbound, quick)).status, 200, 'after its end it says nothing')
 })
 
 t.test('too many that wait are refused, and a close ends all', async t => {
