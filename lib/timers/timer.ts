@@ -83,6 +83,8 @@ export interface NewTimer {
   readonly id: string
   readonly scope: string
   readonly timer: TimerDefinition
+  /** Node time at which it was asked for: said twice, it is due at the same time, and has the same firing ids. */
+  readonly askedAtMs?: number
 }
 
 export interface TimerState {
@@ -147,8 +149,12 @@ function decide(
 }
 
 /** `version` is above all that there were under this id: time goes on when one is made anew after another. */
-function recordOf({ id, scope, timer: definition }: NewTimer, nowMs: number, versionMin = 0): TimerRecord {
-  const createdAtMs = definition.createdAtMs ?? nowMs
+function recordOf(
+  { askedAtMs, id, scope, timer: definition }: NewTimer,
+  nowMs: number,
+  versionMin = 0,
+): TimerRecord {
+  const createdAtMs = definition.createdAtMs ?? askedAtMs ?? nowMs
   // Clocks show whole ms, rounded down: the time it was accepted may be 1 ms later than it says.
   const roundedMs = definition.createdAtMs === undefined ? 1 : 0
   const afterMs = Math.ceil(definition.timeoutMs) + roundedMs

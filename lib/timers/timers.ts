@@ -38,7 +38,7 @@ export class Timers {
    */
   async create(scope: string, timer: TimerDefinition, id: string, isNew = false): Promise<void> {
     const key = keyOf(scope, id)
-    const message: TimerMessage = { type: 'create', id, scope, timer }
+    const message: TimerMessage = { type: 'create', id, scope, timer, askedAtMs: this.#runtime.nowMs() }
     if (isNew) await this.#createNew(key, message)
     else await this.#runtime.send(key, message, options)
   }

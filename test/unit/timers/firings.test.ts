@@ -41,8 +41,10 @@ function rig() {
       return state.takes ? Promise.resolve({}) : Promise.reject(new AppError('unavailable'))
     },
   } as unknown as EntityRuntime
-  const transport = async () => {
+  const transport = async ({ timer }: Firing) => {
     state.calls += 1
+    // Some receivers never answer.
+    if (timer.callback.uri.toLowerCase().includes('silent')) await new Promise(() => undefined)
   }
   const firings = new Firings({ runtime, clock, log: silentLog, transports: new Map([['test', transport]]) })
   return {
@@ -51,6 +53,12 @@ function rig() {
     firings,
     worker: worker as AlarmWorker,
     due: () => signal?.({ payload: firing }, key),
+    /** One of many. */
+    dueTo(uri: string, scope: string, number: number, text = '') {
+      const data = { text, isJson: false }
+      const timer = { ...firing.timer, id: `${scope}${number}`, scope, callback: { ...callback, uri }, data }
+      signal?.({ payload: { ...firing, timer } }, `timer:${scope}${number}`)
+    },
   }
 }
 
@@ -101,4 +109,46 @@ t.test('a stop does not wait for calls that were not begun', async t => {
   due()
   await settled()
   t.match(state, { calls: 0, again: [] }, 'whoever leads it next calls')
+})
+
+t.test('a receiver that never answers delays no other organization, however it is written', async t => {
+  for (const uriOf of [() => 'http://silent.test/', (number: number) => `http://SILENT.test?${number}`]) {
+    const { dueTo, state } = rig()
+    for (let number = 0; number < 4_600; number += 1) dueTo(uriOf(number), 'one', number)
+    await settled()
+    t.equal(state.calls, 128, 'at once to one receiver')
+    t.equal(state.again.length, 4_600 - 128 - 1_024, 'what is more stays in its index')
+    dueTo('http://other.test/', 'two', 1)
+    await settled()
+    t.equal(state.calls, 129)
+  }
+})
+
+t.test('an organization takes no more than half of what there is', async t => {
+  const { dueTo, state, worker } = rig()
+  for (let number = 0; number < 6_000; number += 1) dueTo(`http://silent${number % 60}.test/`, 'one', number)
+  await settled()
+  t.equal(state.calls, 512)
+  t.equal(state.again.length, 6_000 - 512 - 2_048)
+  t.ok(worker.hasRoom())
+  dueTo('http://other.test/', 'two', 1)
+  await settled()
+  t.equal(state.calls, 513)
+})
+
+t.test('what waits is bounded in bytes', async t => {
+  const { dueTo, worker } = rig()
+  const megabyte = 'x'.repeat(1_048_576)
+  for (let number = 0; number < 60; number += 1) dueTo('http://silent.test/', '', number, megabyte)
+  t.ok(worker.hasRoom())
+  for (let number = 60; number < 70; number += 1) dueTo('http://silent.test/', '', number, megabyte)
+  t.notOk(worker.hasRoom())
+})
+
+t.test('one id in two organizations is two timers', async t => {
+  const { dueTo, state } = rig()
+  dueTo('http://other.test/', 'one', 1)
+  dueTo('http://other.test/', 'two', 1)
+  await settled()
+  t.equal(state.calls, 2)
 })
