@@ -95,7 +95,7 @@ export class Calendar {
   #cron(text: string): (afterMs: number) => number | null {
     const zone = this.#zone
     const { cron, isEveryHour } = parseCron(text)
-    const nextWall = (wallMs: number) => cron.nextRun(new Date(wallMs))?.getTime() ?? null
+    const nextWall = (wallMs: number) => nextRun(cron, wallMs)
     return afterMs => {
       const wall = nextWall(zone.latestWallAt(afterMs))
       const next = wall === null ? null : zone.firstInstantOf(wall)
@@ -118,6 +118,18 @@ export class Calendar {
     if (unit !== 'days') return afterMs => after(anchorMs, afterMs)
     const anchorWallMs = anchorMs + zone.offsetMs(anchorMs)
     return afterMs => zone.firstInstantOf(after(anchorWallMs, zone.latestWallAt(afterMs)))
+  }
+}
+
+/**
+ * The library looks through a thousand years, by recursion, so a text that never comes true may be more than the stack
+ * holds. Calendars repeat after four hundred: what is not found before is not found at all.
+ */
+function nextRun(cron: Cron, wallMs: number): number | null {
+  try {
+    return cron.nextRun(new Date(wallMs))?.getTime() ?? null
+  } catch {
+    return null
   }
 }
 

@@ -1,6 +1,7 @@
 import t from 'tap'
 import { AppError } from '../../../../lib/errors.js'
 import { Calendar, type ScheduleTimes } from '../../../../lib/timers/schedules/calendar.js'
+import { Random } from '../../../sim/random.js'
 
 /** The ticks after an instant, as they are written in Greenwich. */
 function ticksAfter(times: ScheduleTimes, from: string, count: number): string[] {
@@ -135,7 +136,37 @@ t.test('what cannot be understood is refused with its field', async t => {
   t.equal(refusedField({ every: 0, unit: 'days', anchorMs: Date.UTC(2025, 0), timeZone }), 'every')
   t.equal(refusedField({ every: 1.5, unit: 'days', anchorMs: Date.UTC(2025, 0), timeZone }), 'every')
   t.equal(refusedField({ every: 1, unit: 'days', anchorMs: Number.NaN, timeZone }), 'anchor')
-  t.equal(new Calendar({ cron: '0 0 30 2 *', timeZone }).next(0), null, 'never comes true')
+})
+
+t.test('what never comes true has no tick, however long the library looks for it', async t => {
+  for (const cron of ['0 0 30 2 *', '59 59 23 31 2,4,6,9,11 *', '0 0 31 2,4,6,9,11 *', '0 0 31W 4,6 *'])
+    t.equal(new Calendar({ cron, timeZone: 'Europe/Berlin' }).next(Date.UTC(2025, 0)), null, cron)
+  const leapMonday = { cron: '59 59 23 29 2 +MON', timeZone: 'Europe/Berlin' }
+  t.same(ticksAfter(leapMonday, '2072-01-01T00:00:00Z', 2), ['2072-02-29T22:59:59Z', '2112-02-29T22:59:59Z'])
+})
+
+t.test('no text does anything but tick or be refused', async t => {
+  const seed = Number(process.env.SIM_SEED ?? Date.now() % 1e9)
+  t.comment(`repeat with SIM_SEED=${seed}`)
+  const random = new Random(seed)
+  let accepted = 0
+  const numbers = ['1', '2', '4', '5', '6', '29', '31', '59', '60', '1e9']
+  const words = ['*', '*', '*/7', 'L', 'LW', 'W', '5L', '31W', '#', 'MON#5', '1#6', '+1', 'FEB', 'SUN', '?']
+  const glue = [',', '-', '/', '#', '', 'W']
+  const part = (): string => (random.chance(0.6) ? random.pick(numbers) : random.pick(words))
+  const field = (): string => {
+    if (random.chance(0.7)) return random.pick(['*', '*/7', '1', '2', '4,6', '5'])
+    return random.chance(0.8) ? part() : part() + random.pick(glue) + part()
+  }
+  for (let count = 0; count < 1_000; count += 1) {
+    const cron = Array.from({ length: random.chance(0.5) ? 5 : 6 }, field).join(' ')
+    if (refusedField({ cron, timeZone: 'Europe/Berlin' }) !== 'none') continue
+    accepted += 1
+    const calendar = new Calendar({ cron, timeZone: 'Europe/Berlin' })
+    const tick = calendar.next(Date.UTC(2025, 0))
+    if (tick !== null && !(tick > Date.UTC(2025, 0))) t.fail(`${cron}: ${tick}`)
+  }
+  t.ok(accepted > 50, `${accepted} were cron texts`)
 })
 
 /** All samples tick at multiples of it. */
