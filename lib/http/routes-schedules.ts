@@ -86,7 +86,7 @@ export function addScheduleRoutes(http: HttpServer, { schedules }: ScheduleRoute
   http.route('POST', path, browser, async context => {
     const body = await context.body(newShape)
     const { actor } = await placeOf(context, body.organization, body.environment)
-    const { settings, runnerId } = await changed(context, actor, defaults, body)
+    const { settings, runnerId } = await changed(context, actor, defaults, body, schedules.nowMs())
     requireRunner(context, actor, runnerId)
     const place = { organizationId: actor.organization.id, environmentId: actor.environment.id }
     const whole = { ...settings, enabled: !(body.paused ?? false) }
@@ -95,7 +95,7 @@ export function addScheduleRoutes(http: HttpServer, { schedules }: ScheduleRoute
     return {
       status: 201,
       headers: { location: `${path}/${schedule.id}` },
-      body: described(context, schedule),
+      body: described(schedule, schedules.nowMs()),
     }
   })
 
@@ -108,13 +108,13 @@ export function addScheduleRoutes(http: HttpServer, { schedules }: ScheduleRoute
     )
     const place = { organizationId: actor.organization.id, environmentId: actor.environment.id }
     const found = await schedules.list(place, query.get('action'))
-    return ok({ schedules: found.map(schedule => described(context, schedule)) })
+    return ok({ schedules: found.map(schedule => described(schedule, schedules.nowMs())) })
   })
 
   http.route('GET', `${path}/:id`, browser, async context => {
     const { schedule } = await scheduleOf(context, schedules)
     const runs = (await schedules.newestRuns(schedule.id)).map(describedRun)
-    return ok({ ...described(context, schedule), runs })
+    return ok({ ...described(schedule, schedules.nowMs()), runs })
   })
 
   http.route('GET', `${path}/:id/runs`, browser, async context => {
@@ -129,7 +129,7 @@ export function addScheduleRoutes(http: HttpServer, { schedules }: ScheduleRoute
   http.route('PATCH', `${path}/:id`, browser, async context => {
     const body = await context.body(changeShape)
     const { actor, schedule } = await scheduleOf(context, schedules)
-    const { settings, runnerId } = await changed(context, actor, schedule, body)
+    const { settings, runnerId } = await changed(context, actor, schedule, body, schedules.nowMs())
     requireRunner(context, actor, runnerId)
     const after = await schedules.update(schedule.id, current => {
       // What was decided on what somebody else has changed meanwhile is not written.
@@ -137,7 +137,7 @@ export function addScheduleRoutes(http: HttpServer, { schedules }: ScheduleRoute
       return settings
     })
     audit(context, actor, 'schedule.changed', schedule)
-    return ok(described(context, after))
+    return ok(described(after, schedules.nowMs()))
   })
 
   for (const verb of ['pause', 'resume'] as const) {
@@ -149,7 +149,7 @@ export function addScheduleRoutes(http: HttpServer, { schedules }: ScheduleRoute
         return { ...current, enabled: verb === 'resume' }
       })
       audit(context, actor, verb === 'pause' ? 'schedule.paused' : 'schedule.resumed', schedule)
-      return ok(described(context, after))
+      return ok(described(after, schedules.nowMs()))
     })
   }
 
@@ -194,6 +194,7 @@ async function changed(
   actor: Actor,
   before: ScheduleSettings,
   changes: Changes,
+  nowMs: number,
 ): Promise<{ settings: ScheduleSettings; runnerId: RunnerId }> {
   const { cron, every, missed, overlap, params, runner, timeZone } = changes
   if (cron !== undefined && every !== undefined)
@@ -207,7 +208,7 @@ async function changed(
   }
   if (cron !== undefined) settings = { ...settings, cron, every: null, unit: null, anchorMs: null }
   if (every !== undefined) {
-    const anchorMs = every.anchor ? Date.parse(every.anchor) : minuteOf(context.accounts.clock.nowMs())
+    const anchorMs = every.anchor ? Date.parse(every.anchor) : minuteOf(nowMs)
     settings = { ...settings, cron: null, every: every.count, unit: every.unit, anchorMs }
   }
   const runnerId = await namedRunner(context, actor, runner ?? runnerOf(before) ?? actor.user.id)
@@ -319,7 +320,8 @@ function audit(context: Context, actor: Actor, event: string, schedule: StoredSc
   })
 }
 
-function described({ accounts }: Context, schedule: StoredSchedule) {
+/** `nowMs` is node time. */
+function described(schedule: StoredSchedule, nowMs: number) {
   const { anchorMs, cron, every, unit } = schedule
   return {
     id: schedule.id,
@@ -335,7 +337,7 @@ function described({ accounts }: Context, schedule: StoredSchedule) {
     missed: schedule.missed,
     overlap: schedule.overlap,
     paused: !schedule.enabled,
-    upcoming: schedule.enabled ? upcoming(schedule, accounts.clock.nowMs()) : [],
+    upcoming: schedule.enabled ? upcoming(schedule, nowMs) : [],
     createdAt: isoOf(schedule.createdAtMs),
     updatedAt: isoOf(schedule.updatedAtMs),
   }

@@ -26,7 +26,6 @@ export function openSchedules(options: NodeSchedulesOptions): Schedules {
   const starts = new ScheduleStarts(options)
   new ScheduleRuns({
     runtime: partitions,
-    clock,
     log,
     prepare: run => starts.prepare(run),
     isInHistory: async id => (await accounts.placeOfTransaction(id)) !== null,

@@ -10,7 +10,7 @@
 import { AppError } from '../../errors.js'
 import type { EntityKey } from '../../ids.js'
 import type { Log } from '../../log.js'
-import type { Clock, Effect, EffectDispatcher, EntityRuntime } from '../../partitions/index.js'
+import type { Effect, EffectDispatcher, EntityRuntime } from '../../partitions/index.js'
 import type { Located, TransactionStart } from '../../transactions/index.js'
 import type { RunToStart } from './definition.js'
 
@@ -24,7 +24,6 @@ export type Prepared =
 
 export interface ScheduleRunsOptions {
   readonly runtime: EntityRuntime
-  readonly clock: Clock
   readonly log: Log
   /** Finds person and host. May reject: that is `waiting` where the error is retryable, else `refused`. */
   readonly prepare: (run: RunToStart) => Promise<Prepared>
@@ -51,19 +50,19 @@ export class ScheduleRuns implements EffectDispatcher {
 
   async dispatch(effect: Effect, key: EntityKey): Promise<void> {
     const run = effect.payload as unknown as RunToStart
-    const { clock } = this.#options
+    const { runtime } = this.#options
     const tried = this.#try(run.runId)
-    const isLate = clock.nowMs() >= run.startByMs
+    const isLate = runtime.nowMs() >= run.startByMs
     if (isLate && (await this.#wasStarted(run.runId))) return await this.#started(run, key)
     const prepared = await this.#prepare(run)
     if ('refused' in prepared) return await this.#failed(run, key, prepared.refused)
     if ('waiting' in prepared) tried.reason = prepared.waiting
-    if (isLate && (!run.isLateWanted || clock.nowMs() - tried.sinceMs > lateTriesMs))
+    if (isLate && (!run.isLateWanted || runtime.nowMs() - tried.sinceMs > lateTriesMs))
       return await this.#failed(run, key, tried.reason)
     if ('waiting' in prepared) throw new AppError('host-not-found', prepared.waiting)
     try {
       const message = { type: 'start', start: prepared.start, asker: null }
-      await this.#options.runtime.send(transactionKey(run.runId), message)
+      await runtime.send(transactionKey(run.runId), message)
     } catch (error) {
       if (!(error instanceof AppError) || error.kind.retryable) throw error
       return await this.#failed(run, key, error.message)
@@ -75,7 +74,7 @@ export class ScheduleRuns implements EffectDispatcher {
     const known = this.#tried.get(runId)
     if (known) return known
     if (this.#tried.size >= triedMax) this.#tried.delete(this.#tried.keys().next().value ?? '')
-    const tried = { sinceMs: this.#options.clock.nowMs(), reason: 'It could not be started in time.' }
+    const tried = { sinceMs: this.#options.runtime.nowMs(), reason: 'It could not be started in time.' }
     this.#tried.set(runId, tried)
     return tried
   }

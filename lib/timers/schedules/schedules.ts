@@ -34,6 +34,7 @@ import { runsIn, type ScheduleRead } from './schedule.js'
 
 export interface SchedulesOptions {
   readonly runtime: EntityRuntime
+  /** For what is done from time to time; times of schedules are node time, as of their entities. */
   readonly clock: Clock
   readonly log: Log
   readonly database: Database
@@ -75,11 +76,16 @@ export class Schedules {
     this.#timer?.cancel()
   }
 
+  /** Node time in ms: what schedules go by. */
+  nowMs(): number {
+    return this.#options.runtime.nowMs()
+  }
+
   /** Rejects with `invalid-value`, naming fields, or `too-many-requests`. */
   async create(place: SchedulePlace, action: string, settings: ScheduleSettings): Promise<StoredSchedule> {
-    checkTimes(settings, this.#options.clock.nowMs())
-    const sinceMs = this.#options.clock.nowMs()
-    const { database } = this.#options
+    const { database, runtime } = this.#options
+    const sinceMs = runtime.nowMs()
+    checkTimes(settings, sinceMs)
     const row = await database.transaction(client => insertSchedule(client, place, action, settings, sinceMs))
     await this.#tellSoon(row)
     return row
@@ -87,8 +93,8 @@ export class Schedules {
 
   /** `change` may refuse by throwing. Rejects with `not-found`, `invalid-value`. */
   async update(id: string, change: (schedule: StoredSchedule) => ScheduleSettings): Promise<StoredSchedule> {
-    const { clock, database } = this.#options
-    const sinceMs = clock.nowMs()
+    const { database, runtime } = this.#options
+    const sinceMs = runtime.nowMs()
     const checked = (schedule: StoredSchedule): ScheduleSettings => {
       const settings = change(schedule)
       checkTimes(settings, sinceMs)

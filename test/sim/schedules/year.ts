@@ -135,7 +135,6 @@ class Year {
     partitions.register(transactionKind)
     new ScheduleRuns({
       runtime: partitions,
-      clock: this.clock,
       log: silentLog,
       prepare: async run => {
         if (life !== this.life) return await never()

@@ -3,14 +3,26 @@ import t from 'tap'
 import { runAdminOperation } from '../../../lib/accounts/index.js'
 import { AppError } from '../../../lib/errors.js'
 import { silentLog } from '../../../lib/log.js'
-import { type EntityRuntime, type Json, openPartitions, VirtualClock } from '../../../lib/partitions/index.js'
+import {
+  type Clock,
+  type EntityRuntime,
+  type Json,
+  openPartitions,
+  VirtualClock,
+} from '../../../lib/partitions/index.js'
 import { type ScheduleRead, Schedules, scheduleKind } from '../../../lib/timers/schedules/index.js'
 import { testAccounts } from '../../support/database.js'
 import { eventually } from '../../support/eventually.js'
 import { testServer } from './test-server.js'
 
 const { accounts, clock: wallClock, database } = await testAccounts(t)
-const clock = new VirtualClock(wallClock.nowMs())
+/** Node time: the clock of this node is an hour ahead of it. */
+const clock = new VirtualClock(wallClock.nowMs() - 3_600_000)
+const ownClock: Clock = {
+  nowMs: () => clock.nowMs() + 3_600_000,
+  setTimer: (ms, fn) => clock.setTimer(ms, fn),
+  soon: fn => clock.soon(fn),
+}
 const partitions = await openPartitions({ storage: { backend: 'memdown' }, clock, log: silentLog })
 partitions.register(scheduleKind())
 t.teardown(() => partitions.stop({ deadlineMs: 0 }))
@@ -22,7 +34,7 @@ const runtime = Object.create(partitions, {
       isAway ? Promise.reject(new AppError('unavailable')) : partitions.send(...words),
   },
 }) as EntityRuntime
-const schedules = new Schedules({ runtime, clock, log: silentLog, database })
+const schedules = new Schedules({ runtime, clock: ownClock, log: silentLog, database })
 partitions.setHistoryWriter({ write: batch => schedules.writeHistory(batch) })
 await partitions.start()
 const { ask } = await testServer(t, accounts, { schedules: { schedules } })
@@ -146,10 +158,30 @@ t.test('a schedule is made, read, listed, changed, paused and deleted', async t 
   })
 })
 
+t.test('times are node time, whatever the clock of the node says', async t => {
+  const often = { ...nightly, cron: '*/5 * * * *' }
+  const nextMs = () => Math.floor(clock.nowMs() / 300_000 + 1) * 300_000
+  const created = await ask('POST', path, { cookie: developer.cookie, body: often })
+  const id = String(created.body.id)
+  t.equal((await live(id))?.nextTickMs, nextMs())
+  t.equal((created.body.upcoming as string[])[0], new Date(nextMs()).toISOString())
+  for (const verb of ['pause', 'resume']) {
+    clock.advance(7_200_000)
+    await ask('POST', `${path}/${id}/${verb}`, { body: {}, cookie: developer.cookie })
+  }
+  t.equal((await live(id))?.nextTickMs, nextMs(), 'resumed')
+  const changes = { every: { count: 10, unit: 'minutes' } }
+  const changed = await ask('PATCH', `${path}/${id}`, { cookie: developer.cookie, body: changes })
+  const anchor = new Date(Math.floor(clock.nowMs() / 60_000) * 60_000).toISOString()
+  t.match(changed.body, { every: { anchor } }, 'the first tick is in the minute of the request')
+  await ask('DELETE', `${path}/${id}`, { cookie: developer.cookie })
+})
+
 t.test('what is wrong is refused with the name of its field', async t => {
   const refused: [object, number, string][] = [
     [{ ...nightly, cron: '99 2 * * *' }, 422, 'cron'],
     [{ ...nightly, cron: '0 0 30 2 *' }, 422, 'cron'],
+    [{ ...nightly, cron: '59 59 23 31 2,4,6,9,11 *' }, 422, 'cron'],
     [{ ...nightly, cron: undefined }, 422, 'cron'],
     [{ ...nightly, timeZone: 'Mars/Olympus' }, 422, 'timeZone'],
     [{ ...nightly, action: 'unknown' }, 422, 'action'],

@@ -19,6 +19,7 @@ const minutesMs = 60_000
 
 /** Everything around the runs, by hand. */
 class Stage {
+  /** Node time. */
   readonly clock = new VirtualClock()
   readonly started = new Set<string>()
   readonly history = new Set<string>()
@@ -32,6 +33,7 @@ class Stage {
 
   constructor(part: Partial<RunToStart> = {}) {
     const runtime = {
+      nowMs: () => this.clock.nowMs(),
       onEffect: () => undefined,
       onSignal: (_to: string, handler: (signal: Signal, key: EntityKey) => void) => {
         this.#check = handler
@@ -63,7 +65,6 @@ class Stage {
   #node(runtime: EntityRuntime): ScheduleRuns {
     return new ScheduleRuns({
       runtime,
-      clock: this.clock,
       log: silentLog,
       prepare: async () => {
         if (this.prepared instanceof Error) throw this.prepared
