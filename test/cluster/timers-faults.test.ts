@@ -12,6 +12,8 @@ import { TimerReceiver } from '../support/timer-receiver.js'
 t.setTimeout(900_000)
 
 const isLong = process.env.TEST_LONG !== undefined
+/** What takes long, and happens to differ little from what is run always. */
+const rare = isLong ? false : 'in npm run test:long'
 const pendingCount = isLong ? 6_000 : 600
 const overdueCount = isLong ? 5_000 : 500
 /** Enough that each of three nodes has more than it may call at once. */
@@ -156,7 +158,7 @@ t.test('three nodes', async t => {
     t.equal(renamed, 0)
   })
 
-  await t.test('one is killed while they fire', async t => {
+  await t.test('one is killed while they fire', { skip: rare }, async t => {
     await cluster.node(1).run()
     await cluster.covered()
     const baseMs = Date.now() + createMsMax
@@ -173,7 +175,7 @@ t.test('three nodes', async t => {
   })
 
   await t.test('one is stopped over the due time', async t => {
-    await cluster.node(2).run()
+    await cluster.node(isLong ? 2 : 1).run()
     await cluster.covered()
     const others = clientOf(1, 2)
     const dueAtMs = Date.now() + createMsMax + 3_000
@@ -190,7 +192,7 @@ t.test('three nodes', async t => {
     t.equal(renamed, 0, 'one firing for each timer')
   })
 
-  await t.test('one is stopped while calls of its wait for their turn', async t => {
+  await t.test('one is stopped while calls of its wait for their turn', { skip: rare }, async t => {
     await cluster.settled(3)
     const dueAtMs = Date.now() + createMsMax
     const made = await fill(clientOf(1, 2), receiver, spread(waitingCount, dueAtMs, dueAtMs + 100))
