@@ -2,8 +2,8 @@
  * The queue: actions that wait for somebody to start them, with their parameters. The database holds them; that they
  * expire, and when people are reminded of them, is a matter of timers.
  *
- * Invariant: an item is claimed by one run; the same run may claim it again, and gets the same parameters. Every item is
- * looked for within its organization and environment, and in development it belongs to one developer.
+ * Invariant: an item is claimed by one run; the same run may claim it again, and gets the same parameters, or put it
+ * back. Every item is looked for within its organization and environment, and in development it belongs to one developer.
  */
 import type { Queryable } from '../database/index.js'
 import { AppError } from '../errors.js'
@@ -58,11 +58,13 @@ export interface Queue {
   dequeue(host: HostIdentity, id: string): Promise<TakenItem>
   /** What waits for this person, or for anybody, oldest first. Whether they may run it is for the caller to ask. */
   list(actor: Actor): Promise<QueueListing[]>
-  /** The parameters, for a run that starts what waits. Rejects with `not-found`, or `conflict` for another run's. */
+  /** The parameters, for a run that starts what waits; `isNew` the first time. Rejects with `not-found`, or `conflict` for another run's. */
   claim(
     actor: Actor,
     claim: { readonly id: string; readonly slug: string; readonly transactionId: string },
-  ): Promise<{ params: unknown; paramsMeta: unknown }>
+  ): Promise<{ params: unknown; paramsMeta: unknown; isNew: boolean }>
+  /** Puts back what a run has claimed that was not started after all; of another run's, or none, it does nothing. */
+  release(actor: Actor, claim: { readonly id: string; readonly transactionId: string }): Promise<void>
   /** Gives an item to a member, or to everybody. Rejects with `not-found`. */
   assign(actor: Actor, id: string, email: string | null): Promise<void>
   /** Throws an item away unstarted. Rejects with `not-found`. */
@@ -74,6 +76,9 @@ export interface Queue {
 }
 
 const listMax = 200
+
+/** What has expired is gone for everybody, also while its timer is late. */
+const isCurrent = '(expires_at is null or expires_at > now())'
 
 interface Row {
   readonly id: string
@@ -138,7 +143,7 @@ export function createQueue({ audit, database }: { database: Queryable; audit: A
       const { rows } = await database.query<Row>(
         `with taken as (
            delete from queued_actions where id = $1 and organization_id = $2 and environment_id = $3
-             and transaction_id is null and ($4::text is null or assignee_id = $4)
+             and transaction_id is null and ($4::text is null or assignee_id = $4) and ${isCurrent}
            returning *
          )
          select taken.id, params, params_meta, people.email
@@ -156,7 +161,7 @@ export function createQueue({ audit, database }: { database: Queryable; audit: A
            expires_at
          from queued_actions left join people on people.id = assignee_id
          where organization_id = $1 and environment_id = $2 and transaction_id is null
-           and (assignee_id = $3 or ($4 and assignee_id is null))
+           and (assignee_id = $3 or ($4 and assignee_id is null)) and ${isCurrent}
          order by queued_actions.created_at, queued_actions.id limit $5`,
         [actor.organization.id, actor.environment.id, actor.user.id, !isConsole(actor), listMax],
       )
@@ -171,11 +176,14 @@ export function createQueue({ audit, database }: { database: Queryable; audit: A
     },
 
     async claim(actor, { id, slug, transactionId }) {
-      const { rows } = await database.query<Row & { transaction_id: string }>(
-        `update queued_actions set transaction_id = coalesce(transaction_id, $5)
+      const { rows } = await database.query<Row & { transaction_id: string; is_new: boolean }>(
+        `with before as (select transaction_id from queued_actions where id = $1 for update)
+         update queued_actions set transaction_id = coalesce(queued_actions.transaction_id, $5)
+         from before
          where id = $1 and organization_id = $2 and environment_id = $3 and action_slug = $4
            and (assignee_id = $6 or ($7 and assignee_id is null))
-         returning params, params_meta, transaction_id`,
+           and (queued_actions.transaction_id = $5 or ${isCurrent})
+         returning params, params_meta, queued_actions.transaction_id, before.transaction_id is null as is_new`,
         [
           id,
           actor.organization.id,
@@ -190,15 +198,24 @@ export function createQueue({ audit, database }: { database: Queryable; audit: A
       if (!row) throw new AppError('not-found', 'There is no such item in the queue.')
       if (row.transaction_id !== transactionId)
         throw new AppError('conflict', 'This was started already, in another run.')
-      return { params: row.params, paramsMeta: row.params_meta }
+      return { params: row.params, paramsMeta: row.params_meta, isNew: row.is_new }
+    },
+
+    async release(actor, { id, transactionId }) {
+      await database.query(
+        `update queued_actions set transaction_id = null
+         where id = $1 and organization_id = $2 and environment_id = $3 and transaction_id = $4`,
+        [id, actor.organization.id, actor.environment.id, transactionId],
+      )
     },
 
     async assign(actor, id, email) {
       const assigneeId = email === null ? null : await memberByEmail(actor.organization.id, email)
       const { rowCount } = await database.query(
         `update queued_actions set assignee_id = $4
-         where id = $1 and organization_id = $2 and environment_id = $3 and transaction_id is null`,
-        [id, actor.organization.id, actor.environment.id, assigneeId],
+         where id = $1 and organization_id = $2 and environment_id = $3 and transaction_id is null
+           and ($5::text is null or assignee_id = $5) and ${isCurrent}`,
+        [id, actor.organization.id, actor.environment.id, assigneeId, onlyOf(actor)],
       )
       if (rowCount !== 1) throw new AppError('not-found', 'There is no such item in the queue.')
       record(actor, 'queue.assigned', { item: id, assignee: email })
@@ -207,8 +224,9 @@ export function createQueue({ audit, database }: { database: Queryable; audit: A
     async dismiss(actor, id) {
       const { rowCount } = await database.query(
         `delete from queued_actions
-         where id = $1 and organization_id = $2 and environment_id = $3 and transaction_id is null`,
-        [id, actor.organization.id, actor.environment.id],
+         where id = $1 and organization_id = $2 and environment_id = $3 and transaction_id is null
+           and ($4::text is null or assignee_id = $4)`,
+        [id, actor.organization.id, actor.environment.id, onlyOf(actor)],
       )
       if (rowCount !== 1) throw new AppError('not-found', 'There is no such item in the queue.')
       record(actor, 'queue.dismissed', { item: id })
@@ -241,6 +259,11 @@ export function createQueue({ audit, database }: { database: Queryable; audit: A
 /** In a console there is nobody else. */
 function isConsole(actor: Actor): boolean {
   return actor.environment.slug === 'development'
+}
+
+/** In a console an item is its developer's, whoever else may change what is run there. Null: anybody's. */
+function onlyOf(actor: Actor): UserId | null {
+  return isConsole(actor) ? actor.user.id : null
 }
 
 /** An id for a new item: made before it is stored, since its timer comes first. */

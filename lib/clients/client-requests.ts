@@ -197,16 +197,26 @@ export class ClientRequests {
     }
     if (this.#options.isOutboxFull())
       throw new AppError('queue-full', 'The history cannot take more right now.')
+    const { hasClaimed, ...params } = await this.#params(actor, data)
     const start = transactionStart({
       id: data.transactionId as TransactionId,
       actor,
       offer,
       host,
-      ...(await this.#params(actor, data)),
+      ...params,
       shownParams: data.params ?? {},
       origin: window.connection.origin,
     })
-    const attached = await this.#options.runtime.send<Attached>(key, { type: 'start', start, asker }, inTime)
+    const { clock } = this.#options
+    const askedAtMs = clock.nowMs()
+    let attached: Attached
+    try {
+      attached = await this.#options.runtime.send<Attached>(key, { type: 'start', start, asker }, inTime)
+    } catch (error) {
+      // What an earlier try has claimed, that try may have started.
+      if (hasClaimed && isRefusal(error, clock.nowMs() - askedAtMs)) await this.#putBack(actor, data)
+      throw error
+    }
     return this.#attached(window, key, placeOf(data), attached)
   }
 
@@ -214,17 +224,34 @@ export class ClientRequests {
   async #params(
     actor: Actor,
     data: Of<'transaction.start'>,
-  ): Promise<Pick<TransactionStart, 'params' | 'paramsMeta'>> {
+  ): Promise<Pick<TransactionStart, 'params' | 'paramsMeta'> & { readonly hasClaimed: boolean }> {
     const { params = {}, paramsMeta, queueItemId, slug, transactionId } = data
     if (queueItemId === undefined) {
-      return { params, ...(paramsMeta !== undefined && { paramsMeta: paramsMeta as Json }) }
+      return {
+        hasClaimed: false,
+        params,
+        ...(paramsMeta !== undefined && { paramsMeta: paramsMeta as Json }),
+      }
     }
     const claim = { id: queueItemId, slug, transactionId }
     const waited = await this.#options.accounts.queue.claim(actor, claim)
     const meta = paramsMeta ?? waited.paramsMeta
     return {
+      hasClaimed: waited.isNew,
       params: { ...(waited.params as TransactionStart['params'] | null), ...params },
       ...(meta !== null && meta !== undefined && { paramsMeta: meta as Json }),
+    }
+  }
+
+  /** What waited in the queue waits on: its run was refused, and does not exist. */
+  async #putBack(actor: Actor, data: Of<'transaction.start'>): Promise<void> {
+    const { queueItemId: id, transactionId } = data
+    if (id === undefined) return
+    try {
+      await this.#options.accounts.queue.release(actor, { id, transactionId })
+    } catch (error) {
+      // The same run may still claim it, should the person try again.
+      this.#options.log.warn('queue.not-released', { item: id, transaction: transactionId, error })
     }
   }
 
@@ -509,6 +536,16 @@ export class ClientRequests {
  */
 function isDenial(error: AppError): boolean {
   return error.code === 'forbidden' || (error.code === 'not-found' && !(error instanceof Gone))
+}
+
+/**
+ * True when it was certainly not carried out. After a `timeout`, or where a node is away, it may have been; so it may
+ * where its copies were found to be away only after it had been taken: then it is carried out when they are back.
+ */
+function isRefusal(error: unknown, tookMs: number): boolean {
+  if (!(error instanceof AppError)) return false
+  if (error.code === 'copies-away' || error.code === 'isolated') return tookMs < limits.copiesAwayMsMax / 2
+  return !error.kind.retryable || error.code === 'queue-full' || error.code === 'storage-full'
 }
 
 /** Stands for a host in a page that turns out not to be open yet, and goes no further. */

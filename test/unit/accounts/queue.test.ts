@@ -1,6 +1,7 @@
 /** What waits in the queue when its time has come: who is reminded, what expires, and that it is said once. */
 import t from 'tap'
 import { newQueueItemId } from '../../../lib/accounts/index.js'
+import type { UserId } from '../../../lib/ids.js'
 import { openQueue } from '../../../lib/node/queue.js'
 import type { EffectDispatcher, EntityRuntime } from '../../../lib/partitions/index.js'
 import { testAccounts } from '../../support/database.js'
@@ -72,4 +73,62 @@ t.test('what nobody has started expires; what was started does not', async t => 
 t.test('an action that neither the database nor a host knows is refused', async t => {
   const item = { slug: 'unknown', isDeclared: false }
   await rejectsWith(t, accounts.queue.enqueue(host, newQueueItemId(), item), 'not-found')
+})
+
+t.test('a run that was refused puts back what it has claimed, and nothing of another run', async t => {
+  const id = await waiting(null)
+  const claim = { id, slug: 'pay', transactionId: 'transaction-4' }
+  t.equal((await accounts.queue.claim(actor, claim)).isNew, true)
+  t.equal((await accounts.queue.claim(actor, claim)).isNew, false, 'said again')
+  await accounts.queue.release(actor, { id, transactionId: 'transaction-5' })
+  const elsewhere = await accounts.actor(ann.user.id, 'ours', 'development')
+  await accounts.queue.release(elsewhere, { id, transactionId: 'transaction-4' })
+  const next = { ...claim, transactionId: 'transaction-5' }
+  await rejectsWith(t, accounts.queue.claim(actor, next), 'conflict')
+  await accounts.queue.release(actor, { id, transactionId: 'transaction-4' })
+  t.equal((await accounts.queue.claim(actor, next)).isNew, true)
+  await accounts.queue.release(actor, { id, transactionId: 'transaction-5' })
+  t.equal((await accounts.queue.dequeue(host, id)).id, id)
+})
+
+t.test('what has expired is gone, also while its timer is late; a run that has it keeps it', async t => {
+  const place = async (): Promise<string> => {
+    const id = newQueueItemId()
+    const expiresAtMs = Date.now() + 3_600_000
+    await accounts.queue.enqueue(host, id, { slug: 'pay', isDeclared: true, expiresAtMs })
+    return id
+  }
+  const [late, started, current] = [await place(), await place(), await place()]
+  const run = { id: started, slug: 'pay', transactionId: 'transaction-6' }
+  await accounts.queue.claim(actor, run)
+  await database.query(
+    "update queued_actions set expires_at = now() - interval '1 second' where id = any($1)",
+    [[late, started]],
+  )
+  const listed = (await accounts.queue.list(actor)).map(({ id }) => id)
+  t.notOk(listed.includes(late))
+  t.ok(listed.includes(current))
+  const claim = { id: late, slug: 'pay', transactionId: 'transaction-7' }
+  await rejectsWith(t, accounts.queue.claim(actor, claim), 'not-found')
+  await rejectsWith(t, accounts.queue.dequeue(host, late), 'not-found')
+  await rejectsWith(t, accounts.queue.assign(actor, late, null), 'not-found')
+  await accounts.queue.assign(actor, current, 'ann@example.com')
+  t.equal((await accounts.queue.claim(actor, run)).isNew, false)
+})
+
+t.test("in a console nobody changes what is another developer's", async t => {
+  const developed = await accounts.createKey(ann.user.id, 'ours', { kind: 'DEVELOPMENT' }, origin)
+  const ownHost = await accounts.authenticateKey(developed.key)
+  const own = await accounts.actor(ann.user.id, 'ours', 'development')
+  const other = { ...own, user: { ...own.user, id: 'another' as UserId } }
+  const id = newQueueItemId()
+  await accounts.queue.enqueue(ownHost, id, { slug: 'pay', isDeclared: true })
+  await rejectsWith(t, accounts.queue.assign(other, id, null), 'not-found')
+  await rejectsWith(t, accounts.queue.dismiss(other, id), 'not-found')
+  await accounts.queue.assign(own, id, 'ann@example.com')
+  await accounts.queue.dismiss(own, id)
+  const free = await waiting('ann@example.com')
+  const manager = { ...actor, user: { ...actor.user, id: 'another' as UserId } }
+  await accounts.queue.assign(manager, free, null)
+  await accounts.queue.dismiss(manager, free)
 })

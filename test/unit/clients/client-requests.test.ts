@@ -3,6 +3,7 @@ import { randomUUID } from 'node:crypto'
 import t from 'tap'
 import { ClientRequests } from '../../../lib/clients/client-requests.js'
 import type { ClientsOptions, Window } from '../../../lib/clients/clients.js'
+import { AppError, type ErrorCode } from '../../../lib/errors.js'
 import { limits } from '../../../lib/limits.js'
 
 t.test('a window that never leaves its runs lets go of the oldest', async t => {
@@ -44,4 +45,93 @@ t.test('a window that never leaves its runs lets go of the oldest', async t => {
   await attach(randomUUID())
   t.equal(window.attached.size, limits.transactionsPerClientMax)
   t.same(gone, [`transaction:${ids[1]}`], 'the one looked at longest ago')
+})
+
+t.test('a run that was refused puts back what it has claimed; one that may exist does not', async t => {
+  let refusal: AppError | null = null
+  let tookMs = 0
+  let nowMs = 0
+  let isNew = true
+  const released: unknown[] = []
+  const options = {
+    runtime: {
+      async send() {
+        nowMs += tookMs
+        if (refusal) throw refusal
+        return { snapshot: {}, instanceId: 'instance-1' }
+      },
+    },
+    clock: { nowMs: () => nowMs },
+    accounts: {
+      actor: async () => ({
+        user: { id: 'user-1', email: 'ann@example.com', firstName: null, lastName: null },
+        organization: { id: 'organization-1' },
+        environment: { id: 'environment-1', slug: 'production' },
+        permissions: new Set(['RUN_PROD_ACTIONS']),
+        teams: [],
+      }),
+      accessRules: async () => ({}),
+      audit: () => undefined,
+      queue: {
+        claim: async () => ({ params: null, paramsMeta: null, isNew }),
+        release: async (_actor: unknown, claim: unknown) => released.push(claim),
+      },
+    },
+    directories: {
+      view: async () => ({
+        has: () => true,
+        action: () => ({
+          definition: { slug: 'pay', name: null },
+          hosts: [{ instanceId: 'instance-1', sdkName: '@interval/sdk', sdkVersion: '2.0.0' }],
+        }),
+      }),
+    },
+    hosts: { isConnected: () => true },
+    isOutboxFull: () => false,
+    log: { debug: () => undefined, warn: () => undefined },
+  } as unknown as ClientsOptions
+  const window = {
+    clientId: 'client-1',
+    connection: { identity: { user: { id: 'user-1' } } },
+    attached: new Map(),
+    reading: new Map(),
+    watches: new Map(),
+  } as unknown as Window
+  const requests = new ClientRequests(options)
+  const transactionId = randomUUID()
+  const start = () =>
+    requests.handle(window, {
+      id: 1,
+      method: 'transaction.start',
+      data: {
+        organization: 'ours',
+        environment: 'production',
+        slug: 'pay',
+        transactionId,
+        queueItemId: 'item-1',
+      },
+    })
+  const isReleasedAfter = async (code: ErrorCode, ms = 0): Promise<boolean> => {
+    refusal = new AppError(code)
+    tookMs = ms
+    await t.rejects(start(), { code })
+    return released.splice(0).length > 0
+  }
+  for (const code of [
+    'conflict',
+    'too-large',
+    'copies-away',
+    'isolated',
+    'queue-full',
+    'storage-full',
+  ] as const)
+    t.equal(await isReleasedAfter(code), true, code)
+  for (const code of ['timeout', 'unavailable', 'draining', 'internal'] as const)
+    t.equal(await isReleasedAfter(code), false, code)
+  t.equal(await isReleasedAfter('copies-away', limits.copiesAwayMsMax), false, 'it was taken before')
+  isNew = false
+  t.equal(await isReleasedAfter('copies-away'), false, 'an earlier try may have started it')
+  refusal = null
+  await start()
+  t.same(released, [])
 })
