@@ -24,13 +24,15 @@ export function openSchedules(options: NodeSchedulesOptions): Schedules {
   const { accounts, clock, partitions } = options
   const log = createLog('interval:schedules')
   const starts = new ScheduleStarts(options)
+  const schedules = new Schedules({ runtime: partitions, clock, log, database: accounts.database })
   new ScheduleRuns({
     runtime: partitions,
     log,
     prepare: run => starts.prepare(run),
     isInHistory: async id => (await accounts.placeOfTransaction(id)) !== null,
+    isWanted: id => schedules.isWanted(id),
   })
-  return new Schedules({ runtime: partitions, clock, log, database: accounts.database })
+  return schedules
 }
 
 class ScheduleStarts {

@@ -29,6 +29,8 @@ export interface ScheduleRunsOptions {
   readonly prepare: (run: RunToStart) => Promise<Prepared>
   /** True when the history has a transaction of this id. */
   readonly isInHistory: (runId: string) => Promise<boolean>
+  /** False when the schedule has no row any more, e.g. because its organization was deleted. May reject. */
+  readonly isWanted: (scheduleId: string) => Promise<boolean>
 }
 
 /** For so long a node tries what it has found when its time was over, in ms. */
@@ -102,9 +104,22 @@ export class ScheduleRuns implements EffectDispatcher {
   }
 
   async #failed(run: RunToStart, key: EntityKey, details: string): Promise<void> {
-    this.#options.log.info('schedule-run.failed', { schedule: run.scheduleId, run: run.runId, details })
-    await this.#options.runtime.send(key, { type: 'run-failed', runId: run.runId, details })
+    const { log, runtime } = this.#options
+    log.info('schedule-run.failed', { schedule: run.scheduleId, run: run.runId, details })
+    // Rows go with their organization, and nobody tells their entities: it would tick for ever, and fail each time.
+    if (!(await this.#isWanted(run.scheduleId))) await runtime.send(key, { type: 'delete' })
+    await runtime.send(key, { type: 'run-failed', runId: run.runId, details })
     this.#tried.delete(run.runId)
+  }
+
+  /** Where it cannot be known now, the next tick asks again. */
+  async #isWanted(scheduleId: string): Promise<boolean> {
+    try {
+      return await this.#options.isWanted(scheduleId)
+    } catch (error) {
+      this.#options.log.debug('schedule-run.not-looked-up', { schedule: scheduleId, error })
+      return true
+    }
   }
 
   async #isThere(runId: string): Promise<boolean> {

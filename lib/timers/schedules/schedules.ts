@@ -117,6 +117,17 @@ export class Schedules {
     return readSchedule(this.#options.database, id)
   }
 
+  /** False when its row is gone or marked as deleted. Rejects with `unavailable`. */
+  async isWanted(id: string): Promise<boolean> {
+    try {
+      await this.read(id)
+      return true
+    } catch (error) {
+      if (error instanceof AppError && error.code === 'not-found') return false
+      throw error
+    }
+  }
+
   list(place: SchedulePlace, action: string | null): Promise<StoredSchedule[]> {
     return listSchedules(this.#options.database, place, action)
   }

@@ -142,6 +142,7 @@ class Year {
         return { start: startFor(run) }
       },
       isInHistory: async id => this.inHistory.has(`transaction:${id}`),
+      isWanted: async () => true,
     })
     partitions.onEffect('host', {
       dispatch: async effect => {

@@ -177,6 +177,19 @@ t.test('times are node time, whatever the clock of the node says', async t => {
   await ask('DELETE', `${path}/${id}`, { cookie: developer.cookie })
 })
 
+t.test('a schedule is wanted until it or its organization is deleted', async t => {
+  const kept = await create(nightly)
+  t.equal(await schedules.isWanted(kept), true)
+  await ask('DELETE', `${path}/${kept}`, { cookie: developer.cookie })
+  t.equal(await schedules.isWanted(kept), false)
+  const { id } = await organization('gone', 'owner@example.com')
+  const orphan = await create({ ...nightly, organization: 'gone' }, owner.cookie)
+  t.equal(await schedules.isWanted(orphan), true)
+  await database.query('delete from organizations where id = $1', [id])
+  t.equal(await schedules.isWanted(orphan), false)
+  t.not(await live(orphan), null, 'its entity has not heard of it')
+})
+
 t.test('what is wrong is refused with the name of its field', async t => {
   const refused: [object, number, string][] = [
     [{ ...nightly, cron: '99 2 * * *' }, 422, 'cron'],

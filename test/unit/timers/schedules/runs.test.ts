@@ -27,6 +27,8 @@ class Stage {
   readonly told: { type: string; details?: string }[] = []
   prepared: Prepared | Error = { start: startOf() as TransactionStart }
   isScheduleAway = false
+  /** Whether its row is there; undefined while nobody can look. */
+  isWanted: boolean | undefined = true
   readonly #dispatcher: EffectDispatcher
   #check: (signal: Signal, key: EntityKey) => void = () => undefined
   readonly run: RunToStart
@@ -71,6 +73,10 @@ class Stage {
         return this.prepared
       },
       isInHistory: async id => this.history.has(id),
+      isWanted: async () => {
+        if (this.isWanted === undefined) throw new AppError('unavailable')
+        return this.isWanted
+      },
     })
   }
 
@@ -123,6 +129,20 @@ t.test('what is refused has failed at once, with the reason', async t => {
   t.match(stage.told, [{ details: 'Not backgroundable.' }, { type: 'run-failed' }])
   stage.prepared = new AppError('unavailable')
   t.equal(await stage.try(), 'host-not-found', 'what may succeed later is tried again')
+})
+
+t.test('a schedule whose row is gone is deleted when a run of it fails', async t => {
+  const told = async (isWanted: boolean | undefined, prepared: Prepared) => {
+    const stage = new Stage({ startByMs: 0, isLateWanted: false })
+    Object.assign(stage, { isWanted, prepared })
+    t.equal(await stage.try(), 'done')
+    return stage.told.map(({ type }) => type)
+  }
+  const refused = { refused: 'The person it runs as is not in the organization any more.' }
+  t.same(await told(false, refused), ['delete', 'run-failed'])
+  t.same(await told(false, { waiting: 'No host is connected.' }), ['delete', 'run-failed'])
+  t.same(await told(true, refused), ['run-failed'])
+  t.same(await told(undefined, refused), ['run-failed'], 'not while nobody can look')
 })
 
 t.test('what was started is not started again, however late', async t => {
