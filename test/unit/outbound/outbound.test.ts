@@ -259,7 +259,7 @@ t.test('no name leads where its address may not', async t => {
   t.equal(await failure(ask(outbound, `https://printer.local:${port}/`)), 'address-refused')
 })
 
-t.test('a name is looked up once for all that wait for it, and many names at once are refused', async t => {
+t.test('a name is looked up once for all that wait for it', async t => {
   let lookups = 0
   const waiting: (() => void)[] = []
   const lookup = ((name: string) => {
@@ -277,13 +277,63 @@ t.test('a name is looked up once for all that wait for it, and many names at onc
     if (waiting.length === 0) throw new Error('not asked yet')
   })
   t.equal(lookups, 2)
-  const others = Array.from({ length: limits.outboundLookupsMax - 1 }, (_, index) =>
-    failure(ask(outbound, `http://n${index}.example/`, { timeoutMs: 1_000 })),
-  )
-  t.equal(await failure(ask(outbound, 'http://one-more.example/')), 'unreachable')
-  t.same(new Set(await Promise.all(others)), new Set(['timeout']))
   for (const resolve of waiting) resolve()
   t.same(new Set((await Promise.all(asked)).map(({ status }) => status)), new Set([200]))
+})
+
+t.test('names that nobody answers for hold up the names of others for a moment only', async t => {
+  const started: string[] = []
+  const hanging = new Map<string, () => void>()
+  const lookup = ((name: string) => {
+    started.push(name)
+    const found = [{ address: '127.0.0.1', family: 4 }]
+    if (name.endsWith('.well.example')) return Promise.resolve(found)
+    return new Promise(resolve => hanging.set(name, () => resolve(found)))
+  }) as unknown as Lookup
+  const outbound = outboundOf(t, { lookup })
+  const url = await serve(t, (_request, response) => response.end())
+  const { port } = new URL(url)
+  const of = (name: string, timeoutMs: number) => ask(outbound, `http://${name}:${port}/`, { timeoutMs })
+
+  // One domain has two at once; a third waits, and then has its turn.
+  const silent = Array.from({ length: 40 }, (_, index) => failure(of(`n${index}.silent.test`, 1_000)))
+  t.same(new Set(await Promise.all(silent)), new Set(['timeout']))
+  t.equal(started.length, 2)
+  t.equal((await of('a.well.example', 1_000)).status, 200, 'another domain is not held up')
+  hanging.get('n0.silent.test')?.()
+  await eventually(() => {
+    if (!started.includes('n2.silent.test')) throw new Error('the next has no turn')
+  })
+
+  // Many domains take all the room there is, until they have taken long.
+  const domains = limits.outboundLookupsMax / 2
+  const many = Array.from({ length: limits.outboundLookupsMax }, (_, index) =>
+    failure(of(`n${index}.silent${index % domains}.test`, 1_000)),
+  )
+  await eventually(() => {
+    if (started.length < limits.outboundLookupsMax + 2) throw new Error(`${started.length} have begun`)
+  })
+  const waited = of('b.well.example', 10_000)
+  const patient = of('n1.silent.test', 30_000)
+  t.same(new Set(await Promise.all(many)), new Set(['timeout']))
+  t.notOk(started.includes('b.well.example'))
+  t.equal((await waited).status, 200, 'it has waited for room')
+  await eventually(() => {
+    if (!started.includes('n3.silent.test')) throw new Error('what takes long has not made room')
+  })
+  t.notOk(started.includes('n4.silent.test'), 'not for many')
+  t.equal(
+    started.filter(name => name === 'n1.silent.test').length,
+    1,
+    'what takes long is not looked up again',
+  )
+  hanging.get('n1.silent.test')?.()
+  t.equal((await patient).status, 200, 'who still waits for it gets it')
+
+  const crowd = Array.from({ length: 200 }, (_, index) => failure(of(`m${index}.crowd.test`, 500)))
+  const reasons = await Promise.all(crowd)
+  t.equal(reasons.filter(reason => reason === 'unreachable').length, 72, 'more than 128 are refused at once')
+  for (const answer of hanging.values()) answer()
 })
 
 t.test('nobody there', async t => {
