@@ -13,7 +13,8 @@ import { TestServer } from '../support/server.js'
 import { print, processorMs, residentKb } from './figures.js'
 
 const scripts = join(packageRoot, 'test/bench/timers')
-const flags = ['--timers:auth=open', '--timers:callbacks:allow=127.0.0.0/8']
+/** For nodes that anybody may ask and that call this machine. */
+export const timerFlags = ['--timers:auth=open', '--timers:callbacks:allow=127.0.0.0/8']
 const createsEach = 30_000
 const rounds = 3
 
@@ -34,13 +35,13 @@ const load = (addresses: readonly string[], count: number): Promise<Created> =>
   script('load.js', addresses.join(','), `--n=${count}`)
 
 /** Something that answers `POST /timer`. */
-interface Side {
+export interface Side {
   readonly addresses: readonly string[]
   readonly pids: readonly number[]
 }
 
 /** Processor time of all its processes for each create, in µs; the best round, since others disturb. */
-class Cost {
+export class Cost {
   bestUs = Number.POSITIVE_INFINITY
   rps = 0
 
@@ -56,7 +57,7 @@ class Cost {
   }
 }
 
-async function bareServer(): Promise<{ side: Side; child: ChildProcess }> {
+export async function bareServer(): Promise<{ side: Side; child: ChildProcess }> {
   const port = await freePort()
   const child = spawn(process.execPath, [join(scripts, 'ref.js'), String(port)], { stdio: 'ignore' })
   const address = `http://127.0.0.1:${port}`
@@ -86,12 +87,12 @@ export async function timerCreates(names: ReadonlySet<string>): Promise<void> {
   }
   try {
     if (names.has('timer-create')) {
-      const server = await TestServer.start({ flags })
+      const server = await TestServer.start({ flags: timerFlags })
       await compare('timer-create', 'ratio <= 3', { addresses: [server.address], pids: [server.pid] })
       await server.stop()
     }
     if (names.has('timer-create-replicated')) {
-      const cluster = await TestCluster.start(3, flags)
+      const cluster = await TestCluster.start(3, timerFlags)
       const { servers } = cluster
       await compare('timer-create-replicated', 'ratio <= 8', {
         addresses: servers.map(({ address }) => address),
@@ -114,7 +115,7 @@ interface Fired {
 
 /** 10,000 timers of 2 to 5 s, as fast as they can be created: how late they come. */
 export async function timerFire(): Promise<void> {
-  const server = await TestServer.start({ flags })
+  const server = await TestServer.start({ flags: timerFlags })
   const sink = String(await freePort())
   // What is met for the first time is compiled first.
   await script('fire.js', server.address, '--n=5000', `--sink=${sink}`)
@@ -131,7 +132,7 @@ export async function timerFire(): Promise<void> {
 /** Memory of a node for each of a hundred thousand that wait, after as many before; and a restart with them. */
 export async function pendingTimers(names: ReadonlySet<string>): Promise<void> {
   const count = 100_000
-  const server = await TestServer.start({ flags })
+  const server = await TestServer.start({ flags: timerFlags })
   await server.kill()
   const startedAtMs = performance.now()
   await server.run()
@@ -157,7 +158,7 @@ export async function pendingTimers(names: ReadonlySet<string>): Promise<void> {
 
 /** A million that wait: memory of the node, the embedded database apart. */
 export async function millionTimers(): Promise<void> {
-  const server = await TestServer.start({ flags })
+  const server = await TestServer.start({ flags: timerFlags })
   await load([server.address], 1_000_000)
   const value = residentKb(server.pid) / 1_024
   await server.stop()
