@@ -367,7 +367,7 @@ export const limitTable = {
   outboundLookupsMax: {
     value: 256,
     unit: 'names',
-    reason: 'being resolved at once; two threads do it',
+    reason: 'being resolved at once; half of the pool of threads does it, four',
   },
   outboundUrlCharactersMax: { value: 8_192, unit: 'characters', reason: 'what common servers take' },
   outboundHeaderBytesMax: { value: 16_384, unit: 'bytes', reason: 'the head of an answer' },

@@ -58,7 +58,10 @@ export interface Queue {
   dequeue(host: HostIdentity, id: string): Promise<TakenItem>
   /** What waits for this person, or for anybody, oldest first. Whether they may run it is for the caller to ask. */
   list(actor: Actor): Promise<QueueListing[]>
-  /** The parameters, for a run that starts what waits; `isNew` the first time. Rejects with `not-found`, or `conflict` for another run's. */
+  /**
+   * The parameters, for a run that starts what waits; `isNew` the first time. Rejects with `not-found`, or `conflict` for
+   * another run's.
+   */
   claim(
     actor: Actor,
     claim: { readonly id: string; readonly slug: string; readonly transactionId: string },
