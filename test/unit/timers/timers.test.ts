@@ -221,6 +221,36 @@ t.test('a receiver that answers nobody holds up no other, and calls are bounded'
   await life.partitions.stop()
 })
 
+t.test(
+  'one that takes the place of another while that is called is called too, also at the same time',
+  async t => {
+    const life = await Life.begin({ isQuick: false })
+    const dueAtMs = startMs + 1_000
+    const of = (text: string) => ({ timeoutMs: 0, dueAtMs, data: dataOf(text), callback })
+    await life.timers.create('', of('old'), 'chosen')
+    await life.advance(1_001)
+    await eventually(() => life.calls.length === 1)
+    await life.timers.replace('', 'chosen', of('new'))
+    life.calls[0]?.answer()
+    await life.settled()
+    await life.advance(1_000, 100)
+    await eventually(() => life.calls.length === 2)
+    t.same(
+      life.calls.map(({ firing }) => firing.timer.data?.text),
+      ['old', 'new'],
+    )
+    life.calls[1]?.answer()
+    t.equal(await eventuallyGone(life, 'chosen'), 'not-found')
+
+    const uuid = newTimerId()
+    await life.create(60_000, { scope: 'one', id: uuid })
+    await life.create(60_000, { scope: 'two', id: uuid })
+    await life.timers.cancel('one', uuid)
+    t.equal((await life.timers.read('two', uuid)).scope, 'two', 'ids are those of their organization')
+    await life.partitions.stop()
+  },
+)
+
 t.test('a timer a hundred years away is no different', async t => {
   const life = await Life.begin()
   const id = await life.create(100 * 365 * 86_400_000)
