@@ -11,7 +11,7 @@ export interface Target {
   readonly port: number
   /** With the query. */
   readonly path: string
-  /** As in the Host header: without the port that the scheme has anyway. */
+  /** Value of the Host header: the port is left out where it is the default of the scheme (RFC 9110, 7.2). */
   readonly host: string
   /** Connections are kept for requests to the same origin. */
   readonly origin: string
