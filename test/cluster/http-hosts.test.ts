@@ -108,6 +108,18 @@ async function endsWith(transactionId: string, data: string): Promise<void> {
 
 const runsOf = (transactionId: string): number => started.filter(id => id === transactionId).length
 
+/** Starts a run whose host is asked, and does not go on before `open` is called. */
+async function askedBehindGate(transactionId: string): Promise<{ before: number; open: () => void }> {
+  let open: () => void = () => undefined
+  host.gate = new Promise(resolve => {
+    open = resolve
+  })
+  const before = host.runs.length
+  await start(transactionId)
+  await eventuallyTrue('it is asked', () => host.runs.length === before + 1)
+  return { before, open }
+}
+
 t.test('three nodes know of it, and one asks it', async t => {
   await eventually(async () => {
     const { actions } = await browser.ask('directory.watch', place)
@@ -146,13 +158,7 @@ t.test('the owner of the HTTP host, which has its request open, is killed in the
 t.test('the owner of the HTTP host is killed before anybody has come: asked again, run once', async t => {
   const hostOwner = await ownerOf(`http-host:${httpHostId}`)
   const transactionId = await idOwnedBy('transaction', owner => owner !== hostOwner)
-  let open: () => void = () => undefined
-  host.gate = new Promise(resolve => {
-    open = resolve
-  })
-  const before = host.runs.length
-  await start(transactionId)
-  await eventuallyTrue('it is asked', () => host.runs.length === before + 1)
+  const { before, open } = await askedBehindGate(transactionId)
   await killAndBringBack(hostOwner, async () => {
     await eventuallyTrue('it is asked again', () => host.runs.length === before + 2)
     open()
@@ -169,13 +175,7 @@ t.test('the owner of the HTTP host is killed before anybody has come: asked agai
 t.test('the owner of the run is killed before anybody has come', async t => {
   const hostOwner = await ownerOf(`http-host:${httpHostId}`)
   const transactionId = await idOwnedBy('transaction', owner => owner !== hostOwner)
-  let open: () => void = () => undefined
-  host.gate = new Promise(resolve => {
-    open = resolve
-  })
-  const before = host.runs.length
-  await start(transactionId)
-  await eventuallyTrue('it is asked', () => host.runs.length === before + 1)
+  const { open } = await askedBehindGate(transactionId)
   await killAndBringBack(await ownerOf(`transaction:${transactionId}`), async () => {
     open()
     await answer(transactionId, 'First', 'seven')

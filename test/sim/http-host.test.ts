@@ -18,6 +18,7 @@ import {
 } from '../../lib/partitions/entity.js'
 import { type HostCall, transactionKind } from '../../lib/transactions/index.js'
 import { Random } from './random.js'
+import { runSeeds } from './seeds.js'
 import { asker, startOf } from './transaction-model.js'
 
 const runs = process.env.TEST_LONG ? 100_000 : 5_000
@@ -215,19 +216,5 @@ function simulate(seed: number): string | null {
 }
 
 t.test('a run is started once or not at all, and whoever was woken for it hears of it', async t => {
-  const first = process.env.SIM_SEED ? Number(process.env.SIM_SEED) : 1
-  const count = process.env.SIM_SEED ? 1 : runs
-  for (let seed = first; seed < first + count; seed++) {
-    let problem: string | null
-    try {
-      problem = simulate(seed)
-    } catch (error) {
-      problem = error instanceof Error ? (error.stack ?? error.message) : String(error)
-    }
-    if (problem !== null) {
-      t.fail(`${problem}\nrepeat with: SIM_SEED=${seed} node dist/test/sim/http-host.test.js`)
-      return
-    }
-  }
-  t.pass(`${count} runs`)
+  runSeeds(t, { file: 'dist/test/sim/http-host.test.js', runs, simulate })
 })

@@ -9,6 +9,7 @@ import { AppError } from '../../lib/errors.js'
 import type { ConnectionId } from '../../lib/ids.js'
 import type { TransactionMessage } from '../../lib/transactions/index.js'
 import { Random } from './random.js'
+import { runSeeds } from './seeds.js'
 import {
   asker,
   type ClientSignal,
@@ -240,19 +241,5 @@ function simulate(seed: number): string | null {
 }
 
 t.test('a transaction survives any interleaving of crashes, drops and repeats', async t => {
-  const first = process.env.SIM_SEED ? Number(process.env.SIM_SEED) : 1
-  const count = process.env.SIM_SEED ? 1 : runs
-  for (let seed = first; seed < first + count; seed++) {
-    let problem: string | null
-    try {
-      problem = simulate(seed)
-    } catch (error) {
-      problem = error instanceof Error ? (error.stack ?? error.message) : String(error)
-    }
-    if (problem !== null) {
-      t.fail(`${problem}\nrepeat with: SIM_SEED=${seed} node dist/test/sim/transaction.test.js`)
-      return
-    }
-  }
-  t.pass(`${count} runs`)
+  runSeeds(t, { file: 'dist/test/sim/transaction.test.js', runs, simulate })
 })

@@ -6,6 +6,16 @@ import type { ClientsOptions, Window } from '../../../lib/clients/clients.js'
 import { AppError, type ErrorCode } from '../../../lib/errors.js'
 import { limits } from '../../../lib/limits.js'
 
+function newWindow(): Window {
+  return {
+    clientId: 'client-1',
+    connection: { identity: { user: { id: 'user-1' } } },
+    attached: new Map(),
+    reading: new Map(),
+    watches: new Map(),
+  } as unknown as Window
+}
+
 t.test('a window that never leaves its runs lets go of the oldest', async t => {
   const gone: string[] = []
   const place = { organization: 'ours', environment: 'production' }
@@ -28,13 +38,7 @@ t.test('a window that never leaves its runs lets go of the oldest', async t => {
     hosts: { isConnected: () => true },
     log: { debug: () => undefined },
   } as unknown as ClientsOptions
-  const window = {
-    clientId: 'client-1',
-    connection: { identity: { user: { id: 'user-1' } } },
-    attached: new Map(),
-    reading: new Map(),
-    watches: new Map(),
-  } as unknown as Window
+  const window = newWindow()
   const requests = new ClientRequests(options)
   const attach = (transactionId: string) =>
     requests.handle(window, { id: 1, method: 'transaction.attach', data: { transactionId } })
@@ -90,13 +94,7 @@ t.test('a run that was refused puts back what it has claimed; one that may exist
     isOutboxFull: () => false,
     log: { debug: () => undefined, warn: () => undefined },
   } as unknown as ClientsOptions
-  const window = {
-    clientId: 'client-1',
-    connection: { identity: { user: { id: 'user-1' } } },
-    attached: new Map(),
-    reading: new Map(),
-    watches: new Map(),
-  } as unknown as Window
+  const window = newWindow()
   const requests = new ClientRequests(options)
   const transactionId = randomUUID()
   const start = () =>
