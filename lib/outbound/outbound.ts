@@ -61,6 +61,15 @@ export class Outbound {
     }
   }
 
+  /** What requests to the same receiver share: scheme, host and port; undefined where none may be made. */
+  originOf(url: string): string | undefined {
+    try {
+      return this.#targets.of(url).origin
+    } catch {
+      return undefined
+    }
+  }
+
   /** Resolves with the answer, of whatever status, redirects too. Rejects with `OutboundError`, never throws. */
   request(request: OutboundRequest): Promise<OutboundResponse> {
     let target: Target

@@ -96,7 +96,7 @@ function shutDown(transport: CustomTransport, done: () => void): void {
 }
 
 function transportOf(transport: CustomTransport, clock: Clock): Transport {
-  return ({ timer }: Firing) =>
+  const call = ({ timer }: Firing): Promise<void> =>
     new Promise<void>((taken, failed) => {
       const { callback, data, id, responseMs = limits.timerResponseMs } = timer
       const late = clock.setTimer(responseMs, () => failed(new Error('the transport has said nothing')))
@@ -117,4 +117,5 @@ function transportOf(transport: CustomTransport, clock: Clock): Transport {
         reports.failure(id, error)
       }
     })
+  return { call, receiverOf: uri => uri }
 }

@@ -22,8 +22,13 @@ import { pause, until } from '../pause.js'
 import type { PartitionId } from '../ring/index.js'
 import { type Firing, type FiringOutcome, type Reported, type TimerMessage, timerKind } from './timer.js'
 
-/** Makes one call; rejects when the receiver has not taken it. */
-export type Transport = (firing: Firing) => Promise<void>
+/** One way to call. */
+export interface Transport {
+  /** Makes one call; rejects when the receiver has not taken it. */
+  call(firing: Firing): Promise<void>
+  /** Names who is called: calls to one receiver share their bounds. */
+  receiverOf(uri: string): string
+}
 
 export interface FiringsOptions {
   readonly runtime: EntityRuntime
@@ -71,8 +76,8 @@ const reportAgainMsMax = 1_000
 const handOverMsMax = 100
 /** For so long an outcome is tried to be reported, in ms. */
 const reportMsMax = 60_000
-/** URIs whose receivers are remembered. */
-const originsMax = 1_024
+/** Of a receiver's name, in characters: what nobody can call may be written in any length. */
+const receiverCharactersMax = 256
 
 export interface FiringCounters {
   fired: number
@@ -90,7 +95,6 @@ export class Firings implements AlarmWorker {
   readonly #receivers = new Map<string, Receiver>()
   /** Those for which something waits, in turn. */
   readonly #ready = new Map<string, Receiver>()
-  readonly #origins = new Map<string, string>()
   readonly #inFlightOf = new Map<string, number>()
   readonly #waitingOf = new Map<string, number>()
   #waiting = 0
@@ -171,13 +175,8 @@ export class Firings implements AlarmWorker {
 
   #receiverOf({ timer: { callback, scope } }: Firing): Receiver {
     const { transport, uri } = callback
-    let origin = this.#origins.get(uri)
-    if (origin === undefined) {
-      origin = URL.canParse(uri) ? new URL(uri).host : uri.slice(0, 256)
-      if (this.#origins.size >= originsMax) this.#origins.clear()
-      this.#origins.set(uri, origin)
-    }
-    const name = `${scope} ${transport} ${origin}`
+    const receiverName = this.#options.transports.get(transport)?.receiverOf(uri) ?? uri
+    const name = `${scope} ${transport} ${receiverName.slice(0, receiverCharactersMax)}`
     let receiver = this.#receivers.get(name)
     if (!receiver) {
       receiver = { name, scope, inFlight: 0, waiting: [], endedAtMs: this.#options.clock.nowMs() }
@@ -296,7 +295,7 @@ export class Firings implements AlarmWorker {
     try {
       const transport = this.#options.transports.get(name)
       if (!transport) throw new Error(`this node has no transport "${name}"`)
-      await transport(firing)
+      await transport.call(firing)
       return { ok: true }
     } catch (error) {
       const words = error instanceof Error ? error.message : String(error)

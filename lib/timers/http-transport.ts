@@ -25,7 +25,7 @@ const compatibleWith = 'skyring/11.1.0'
 
 export function httpTransport({ outbound, secret, version }: HttpTransportOptions): Transport {
   const agent = `${compatibleWith} interval-server/${version}`
-  return async firing => {
+  const call = async (firing: Firing): Promise<void> => {
     const { timer } = firing
     const method = timer.callback.method.toLowerCase()
     if (!methods.has(method)) throw new Error(`the method "${method.slice(0, 32)}" is none of HTTP`)
@@ -52,6 +52,7 @@ export function httpTransport({ outbound, secret, version }: HttpTransportOption
     })
     if (status > 299) throw new Error(`the receiver answered ${status}`)
   }
+  return { call, receiverOf: uri => outbound.originOf(uri) ?? uri }
 }
 
 function contentOf(

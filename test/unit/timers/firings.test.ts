@@ -3,6 +3,7 @@ import t from 'tap'
 import { AppError } from '../../../lib/errors.js'
 import type { EntityKey } from '../../../lib/ids.js'
 import { silentLog } from '../../../lib/log.js'
+import { Outbound } from '../../../lib/outbound/index.js'
 import {
   type AlarmWorker,
   type EntityRuntime,
@@ -41,11 +42,13 @@ function rig() {
       return state.takes ? Promise.resolve({}) : Promise.reject(new AppError('unavailable'))
     },
   } as unknown as EntityRuntime
-  const transport = async ({ timer }: Firing) => {
+  const call = async ({ timer }: Firing) => {
     state.calls += 1
     // Some receivers never answer.
     if (timer.callback.uri.toLowerCase().includes('silent')) await new Promise(() => undefined)
   }
+  const outbound = new Outbound({ allow: [] })
+  const transport = { call, receiverOf: (uri: string) => outbound.originOf(uri) ?? uri }
   const firings = new Firings({ runtime, clock, log: silentLog, transports: new Map([['test', transport]]) })
   return {
     clock,

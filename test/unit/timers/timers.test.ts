@@ -47,7 +47,10 @@ class Life {
     })
     partitions.register(timerKind)
     const life: { current?: Life } = {}
-    const transport = (firing: Firing): Promise<void> => life.current?.called(firing) ?? Promise.resolve()
+    const transport = {
+      call: (firing: Firing): Promise<void> => life.current?.called(firing) ?? Promise.resolve(),
+      receiverOf: (uri: string) => uri,
+    }
     const transports = new Map([['test', transport]])
     const timers = new Timers({ runtime: partitions, clock, log: silentLog, transports })
     const begun = new Life(partitions, clock, timers)
