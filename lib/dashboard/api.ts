@@ -18,6 +18,8 @@ export interface Organization {
   slug: string
   name: string
   role: string
+  /** All that the person may do there. */
+  permissions: string[]
   environments: Environment[]
 }
 

@@ -91,7 +91,7 @@ export function App() {
   if (entrances.has(route.screen)) {
     return <Navigate to={landing(route.screen, who.session, destination(location))} replace />
   }
-  return <SignedIn key={generation} session={who.session} onSignedOut={signedOut} />
+  return <SignedIn key={generation} session={who.session} onSignedOut={signedOut} refresh={ask} />
 }
 
 /** The screens in front of the sign-in: somebody who is in is sent on. */
@@ -117,7 +117,15 @@ function landing(screen: Route['screen'], session: Session, from: string | null)
     : listHref({ organization, environment: consoleEnvironment })
 }
 
-function SignedIn({ session, onSignedOut }: { session: Session; onSignedOut: () => void }) {
+function SignedIn({
+  session,
+  onSignedOut,
+  refresh,
+}: {
+  session: Session
+  onSignedOut: () => void
+  refresh: () => Promise<void>
+}) {
   const { api, memory } = useServices()
   const { pathname } = useLocation()
   const [connection] = useState(
@@ -148,12 +156,13 @@ function SignedIn({ session, onSignedOut }: { session: Session; onSignedOut: () 
       session,
       connection,
       directories,
+      refresh,
       signOut: async () => {
         await api.signOut()
         onSignedOut()
       },
     }),
-    [session, connection, directories, api, onSignedOut],
+    [session, connection, directories, api, onSignedOut, refresh],
   )
   return (
     <LiveProvider value={live}>

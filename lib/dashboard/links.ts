@@ -9,6 +9,8 @@ export type Route =
   | { screen: 'root' | 'sign-in' | 'sign-up' | 'set-up' | 'confirm-email' | 'verify-mfa' | 'not-found' }
   | { screen: 'live' | 'console' | 'keys' | 'cluster'; place: Place }
   | { screen: 'action'; place: Place; slug: string }
+  /** `section` is empty where none is named; `rest` is what follows it. */
+  | { screen: 'organization'; place: Place; section: string; rest: readonly string[] }
   | { screen: 'transaction'; place: Place | null; transactionId: string }
 
 /** The slug of the environment in which a developer's own hosts run. */
@@ -49,6 +51,9 @@ export function parseRoute(pathname: string): Route {
   if (rest[0] === 'transactions' && rest[1] !== undefined && rest[2] === undefined) {
     return { screen: 'transaction', place, transactionId: rest[1] }
   }
+  if (!inConsole && rest[0] === 'organization') {
+    return { screen: 'organization', place, section: rest[1] ?? '', rest: rest.slice(2) }
+  }
   if (!inConsole && rest[0] === 'cluster' && rest[1] === undefined) return { screen: 'cluster', place }
   if (inConsole && rest[0] === 'keys' && rest[1] === undefined) return { screen: 'keys', place }
   return { screen: 'not-found' }
@@ -81,6 +86,12 @@ export function listHref(place: Place): string {
 
 export function keysHref(place: Place): string {
   return `${placeHref({ ...place, environment: consoleEnvironment })}/keys`
+}
+
+/** `/dashboard/acme/organization/users`; without a section, the first that the person may see. */
+export function organizationHref(place: Pick<Place, 'organization'>, ...section: readonly string[]): string {
+  const home = placeHref({ organization: place.organization, environment: 'production' })
+  return [home, 'organization', ...section.map(encodeURIComponent)].join('/')
 }
 
 export function clusterHref(place: Place): string {

@@ -21,6 +21,8 @@ export interface Live {
   connection: Connection
   directories: Directories
   signOut: () => Promise<void>
+  /** Asks again who is signed in, after something about them or their organizations has changed. */
+  refresh: () => Promise<void>
 }
 
 const ServicesContext = createContext<Services | null>(null)

@@ -7,7 +7,16 @@ import { lazy, type ReactNode, Suspense, useEffect, useRef, useState } from 'rea
 import { useLocation } from 'react-router'
 import type { Place } from '../../clients/wire.js'
 import { isAdministrator, type Organization } from '../api.js'
-import { actionHref, clusterHref, isConsole, keysHref, listHref, placeHref } from '../links.js'
+import {
+  actionHref,
+  clusterHref,
+  isConsole,
+  keysHref,
+  listHref,
+  organizationHref,
+  placeHref,
+} from '../links.js'
+import { sectionsFor } from '../screens/organization/sections.js'
 import { useDirectory, useLive } from '../services.js'
 import { emptyDirectory, entriesOf } from '../tree.js'
 import { AppLink } from './app-link.js'
@@ -177,6 +186,15 @@ function Navigation({
           <NavLink href={keysHref(place)} icon="key" isCurrent={pathname === keysHref(place)}>
             Keys
           </NavLink>
+          {sectionsFor(organization).length > 0 && (
+            <NavLink
+              href={organizationHref(place)}
+              icon="building"
+              isCurrent={pathname.startsWith(organizationHref(place))}
+            >
+              Organization
+            </NavLink>
+          )}
           {isAdministrator(session) && (
             <NavLink href={clusterHref(place)} icon="nodes" isCurrent={pathname === clusterHref(place)}>
               Cluster

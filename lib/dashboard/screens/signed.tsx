@@ -11,7 +11,8 @@ import { ListScreen } from './list.js'
 
 const ActionScreen = lazy(() => import('./action.js'))
 const TransactionScreen = lazy(() => import('./transaction.js'))
-const KeysScreen = lazy(() => import('./keys.js'))
+const KeysScreen = lazy(() => import('./organization/keys.js'))
+const OrganizationFrame = lazy(() => import('./organization/frame.js'))
 const ClusterScreen = lazy(() => import('./cluster.js'))
 
 export function Signed({ route }: { route: Route }) {
@@ -52,6 +53,14 @@ export function Signed({ route }: { route: Route }) {
             {route.screen === 'cluster' &&
               (isAdministrator(session) ? <ClusterScreen /> : <NotFound home={home} />)}
             {route.screen === 'keys' && <KeysScreen key={place.organization} organization={organization} />}
+            {route.screen === 'organization' && (
+              <OrganizationFrame
+                key={place.organization}
+                organization={organization}
+                section={route.section}
+                rest={route.rest}
+              />
+            )}
           </Suspense>
         </Shell>
       </Framed>

@@ -44,6 +44,7 @@ const session: Session = {
       slug: 'ours',
       name: 'Ours',
       role: 'admin',
+      permissions: [],
       environments: [environment('production', 'Production'), environment('development', 'Development')],
     },
     {
@@ -51,6 +52,7 @@ const session: Session = {
       slug: 'others',
       name: 'Others',
       role: 'member',
+      permissions: [],
       environments: [environment('production', 'Production'), environment('staging', 'Staging')],
     },
   ],

@@ -1,12 +1,12 @@
 /** API keys of an organization: make one (its text is shown once), list them, revoke one after asking. */
 import { Dialog, DialogDismiss, DialogHeading } from '@ariakit/react'
 import { type FormEvent, useCallback, useEffect, useState } from 'react'
-import type { ApiKey, KeyKind, Organization } from '../api.js'
-import { CopyButton } from '../components/copy-button.js'
-import { Input } from '../components/input.js'
-import { Banner, Loading } from '../components/notice.js'
-import { formatDateTime } from '../format.js'
-import { useServices } from '../services.js'
+import type { ApiKey, KeyKind, Organization } from '../../api.js'
+import { CopyButton } from '../../components/copy-button.js'
+import { Input } from '../../components/input.js'
+import { Banner, Loading } from '../../components/notice.js'
+import { formatDateTime } from '../../format.js'
+import { useServices } from '../../services.js'
 
 export default function KeysScreen({ organization }: { organization: Organization }) {
   const { api } = useServices()
@@ -40,7 +40,7 @@ export default function KeysScreen({ organization }: { organization: Organizatio
   }
 
   return (
-    <main className="mx-auto grid w-full max-w-4xl gap-8 px-4 py-8 sm:px-8">
+    <main className="mx-auto grid w-full max-w-4xl content-start gap-8 px-4 py-8 sm:px-8">
       <header className="grid gap-1">
         <h2 className="text-2xl font-semibold tracking-tight">Keys</h2>
         <p className="text-muted">
