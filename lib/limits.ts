@@ -347,6 +347,33 @@ export const limitTable = {
     unit: 'days',
     reason: 'one that runs each second writes 86,400 rows a day',
   },
+  // mails
+  mailsWaitingMax: {
+    value: 5_000,
+    unit: 'mails',
+    reason: 'of one organization, waiting to be sent; more are refused. Those about accounts have as many',
+  },
+  mailBytesMax: { value: 262_144, unit: 'bytes', reason: 'text and HTML of one mail together' },
+  mailSweepMs: { value: 2_000, unit: 'ms', reason: 'how often a node looks for mails that are due' },
+  mailsAtOnceMax: { value: 4, unit: 'mails', reason: 'being sent by one node; a connection each' },
+  mailSendMsMax: { value: 60_000, unit: 'ms', reason: 'for the mail server to take one mail' },
+  mailLeaseMs: {
+    value: 120_000,
+    unit: 'ms',
+    reason:
+      'a node that has taken a mail and died keeps others from it for so long; longer than sending may take',
+  },
+  mailRetryMsMax: {
+    value: 3_600_000,
+    unit: 'ms',
+    reason: 'between two attempts; the first comes after 15 s',
+  },
+  mailDeadlineMs: {
+    value: 86_400_000,
+    unit: 'ms',
+    reason: 'then a mail has failed, and administrators see it',
+  },
+  mailsKeptDays: { value: 30, unit: 'days', reason: 'in the outbox, sent or not' },
   // requests to others
   outboundSocketsPerOriginMax: {
     value: 128,

@@ -55,6 +55,8 @@ export interface AccountsOptions {
   readonly appUrl: string
   /** Whether strangers may make accounts, while no flag says otherwise. Default false. */
   readonly signUp?: boolean
+  /** Whether mails are sent. Otherwise they stay in the outbox, and nothing may wait for one. Default false. */
+  readonly sendsMail?: boolean
   readonly limits?: Limits
   /** Weaker ones only for tests. */
   readonly passwordParameters?: ScryptParameters
@@ -69,6 +71,10 @@ export interface AccountsService extends Accounts, SignIn, HttpHostAccounts {
   readonly links: ConfirmationLinks
   readonly queue: Queue
   readonly clock: Clock
+  /** False: mails are written to the outbox and not sent, so that nothing may depend on one. */
+  readonly sendsMail: boolean
+  /** Origin of the dashboard, for links in mails. */
+  readonly appUrl: string
 
   signOut(who: ClientIdentity, origin: Origin): Promise<void>
   sessions(userId: UserId): Promise<SessionInfo[]>
@@ -173,6 +179,8 @@ export function createAccounts(options: AccountsOptions): AccountsService {
     links,
     queue: createQueue({ database, audit: audits }),
     clock,
+    sendsMail: options.sendsMail ?? false,
+    appUrl: options.appUrl,
     authenticateKey: identities.authenticateKey,
     authenticateSession: identities.authenticateSession,
     actor: identities.actor,

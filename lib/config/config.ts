@@ -56,9 +56,27 @@ export interface Config {
   readonly hosts: { readonly http: { readonly allow: readonly string[] } }
   readonly http: { readonly trustedProxies: readonly string[] }
   readonly metrics: { readonly token: Secret | null }
+  readonly mail: {
+    /** `Name <address>`, or an address. */
+    readonly from: string
+    readonly postmark: { readonly key: Secret; readonly url: string } | null
+    readonly smtp: SmtpConfig | null
+  }
   readonly log: { readonly level: 'warn' | 'debug' }
   readonly demo: boolean
 }
+
+/** A mail server, as one address or in parts. */
+export type SmtpConfig =
+  | { readonly url: Secret }
+  | {
+      readonly host: string
+      readonly port: number
+      readonly user: string | null
+      readonly password: Secret | null
+      /** TLS from the first byte. */
+      readonly secure: boolean
+    }
 
 export interface ConfiguredSecrets {
   readonly server: Secret | null
@@ -218,9 +236,30 @@ function configOf(values: Values, folder: string): Config {
     hosts: { http: { allow: values['hosts:http:allow'] } },
     http: { trustedProxies: values['http:trusted-proxies'] },
     metrics: { token: values['metrics:token'] },
+    mail: {
+      from: values['mail:from'],
+      postmark:
+        values['mail:postmark-key'] === null
+          ? null
+          : { key: values['mail:postmark-key'], url: values['mail:postmark-url'] },
+      smtp: smtpOf(values),
+    },
     log: { level: verbose.has(values['log:level']) ? 'debug' : 'warn' },
     demo: values.demo,
   })
+}
+
+function smtpOf(values: Values): SmtpConfig | null {
+  if (values['smtp:url'] !== null) return { url: values['smtp:url'] }
+  const host = values['smtp:host']
+  if (host === null) return null
+  return {
+    host,
+    port: values['smtp:port'],
+    user: values['smtp:user'],
+    password: values['smtp:password'],
+    secure: values['smtp:secure'],
+  }
 }
 
 function deepFreeze<Value>(value: Value): Value {

@@ -12,7 +12,7 @@ const secretNames = [
 /** The command that makes a secret anywhere Node runs. */
 export const makeSecretCommand = `node -p "crypto.randomBytes(32).toString('base64url')"`
 
-export function refuseContradictions({ config }: Pick<LoadedConfig, 'config'>): void {
+export function refuseContradictions({ config, values }: Pick<LoadedConfig, 'config' | 'values'>): void {
   if (config.seeds.length > 0) {
     if (config.database.url === null) {
       throw new ConfigurationError(
@@ -33,6 +33,18 @@ export function refuseContradictions({ config }: Pick<LoadedConfig, 'config'>): 
     throw new ConfigurationError(
       `replication:min-copies = ${copiesMin} is more than replication:factor = ${factor}: nothing could ever be acknowledged.`,
       'replication:min-copies',
+    )
+  }
+  if (config.mail.smtp !== null && config.mail.postmark !== null) {
+    throw new ConfigurationError(
+      'Mails go through a mail server (smtp:url, smtp:host) or through Postmark (mail:postmark-key), not both: give one of them.',
+      'mail:postmark-key',
+    )
+  }
+  if (values['smtp:url'] !== null && values['smtp:host'] !== null) {
+    throw new ConfigurationError(
+      'smtp:url and smtp:host both name a mail server: give one of them.',
+      'smtp:url',
     )
   }
   const ports: readonly (readonly [KeyPath, number])[] = [

@@ -17,7 +17,8 @@ export function keyTable(): string {
     const value = key.default === null || String(key.default) === '' ? '' : `\`${String(key.default)}\``
     const flag = key.short === undefined ? `\`--${path}\`` : `\`-${key.short}\`, \`--${path}\``
     const description = key.effect === 'later' ? `${key.description} (no effect yet)` : key.description
-    return [flag, `\`${environmentNameOf(path)}\``, value, description]
+    const variables = [environmentNameOf(path), ...(key.commonNames ?? [])].map(name => `\`${name}\``)
+    return [flag, variables.join(', '), value, description]
   })
   return table(['flag', 'variable', 'default', 'meaning'], rows)
 }

@@ -43,6 +43,8 @@ export interface Key {
   /** Further long flags. */
   readonly aliases?: readonly string[]
   readonly originals?: readonly OriginalName[]
+  /** Further variables that set it: names that other programs have made common. */
+  readonly commonNames?: readonly string[]
   /** `later`: accepted and checked, but nothing reads it yet. `none`: it means nothing here, and never will. */
   readonly effect?: 'later' | 'none'
 }
@@ -267,16 +269,57 @@ export const keys = {
   'mail:from': {
     type: 'text',
     default: 'Interval <help@interval.com>',
-    description: 'sender of mails',
-    effect: 'later',
-    originals: [{ name: 'EMAIL_FROM', note: 'no effect yet: no mail is sent' }],
+    description: 'sender of mails; most mail servers want an address of their own',
+    originals: [{ name: 'EMAIL_FROM', note: 'the same' }],
   },
   'mail:postmark-key': {
     type: 'secret',
     default: null,
-    description: 'key for sending mail through Postmark',
-    effect: 'later',
-    originals: [{ name: 'POSTMARK_API_KEY', note: 'no effect yet: no mail is sent' }],
+    description: 'server token of Postmark, to send mails through it; not beside smtp',
+    originals: [{ name: 'POSTMARK_API_KEY', note: 'the same; any SMTP server does too (smtp:url)' }],
+  },
+  'mail:postmark-url': {
+    type: 'url',
+    default: 'https://api.postmarkapp.com',
+    description: 'where the API of Postmark is',
+  },
+  'smtp:url': {
+    type: 'secret',
+    default: null,
+    description:
+      'mail server as smtp://user:password@host:587, or smtps:// for TLS from the first byte; when neither this nor smtp:host nor Postmark is set, mails stay in the outbox that administrators can read',
+    commonNames: ['SMTP_URL'],
+  },
+  'smtp:host': {
+    type: 'text',
+    default: null,
+    description: 'mail server, where smtp:url is not set',
+    commonNames: ['SMTP_HOST'],
+  },
+  'smtp:port': {
+    type: 'port',
+    default: 587,
+    maximum: 65_535,
+    description: 'port of the mail server; 465 with smtp:secure',
+    commonNames: ['SMTP_PORT'],
+  },
+  'smtp:user': {
+    type: 'text',
+    default: null,
+    description: 'who signs in to the mail server; nobody when unset',
+    commonNames: ['SMTP_USER'],
+  },
+  'smtp:password': {
+    type: 'secret',
+    default: null,
+    description: 'password for the mail server',
+    commonNames: ['SMTP_PASSWORD'],
+  },
+  'smtp:secure': {
+    type: 'boolean',
+    default: false,
+    description: 'TLS from the first byte; otherwise the mail server is asked for it (STARTTLS)',
+    commonNames: ['SMTP_SECURE'],
   },
   'workos:api-key': {
     type: 'secret',

@@ -17,6 +17,7 @@ import {
   keyOf,
   keyPaths,
   namesWithoutEffect,
+  type OriginalName,
 } from './keys.js'
 import { didYouMean } from './nearest.js'
 
@@ -137,7 +138,9 @@ export function readEnvironment(
     const own = environmentNameOf(path)
     const ownText = environment[own]
     if (isSet(ownText)) values.set(path, { raw: ownText, writtenAs: own })
-    for (const original of keyOf(path).originals ?? []) {
+    const { originals = [], commonNames = [] } = keyOf(path)
+    const others: readonly OriginalName[] = [...originals, ...commonNames.map(name => ({ name, note: '' }))]
+    for (const original of others) {
       const text = environment[original.name]
       if (!isSet(text) || original.name === own) continue
       const before = values.get(path)

@@ -114,6 +114,11 @@ export function parseValue(path: KeyPath, key: Key, raw: unknown, written: 'text
     case 'secret': {
       if (!isText(raw)) return { allowed }
       if (raw.length < (key.lengthMin ?? 1)) return { allowed }
+      if (path === 'smtp:url') {
+        return /^smtps?:\/\/./.test(raw) && URL.canParse(raw)
+          ? { value: new Secret(raw) }
+          : { allowed: 'an address like smtp://user:password@mail.example.com:587' }
+      }
       if (path !== 'database:url') return { value: new Secret(raw) }
       return /^postgres(ql)?:\/\/./.test(raw) && URL.canParse(raw)
         ? { value: new Secret(raw) }

@@ -32,6 +32,7 @@ import { createHttpServer, type HttpServer, type NodeReport, type QueueHooks } f
 import type { EntityKey } from '../ids.js'
 import { limits } from '../limits.js'
 import { createLog, type Log } from '../log.js'
+import { Mailer, type MailTransport, mailTransportOf } from '../mail/index.js'
 import {
   openPartitions,
   type Partitions,
@@ -86,6 +87,8 @@ class Node {
   readonly #progress: (line: string) => void
   readonly #clock = systemClock()
   readonly #log: Log = createLog('interval:node')
+  readonly #mailTransport: MailTransport | null
+  #mailer: Mailer | null = null
   readonly #failurePoints = parseFailurePoints(process.env.INTERVAL_FAILPOINT)
   #database: Database | null = null
   #accounts: AccountsService | null = null
@@ -116,6 +119,7 @@ class Node {
     this.#config = options.config
     this.#directory = options.directory
     this.#progress = options.progress
+    this.#mailTransport = mailTransportOf(options.config.mail)
   }
 
   async start(): Promise<RunningNode> {
@@ -123,6 +127,12 @@ class Node {
     await refuseFullDisk(this.#config, this.#directory)
     const [partitions, database] = await this.#openBoth()
     const accounts = this.#openAccounts(database)
+    this.#mailer = new Mailer({
+      database,
+      transport: this.#mailTransport,
+      clock: this.#clock,
+      log: createLog('interval:mail'),
+    })
     const { hosts, clients } = this.#build(partitions, accounts)
     this.#httpHosts = openHttpHosts({
       config: this.#config,
@@ -141,6 +151,7 @@ class Node {
     await this.#openAdmin(accounts)
     this.#checkRevocations(accounts, hosts, clients)
     this.#schedules?.start()
+    this.#mailer.start()
     this.#state = 'ready'
     const howToSignIn = await this.#introduce(accounts, http)
     return {
@@ -173,7 +184,7 @@ class Node {
     await this.#admin?.close()
     await this.#http?.close()
     this.#schedules?.stop()
-    await this.#timers?.stop(timersMsMax)
+    await Promise.all([this.#timers?.stop(timersMsMax), this.#mailer?.stop()])
     await this.#partitions?.stop()
     await this.#accounts?.close()
     await this.#database?.close()
@@ -292,6 +303,7 @@ class Node {
       secret: this.#directory.secrets.cookie.reveal(),
       appUrl: this.#config.app.url ?? this.#configuredAddress(),
       signUp: this.#config.accounts.signup,
+      sendsMail: this.#mailTransport !== null,
     })
     this.#accounts = accounts
     return accounts

@@ -262,9 +262,9 @@ t.test('what has no effect is said once, in one line each', async t => {
     CI: '1',
     NODE_ENV: 'production',
   }
-  const { notices } = load(root, { environment, dotEnv: 'EMAIL_FROM=a@b.c' })
+  const { notices } = load(root, { environment, dotEnv: 'WORKOS_CLIENT_ID=a' })
   t.same(notices, [
-    'EMAIL_FROM has no effect yet.',
+    'WORKOS_CLIENT_ID has no effect yet.',
     'SLACK_CLIENT_ID has no effect yet.',
     'S3_BUCKET has no effect yet.',
     'GHOST_MODE has no effect: there are no anonymous organizations.',

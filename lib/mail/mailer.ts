@@ -1,0 +1,126 @@
+/**
+ * Carries the outbox away: one sweep per node that takes what is due and sends it, a few at a time. What waits, waits as
+ * rows; the process holds nothing that a restart would lose.
+ *
+ * What can go wrong: the database goes away between sending and saying so. Saying so is tried again as long as this node
+ * holds the mail; after that another node sends it once more, with the same Message-ID.
+ */
+import type { Queryable } from '../database/index.js'
+import { limits } from '../limits.js'
+import type { Log } from '../log.js'
+import { endSent, endUnsent, forgetOldMails, keepWaiting, type TakenMail, takeMails } from './outbox.js'
+import type { MailTransport } from './transport.js'
+
+const forgetEveryMs = 3_600_000
+const sayAgainMs = 2_000
+/** How long a stop waits for mails that are being sent, in ms. */
+const stopMsMax = 3_000
+
+export interface MailerOptions {
+  readonly database: Queryable
+  readonly transport: MailTransport | null
+  readonly clock: { setTimer(delayMs: number, work: () => void): { cancel(): void } }
+  readonly log: Log
+  readonly sweepMs?: number
+}
+
+export class Mailer {
+  readonly #options: MailerOptions
+  #timer: { cancel(): void } | null = null
+  #forgotAtMs = Number.NEGATIVE_INFINITY
+  #sweeping: Promise<void> | null = null
+  #isStopped = false
+  readonly #underWay = new Set<Promise<void>>()
+
+  constructor(options: MailerOptions) {
+    this.#options = options
+  }
+
+  start(): void {
+    if (!this.#isStopped) this.#again(0)
+  }
+
+  /** Takes no more mails; resolves when those being sent are, or after a few seconds. */
+  async stop(): Promise<void> {
+    this.#isStopped = true
+    this.#timer?.cancel()
+    let timer: { cancel(): void } | undefined
+    const late = new Promise<void>(resolve => {
+      timer = this.#options.clock.setTimer(stopMsMax, resolve)
+    })
+    await Promise.race([Promise.all([this.#sweeping, ...this.#underWay]), late])
+    timer?.cancel()
+    this.#options.transport?.close()
+  }
+
+  #again(delayMs: number): void {
+    this.#timer = this.#options.clock.setTimer(delayMs, () => {
+      this.#sweeping = this.#sweep().finally(() => {
+        this.#sweeping = null
+        if (!this.#isStopped) this.#again(this.#options.sweepMs ?? limits.mailSweepMs)
+      })
+    })
+  }
+
+  async #sweep(): Promise<void> {
+    const { database, log, transport } = this.#options
+    try {
+      if (performance.now() - this.#forgotAtMs > forgetEveryMs) {
+        await forgetOldMails(database)
+        this.#forgotAtMs = performance.now()
+      }
+      if (!transport) {
+        await keepWaiting(database)
+        return
+      }
+      while (!this.#isStopped) {
+        const room = limits.mailsAtOnceMax - this.#underWay.size
+        if (room === 0) {
+          await Promise.race(this.#underWay)
+          continue
+        }
+        const taken = await takeMails(database, room)
+        for (const mail of taken) this.#send(transport, mail)
+        if (taken.length === 0) return
+      }
+    } catch (error) {
+      log.debug('mails.not-looked-for', { error })
+    }
+  }
+
+  #send(transport: MailTransport, mail: TakenMail): void {
+    const sending = this.#sendOne(transport, mail)
+      .catch((error: unknown) => this.#options.log.warn('mail.not-ended', { mail: mail.id, error }))
+      .finally(() => this.#underWay.delete(sending))
+    this.#underWay.add(sending)
+  }
+
+  async #sendOne(transport: MailTransport, mail: TakenMail): Promise<void> {
+    const { database, log } = this.#options
+    const result = await transport.send(mail)
+    const { id, kind, attempt } = mail
+    if (result.is === 'sent') {
+      await this.#said(() => endSent(database, mail))
+      log.info('mail.sent', { mail: id, kind, attempt })
+      return
+    }
+    const { reason } = result
+    const status = await this.#said(() =>
+      endUnsent(database, mail, { reason, isFinal: result.is === 'refused' }),
+    )
+    log.warn(status === 'FAILED' ? 'mail.failed' : 'mail.not-sent', { mail: id, kind, attempt, reason })
+  }
+
+  /** Writes down how it ended, while the lease lasts. */
+  async #said<T>(write: () => Promise<T>): Promise<T> {
+    const untilMs = performance.now() + limits.mailLeaseMs - limits.mailSendMsMax
+    for (;;) {
+      try {
+        return await write()
+      } catch (error) {
+        if (this.#isStopped || performance.now() > untilMs) throw error
+        await new Promise<void>(resolve => this.#options.clock.setTimer(sayAgainMs, resolve))
+      }
+    }
+  }
+}

@@ -1,0 +1,78 @@
+/**
+ * Sends mails through any mail server, by nodemailer.
+ *
+ * What can go wrong: the server refuses for a while, for ever, or because of how it is set up here. Only what it says of
+ * this recipient or this mail is final; a wrong password or sender is the operator's to mend, and mails wait for that.
+ */
+import { createTransport } from 'nodemailer'
+import { limits } from '../limits.js'
+import type { MailSettings, MailTransport, SendResult } from './transport.js'
+import { messageIdOf } from './transport.js'
+
+const connectMsMax = 10_000
+const silentMsMax = 30_000
+
+export function smtpTransport(smtp: NonNullable<MailSettings['smtp']>, from: string): MailTransport {
+  const server =
+    'url' in smtp
+      ? { url: smtp.url.reveal() }
+      : {
+          host: smtp.host,
+          port: smtp.port,
+          secure: smtp.secure,
+          ...(smtp.user !== null && {
+            auth: { user: smtp.user, pass: smtp.password?.reveal() ?? '' },
+          }),
+        }
+  const transport = createTransport({
+    ...server,
+    pool: true,
+    maxConnections: limits.mailsAtOnceMax,
+    connectionTimeout: connectMsMax,
+    greetingTimeout: connectMsMax,
+    socketTimeout: silentMsMax,
+    // What is sent was written here: nothing in it names a file or an address to fetch.
+    disableFileAccess: true,
+    disableUrlAccess: true,
+  })
+  return {
+    name: 'smtp',
+    async send({ id, to, subject, text, html }) {
+      let timer: NodeJS.Timeout | undefined
+      const late = new Promise<SendResult>(resolve => {
+        const result: SendResult = { is: 'later', reason: 'The mail server did not answer in time.' }
+        timer = setTimeout(() => resolve(result), limits.mailSendMsMax)
+      })
+      const sent = transport
+        .sendMail({
+          from,
+          // As an object: a text would be read as a list.
+          to: { name: '', address: to },
+          subject,
+          text,
+          html,
+          messageId: messageIdOf(id, from),
+          headers: { 'Auto-Submitted': 'auto-generated' },
+        })
+        .then((): SendResult => ({ is: 'sent' }), resultOf)
+      const result = await Promise.race([sent, late])
+      clearTimeout(timer)
+      return result
+    },
+    close: () => transport.close(),
+  }
+}
+
+/** What an error of nodemailer means for the mail. */
+function resultOf(error: unknown): SendResult {
+  const { code, command, message, responseCode } = error as {
+    code?: string
+    command?: string
+    message?: string
+    responseCode?: number
+  }
+  const reason = message ?? 'The mail server refused the mail.'
+  const isForGood = responseCode !== undefined && responseCode >= 500
+  const isAboutThis = code === 'EENVELOPE' ? command !== 'MAIL FROM' : code === 'EMESSAGE'
+  return { is: isForGood && isAboutThis ? 'refused' : 'later', reason }
+}
