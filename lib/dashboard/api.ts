@@ -80,7 +80,7 @@ const requestMsMax = 30_000
 export class Api {
   /** Null with what else is known when nobody is signed in. */
   async session(): Promise<{ session: Session } | { signedOut: SignedOut }> {
-    const response = await this.#fetch('GET', '/api/v1/session')
+    const response = await fetchApi('GET', '/api/v1/session')
     const body = await readJson(response)
     if (response.status === 401) {
       return {
@@ -96,39 +96,39 @@ export class Api {
   }
 
   async signIn(email: string, password: string): Promise<void> {
-    await this.#call('POST', '/api/v1/session', { email, password })
+    await callApi('POST', '/api/v1/session', { email, password })
   }
 
   /** Second step of signing in, where there is one: a code of an app, or a recovery code. */
   async enterSecondFactor(code: string): Promise<void> {
-    await this.#call('POST', '/api/v1/session/second-factor', { code })
+    await callApi('POST', '/api/v1/session/second-factor', { code })
   }
 
   async signOut(): Promise<void> {
-    await this.#call('DELETE', '/api/v1/session')
+    await callApi('DELETE', '/api/v1/session')
   }
 
   /** First step of signing in: refuses an address that cannot go on. */
   async checkEmail(email: string): Promise<void> {
-    await this.#call('POST', '/api/v1/session/check', { email })
+    await callApi('POST', '/api/v1/session/check', { email })
   }
 
   /** First step of signing up: refuses an address that has an account. */
   async checkNewEmail(email: string): Promise<void> {
-    await this.#call('GET', `/api/v1/signup/check?email=${encodeURIComponent(email)}`)
+    await callApi('GET', `/api/v1/signup/check?email=${encodeURIComponent(email)}`)
   }
 
   async setUp(account: NewAccount): Promise<void> {
-    await this.#call('POST', '/api/v1/setup', account)
+    await callApi('POST', '/api/v1/setup', account)
   }
 
   async signUp(account: NewAccount): Promise<void> {
-    await this.#call('POST', '/api/v1/signup', account)
+    await callApi('POST', '/api/v1/signup', account)
   }
 
   async keys(organization: string): Promise<ApiKey[]> {
     return listOf(
-      await this.#call('GET', `/api/v1/organizations/${encodeURIComponent(organization)}/keys`),
+      await callApi('GET', `/api/v1/organizations/${encodeURIComponent(organization)}/keys`),
       'keys',
     ).map(toKey)
   }
@@ -138,17 +138,13 @@ export class Api {
     organization: string,
     key: { kind: KeyKind; environment: string; label: string },
   ): Promise<{ id: string; key: string }> {
-    const made = await this.#call(
-      'POST',
-      `/api/v1/organizations/${encodeURIComponent(organization)}/keys`,
-      key,
-    )
+    const made = await callApi('POST', `/api/v1/organizations/${encodeURIComponent(organization)}/keys`, key)
     return { id: String(made.id ?? ''), key: String(made.key ?? '') }
   }
 
   async revokeKey(organization: string, id: string): Promise<void> {
     const base = `/api/v1/organizations/${encodeURIComponent(organization)}/keys`
-    await this.#call('DELETE', `${base}/${encodeURIComponent(id)}`)
+    await callApi('DELETE', `${base}/${encodeURIComponent(id)}`)
   }
 
   /** This person's transactions in one environment, newest first. */
@@ -159,7 +155,7 @@ export class Api {
     const organization = encodeURIComponent(place.organization)
     const environment = encodeURIComponent(place.environment)
     const query = open ? '?mine=1&open=1' : '?mine=1'
-    const body = await this.#call(
+    const body = await callApi(
       'GET',
       `/api/v1/organizations/${organization}/environments/${environment}/transactions${query}`,
     )
@@ -168,45 +164,50 @@ export class Api {
 
   /** A run as the history has it, also long after it has ended; `not-found` when there is none for this person. */
   async pastTransaction(id: string): Promise<TransactionSnapshot> {
-    return pastSnapshot(id, await this.#call('GET', `/api/v1/transactions/${encodeURIComponent(id)}`))
+    return pastSnapshot(id, await callApi('GET', `/api/v1/transactions/${encodeURIComponent(id)}`))
   }
 
   /** For administrators: the nodes and what they do. */
   async cluster(): Promise<ClusterStatus> {
-    return (await this.#call('GET', '/api/v1/cluster')) as unknown as ClusterStatus
+    return (await callApi('GET', '/api/v1/cluster')) as unknown as ClusterStatus
   }
 
   /** For administrators: which node leads a transaction. */
   async placeOfTransaction(id: string): Promise<EntityPlace> {
     const path = `/api/v1/cluster/transactions/${encodeURIComponent(id)}`
-    return (await this.#call('GET', path)) as unknown as EntityPlace
+    return (await callApi('GET', path)) as unknown as EntityPlace
   }
+}
 
-  async #call(method: string, path: string, body?: unknown): Promise<Record<string, unknown>> {
-    const response = await this.#fetch(method, path, body)
-    const answer = await readJson(response)
-    if (!response.ok) throw errorOf(response, answer)
-    return answer
-  }
+/** One request with an answer in JSON. Other areas of the API (`api-*.ts`) are made of this. */
+export async function callApi(
+  method: string,
+  path: string,
+  body?: unknown,
+): Promise<Record<string, unknown>> {
+  const response = await fetchApi(method, path, body)
+  const answer = await readJson(response)
+  if (!response.ok) throw errorOf(response, answer)
+  return answer
+}
 
-  async #fetch(method: string, path: string, body?: unknown): Promise<Response> {
-    try {
-      return await fetch(path, {
-        method,
-        credentials: 'same-origin',
-        signal: AbortSignal.timeout(requestMsMax),
-        headers: {
-          accept: 'application/json',
-          ...(body === undefined ? {} : { 'content-type': 'application/json' }),
-        },
-        ...(body === undefined ? {} : { body: JSON.stringify(body) }),
-      })
-    } catch {
-      throw new RequestError({
-        code: 'unavailable',
-        message: 'The server cannot be reached. Try again shortly.',
-      })
-    }
+async function fetchApi(method: string, path: string, body?: unknown): Promise<Response> {
+  try {
+    return await fetch(path, {
+      method,
+      credentials: 'same-origin',
+      signal: AbortSignal.timeout(requestMsMax),
+      headers: {
+        accept: 'application/json',
+        ...(body === undefined ? {} : { 'content-type': 'application/json' }),
+      },
+      ...(body === undefined ? {} : { body: JSON.stringify(body) }),
+    })
+  } catch {
+    throw new RequestError({
+      code: 'unavailable',
+      message: 'The server cannot be reached. Try again shortly.',
+    })
   }
 }
 
@@ -228,7 +229,7 @@ function errorOf(response: Response, body: Record<string, unknown>): RequestErro
 }
 
 /** A list may be the whole body or a member of it. */
-function listOf(body: Record<string, unknown>, member: string): Record<string, unknown>[] {
+export function listOf(body: Record<string, unknown>, member: string): Record<string, unknown>[] {
   const list = body[member] ?? body.items
   return Array.isArray(list) ? list.filter(isRecord) : []
 }
@@ -283,7 +284,7 @@ function pastSnapshot(id: string, body: Record<string, unknown>): TransactionSna
   }
 }
 
-function momentOf(value: unknown): number | null {
+export function momentOf(value: unknown): number | null {
   if (typeof value === 'number') return value
   const ms = typeof value === 'string' ? Date.parse(value) : Number.NaN
   return Number.isNaN(ms) ? null : ms
