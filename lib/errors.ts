@@ -22,6 +22,16 @@ export const errorKinds = {
   'bad-credentials': { message: 'E-mail address or password is wrong.', status: 401, retryable: false },
   'invalid-api-key': { message: 'Invalid API key.', status: 403, closeCode: 1008, retryable: false },
   forbidden: { message: 'You may not do this.', status: 403, retryable: false },
+  'identity-unproven': {
+    message: 'Confirm your identity first.',
+    status: 403,
+    retryable: false,
+  },
+  'second-factor-required': {
+    message: 'This organization asks for a second factor. Set one up in your account first.',
+    status: 403,
+    retryable: false,
+  },
   'cross-origin': {
     message: 'Requests from this origin are not allowed.',
     status: 403,

@@ -282,6 +282,11 @@ export const limitTable = {
     unit: 'rows/min',
     reason: 'audit rows about refusing one person or address; more are counted and told in one',
   },
+  identityGraceMs: {
+    value: 300_000,
+    unit: 'ms',
+    reason: 'a proof of identity counts for so long where the action does not say otherwise',
+  },
   sessionIdleMsMax: { value: 1_209_600_000, unit: 'ms', reason: '14 days without use' },
   sessionAbsoluteMsMax: { value: 7_776_000_000, unit: 'ms', reason: '90 days' },
   revocationCheckMs: {

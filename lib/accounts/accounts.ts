@@ -34,6 +34,8 @@ import {
 } from './history.js'
 import { createHttpHostAccounts, type HttpHostAccounts } from './http-hosts.js'
 import { createIdentities, type Identities } from './identities.js'
+import { createIdentityProofs, type IdentityProofs } from './identity-proofs.js'
+import { createLoginLimits } from './login-limits.js'
 import { type NewNotification, recordNotification } from './notifications.js'
 import { type Place, placesOf } from './organizations.js'
 import { createPasswords, type Passwords, type ScryptParameters } from './passwords.js'
@@ -62,7 +64,7 @@ export interface AccountsOptions {
   readonly passwordParameters?: ScryptParameters
 }
 
-export interface AccountsService extends Accounts, SignIn, HttpHostAccounts {
+export interface AccountsService extends Accounts, SignIn, HttpHostAccounts, IdentityProofs {
   readonly database: Database
   readonly audits: Audit
   readonly passwords: Passwords
@@ -139,7 +141,12 @@ export function createAccounts(options: AccountsOptions): AccountsService {
   })
   const secondFactors = createSecondFactors(options.secret)
   const links = { secret: options.secret, appUrl: options.appUrl }
-  const signIn = createSignIn({
+  const attempts = createLoginLimits({
+    clock,
+    failuresPerAccountMax: limits.loginFailuresPerAccountMax,
+    failuresPerAddressMax: limits.loginFailuresPerAddressMax,
+  })
+  const common = {
     database,
     clock,
     log,
@@ -148,8 +155,9 @@ export function createAccounts(options: AccountsOptions): AccountsService {
     identities,
     passwords,
     secondFactors,
-    signUp: options.signUp ?? false,
-  })
+    attempts,
+  }
+  const signIn = createSignIn({ ...common, signUp: options.signUp ?? false })
 
   const audit = (event: AuditEvent): void => audits.record(event)
 
@@ -170,6 +178,7 @@ export function createAccounts(options: AccountsOptions): AccountsService {
 
   return {
     ...signIn,
+    ...createIdentityProofs(common),
     ...createHttpHostAccounts({ database, member, denied, audit }),
     database,
     audits,

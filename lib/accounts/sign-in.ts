@@ -16,7 +16,7 @@ import { insertConfirmation } from './email-confirmations.js'
 import { globalFlag } from './flags.js'
 import type { Identities } from './identities.js'
 import { acceptInvitation, type InvitationDetails, openInvitation } from './invitations.js'
-import { createLoginLimits } from './login-limits.js'
+import type { LoginLimits } from './login-limits.js'
 import { insertOrganization, type OrganizationRow } from './organizations.js'
 import { checkNewPassword, type Passwords } from './passwords.js'
 import {
@@ -108,18 +108,14 @@ export interface SignInOptions {
   readonly identities: Identities
   readonly passwords: Passwords
   readonly secondFactors: SecondFactors
+  readonly attempts: LoginLimits
   /** Whether strangers may make accounts, while no flag says otherwise. */
   readonly signUp: boolean
 }
 
 export function createSignIn(options: SignInOptions): SignIn {
-  const { database, clock, limits, audit, identities, passwords } = options
+  const { database, clock, limits, audit, identities, passwords, attempts } = options
   const times = { idleMs: limits.sessionIdleMsMax, absoluteMs: limits.sessionAbsoluteMsMax }
-  const attempts = createLoginLimits({
-    clock,
-    failuresPerAccountMax: limits.loginFailuresPerAccountMax,
-    failuresPerAddressMax: limits.loginFailuresPerAddressMax,
-  })
 
   const refuse = (userId: UserId | null, origin: Origin, reason: string): void =>
     audit.record({ name: 'session.refused', userId, address: origin.address, details: { reason } })

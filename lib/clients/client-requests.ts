@@ -93,10 +93,8 @@ export class ClientRequests {
         return this.#start(window, request.data)
       case 'transaction.attach':
         return this.#attach(window, request.data.transactionId)
-      case 'transaction.answer': {
-        const { transactionId, ...answer } = request.data
-        return this.#ask(window, transactionId, { type: 'answer', ...answer })
-      }
+      case 'transaction.answer':
+        return this.#answer(window, request.data)
       case 'transaction.cancel':
         return this.#ask(window, request.data.transactionId, { type: 'cancel' })
       case 'transaction.leave':
@@ -415,6 +413,22 @@ export class ClientRequests {
     const result = await this.#ask(window, transactionId, { type: 'leave' })
     window.attached.delete(key)
     return result
+  }
+
+  /** What the owner wants to know of the person's proof of identity is looked up only where it asks for it. */
+  async #answer(window: Window, data: Of<'transaction.answer'>): Promise<unknown> {
+    const { transactionId, ...answer } = data
+    try {
+      return await this.#ask(window, transactionId, { type: 'answer', ...answer })
+    } catch (error) {
+      if (!(error instanceof AppError) || error.code !== 'identity-unproven') throw error
+      const { sessionId } = window.connection.identity
+      const step = `${transactionId}/${answer.inputGroupKey}`
+      const identity = await this.#options.accounts.lastProof(sessionId, step)
+      if (identity === null) throw error
+      const proven = { type: 'answer', ...answer, identity }
+      return this.#ask(window, transactionId, proven)
+    }
   }
 
   async #ask(window: Window, transactionId: string, message: { type: string }): Promise<unknown> {

@@ -23,7 +23,7 @@ import { type Place, protocolVersion } from './wire.js'
 
 export interface ClientsOptions {
   readonly runtime: EntityRuntime
-  readonly accounts: Accounts & Pick<AccountsService, 'queue'>
+  readonly accounts: Accounts & Pick<AccountsService, 'queue' | 'lastProof'>
   readonly hosts: Hosts
   readonly directories: Directories
   readonly clock: Clock

@@ -26,6 +26,7 @@ import { addAuthRoutes } from './routes-auth.js'
 import { addClusterRoutes, type ClusterOptions } from './routes-cluster.js'
 import { addHealthRoutes, type HealthOptions } from './routes-health.js'
 import { addHttpHostRoutes, type HttpHostHooks } from './routes-http-hosts.js'
+import { addIdentityRoutes } from './routes-identity.js'
 import { addMetricsRoute, type MetricsOptions } from './routes-metrics.js'
 import { addOrganizationRoutes } from './routes-organizations.js'
 import { addQueueRoutes, type QueueHooks } from './routes-queue.js'
@@ -270,6 +271,7 @@ export function createHttpServer(options: HttpServerOptions): HttpServer {
   if (options.schedules) addScheduleRoutes(http, options.schedules)
   if (options.timers) addTimerRoutes(http, options.timers)
   addSessionRoutes(http)
+  addIdentityRoutes(http)
   addSignUpRoutes(http)
   addOrganizationRoutes(http)
   addAuthRoutes(http)

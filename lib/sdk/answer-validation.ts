@@ -30,6 +30,8 @@ export type AnswerCheck =
       readonly ok: true
       /** For IO_RESPONSE.value. */
       readonly value: string
+      /** The components by which the person says that their identity is confirmed: whether it is, is for the caller to know. */
+      readonly identityClaims: readonly IoComponent[]
     }
   /** Index of the component as text → message; `form` for the whole. */
   | { readonly ok: false; readonly fields: Record<string, string> }
@@ -43,6 +45,11 @@ export function validateAnswer(call: IoCall, answer: Answer, transactionId: stri
     checked.fields.form = messages.choice
   }
   if (Object.keys(checked.fields).length > 0) return refused(checked.fields)
+  // Of what was decoded: two values of an answer may be one, by what is said beside them.
+  const identityClaims = call.toRender.filter(
+    ({ methodName }, index) =>
+      answer.kind === 'RETURN' && methodName === 'CONFIRM_IDENTITY' && checked.values[index] !== false,
+  )
   const { json, meta } = encodeSuperjson(checked.values)
   const { id, inputGroupKey } = call
   const choice = hasChoices(call) && answer.kind === 'RETURN' ? answer.choice : undefined
@@ -50,6 +57,7 @@ export function validateAnswer(call: IoCall, answer: Answer, transactionId: stri
   return {
     ok: true,
     value: ioResponseText({ id, inputGroupKey, transactionId, kind: answer.kind, ...encoded }),
+    identityClaims,
   }
 }
 

@@ -2,12 +2,13 @@
  * What people do: start, attach, answer, cancel, leave. Every message names who asks; the owner checks it again here,
  * whatever the edge has checked before.
  */
-import { AppError } from '../errors.js'
+import { AppError, errorKinds } from '../errors.js'
+import { limits } from '../limits.js'
 import type { Decision, DecisionContext } from '../partitions/entity.js'
-import { validateAnswer } from '../sdk/index.js'
+import { type IoComponent, validateAnswer } from '../sdk/index.js'
 import { Change } from './change.js'
 import { cancel, closeWhenUnwatched, isWatched, rearm } from './ending.js'
-import type { Asker, Attached, ClientMessage, TransactionStart } from './messages.js'
+import type { Asker, Attached, ClientMessage, IdentityProof, TransactionStart } from './messages.js'
 import { snapshotOf } from './snapshot.js'
 import { callStart, wake } from './starting.js'
 import { emptyNow, type Group, type TransactionState } from './state.js'
@@ -115,9 +116,9 @@ export function decideAnswer(
   if (group.refusedRenderId === message.renderId) throw new AppError('call-superseded')
   if (message.kind === 'RETURN' && change.now.completedAtMs !== null) throw new AppError('transaction-closed')
   if (change.now.closed) throw new AppError('transaction-closed')
-  refuseUnprovenIdentity(group, message)
   const checked = validateAnswer(group.call, message, change.start.id)
   if (!checked.ok) throw new AppError('invalid-value', undefined, { fields: checked.fields })
+  for (const claim of checked.identityClaims) requireIdentity(group, claim, message.identity)
   const { value } = checked
   const { requestId } = message
   if (message.kind === 'RETURN') {
@@ -133,13 +134,20 @@ export function decideAnswer(
   return change.done({})
 }
 
-/** An identity is proven to the server, never claimed by a browser: a `true` needs a proof that does not exist yet. */
-function refuseUnprovenIdentity(group: Group, message: Of<'answer'>): void {
-  if (message.kind !== 'RETURN') return
-  const claims = group.call.toRender.some(
-    (component, index) => component.methodName === 'CONFIRM_IDENTITY' && message.values[index] !== false,
-  )
-  if (claims) throw new AppError('forbidden', 'Confirm your identity first.')
+/**
+ * An identity is proven to the server, never claimed by a browser. A proof counts for the step it was given for, and
+ * for others as long as the action allows; 0 allows none.
+ */
+function requireIdentity(group: Group, component: IoComponent, proof: IdentityProof | undefined): void {
+  const { gracePeriodMs } = component.props
+  const graceMs = typeof gracePeriodMs === 'number' ? gracePeriodMs : limits.identityGraceMs
+  const isProven =
+    proof !== undefined &&
+    ((proof.isForStep && proof.ageMs <= limits.identityGraceMs) || (graceMs > 0 && proof.ageMs <= graceMs))
+  if (isProven) return
+  const message = errorKinds['identity-unproven'].message
+  const index = group.call.toRender.indexOf(component)
+  throw new AppError('identity-unproven', message, { fields: { [index]: message } })
 }
 
 export function decideCancel(

@@ -6,7 +6,15 @@ export {
   httpHostKey,
   wakeHost,
 } from './http-request.js'
-export type { Asker, Attached, HostReply, Located, TransactionMessage, TransactionStart } from './messages.js'
+export type {
+  Asker,
+  Attached,
+  HostReply,
+  IdentityProof,
+  Located,
+  TransactionMessage,
+  TransactionStart,
+} from './messages.js'
 export { type PageMessage, type PageOpened, type PageStart, pageKind } from './page.js'
 export { type Group, loadTransaction, type Now, type TransactionState } from './state.js'
 export { transactionKind } from './transaction.js'

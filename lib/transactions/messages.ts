@@ -61,6 +61,14 @@ export interface Asker {
   readonly organizationId: OrganizationId
 }
 
+/** That the person has entered their password or a code in this session, as the accounts know it. */
+export interface IdentityProof {
+  /** How long ago, in ms. */
+  readonly ageMs: number
+  /** It was entered for this very step. */
+  readonly isForStep: boolean
+}
+
 export type ClientMessage =
   /** Nobody asks for what a schedule starts: no window is attached to it. */
   | { readonly type: 'start'; readonly start: TransactionStart; readonly asker: Asker | null }
@@ -75,6 +83,8 @@ export type ClientMessage =
       readonly values: readonly unknown[]
       readonly valuesMeta?: unknown
       readonly choice?: string
+      /** What the edge knows of the person's last proof of identity, where the answer needs one. */
+      readonly identity?: IdentityProof
     }
   | { readonly type: 'cancel'; readonly asker: Asker }
   | { readonly type: 'leave'; readonly asker: Asker }

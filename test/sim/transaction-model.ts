@@ -112,6 +112,7 @@ export class Owner {
 
 type Step =
   | { readonly kind: 'ask'; readonly refusals: number }
+  | { readonly kind: 'identify'; readonly graceMs: number; readonly refusals: 0 }
   | { readonly kind: 'show' }
   | { readonly kind: 'log' }
 
@@ -124,6 +125,8 @@ export interface Observed {
   /** Answers the host has accepted, in order. */
   readonly accepted: string[]
   readonly shownAfterAnswer: string[]
+  /** Confirmations of identity the host was given without a proof that counted. */
+  readonly unproven: string[]
 }
 
 /** A host with one action of several steps, as the SDKs run it. */
@@ -142,10 +145,13 @@ export class Host {
   constructor(
     random: Random,
     readonly observed: Observed,
+    /** Groups for which a proof that counted was given, whoever says so. */
+    readonly proven: ReadonlySet<string>,
     readonly call: (message: TransactionMessage, replied: (reply: HostReply) => void) => void,
   ) {
-    this.steps = Array.from({ length: 1 + random.below(5) }, () => {
-      const kind = random.pick(['ask', 'ask', 'show', 'log'] as const)
+    this.steps = Array.from({ length: 1 + random.below(5) }, (): Step => {
+      const kind = random.pick(['ask', 'ask', 'identify', 'show', 'log'] as const)
+      if (kind === 'identify') return { kind, graceMs: random.pick([0, 50, 1_000]), refusals: 0 }
       return kind === 'ask' ? { kind, refusals: random.chance(0.3) ? 1 + random.below(2) : 0 } : { kind }
     })
   }
@@ -158,7 +164,7 @@ export class Host {
 
   /** IO_RESPONSE arrives. */
   respond(value: string): void {
-    const answer = JSON.parse(value) as { id: string; inputGroupKey: string; kind: string; values: string[] }
+    const answer = JSON.parse(value) as { id: string; inputGroupKey: string; kind: string; values: unknown[] }
     if (
       answer.inputGroupKey !== this.#group ||
       this.#returned.has(answer.inputGroupKey) ||
@@ -173,6 +179,9 @@ export class Host {
       return
     }
     this.#returned.add(answer.inputGroupKey)
+    const isIdentified = this.steps[this.#at]?.kind === 'identify' && answer.values[0] !== false
+    if (isIdentified && !this.proven.has(answer.inputGroupKey))
+      this.observed.unproven.push(answer.inputGroupKey)
     this.observed.accepted.push(`${answer.inputGroupKey}=${answer.values[0]}`)
     this.#next()
   }
@@ -204,13 +213,14 @@ export class Host {
       return
     }
     this.#group = randomUUID()
-    if (step.kind === 'ask') this.#refusalsLeft = step.refusals
-    else this.#waitsForReply = 'show'
+    if (step.kind === 'show') this.#waitsForReply = 'show'
+    else this.#refusalsLeft = step.refusals
     this.#render(null)
   }
 
   #render(validationErrorMessage: string | null): void {
-    const isShow = this.steps[this.#at]?.kind === 'show'
+    const step = this.steps[this.#at]
+    const methods = { show: 'DISPLAY_HEADING', ask: 'INPUT_TEXT', identify: 'CONFIRM_IDENTITY', log: '' }
     this.#last = {
       id: randomUUID(),
       inputGroupKey: this.#group,
@@ -218,9 +228,9 @@ export class Host {
       validationErrorMessage,
       toRender: [
         {
-          methodName: isShow ? 'DISPLAY_HEADING' : 'INPUT_TEXT',
+          methodName: methods[step?.kind ?? 'ask'],
           label: `step ${this.#at}`,
-          props: {},
+          props: step?.kind === 'identify' ? { gracePeriodMs: step.graceMs } : {},
           isStateful: false,
           isOptional: false,
           isMultiple: false,

@@ -35,7 +35,11 @@ function simulate(seed: number): string | null {
     acknowledged: new Map(),
     accepted: [],
     shownAfterAnswer: [],
+    unproven: [],
   }
+  /** The last proof of identity, as the accounts keep it, and the groups for which one counted when it was used. */
+  let proof: { atMs: number; step: string } | null = null
+  const proven = new Set<string>()
   const owner = new Owner(() => nowMs)
   const wires = { hostUp: [] as Wire, hostDown: [] as Wire, browserUp: [] as Wire, browserDown: [] as Wire }
   let written = new Set<string>()
@@ -44,7 +48,7 @@ function simulate(seed: number): string | null {
   const confirmed = new Set<string>()
   const writtenAgain: string[] = []
 
-  const host: Host = new Host(random, observed, (message, replied) => {
+  const host: Host = new Host(random, observed, proven, (message, replied) => {
     const connection = host.connection
     if (!connection) return
     wires.hostUp.push(() => {
@@ -72,7 +76,7 @@ function simulate(seed: number): string | null {
     if (!browserOnline) return
     wires.browserUp.push(() => {
       const generation = owner.generation
-      owner.send(message, reply => {
+      owner.send(identified(message), reply => {
         if (generation !== owner.generation) return
         wires.browserDown.push(() => {
           unanswered.delete(requestId)
@@ -80,6 +84,16 @@ function simulate(seed: number): string | null {
         })
       })
     })
+  }
+  /** What the browser's edge adds to an answer, and what of it should count. */
+  const identified = (message: TransactionMessage): TransactionMessage => {
+    if (message.type !== 'answer' || proof === null) return message
+    const group = owner.state.groups.find(({ inputGroupKey }) => inputGroupKey === message.inputGroupKey)
+    const graceMs = group?.call.toRender[0]?.props.gracePeriodMs
+    const identity = { ageMs: nowMs - proof.atMs, isForStep: proof.step === message.inputGroupKey }
+    if (identity.isForStep || (Number(graceMs) > 0 && identity.ageMs <= Number(graceMs)))
+      proven.add(message.inputGroupKey)
+    return { ...message, identity }
   }
   const replaced = (reply: unknown) => {
     if (reply instanceof AppError) throw new Error(`refused: ${reply.code}`)
@@ -90,6 +104,8 @@ function simulate(seed: number): string | null {
   }
   const answered = (group: string, renderId: string) => (reply: unknown) => {
     const step = steps.get(group)
+    // Asked again, until it is proven or denied.
+    if (reply instanceof AppError && reply.code === 'identity-unproven') return
     if (!(reply instanceof AppError)) observed.acknowledged.set(group, renderId)
     if (step?.renderId === renderId) step.answered = true
   }
@@ -188,10 +204,17 @@ function simulate(seed: number): string | null {
         inputGroupKey: group,
         renderId: step.renderId,
         kind: 'RETURN',
-        values: [`typed ${requestId}`],
+        values: valuesFor(group, requestId),
       },
       answered(group, step.renderId),
     )
+  }
+  /** To a question for the identity: mostly yes, whether or not it was proven. */
+  const valuesFor = (group: string, requestId: string): unknown[] => {
+    const asked = owner.state.groups.find(({ inputGroupKey }) => inputGroupKey === group)
+    if (asked?.call.toRender[0]?.methodName !== 'CONFIRM_IDENTITY') return [`typed ${requestId}`]
+    if (random.chance(0.3)) proof = { atMs: nowMs, step: group }
+    return [random.chance(0.8)]
   }
   const unansweredFor = (group: string) =>
     [...unanswered.values()].some(message => message.type === 'answer' && message.inputGroupKey === group)
@@ -233,6 +256,7 @@ function simulate(seed: number): string | null {
   if (writtenAgain.length > 0) return `written again after the host had confirmed it: ${writtenAgain[0]}`
   if (observed.shownAfterAnswer.length > 0)
     return `shown again after its answer: ${observed.shownAfterAnswer[0]}`
+  if (observed.unproven.length > 0) return `confirmed without a proof: ${observed.unproven[0]}`
   for (const group of observed.acknowledged.keys()) {
     const renders = observed.accepted.filter(entry => entry.startsWith(`${group}=`))
     if (renders.length !== 1) return `group ${group} was accepted ${renders.length} times`

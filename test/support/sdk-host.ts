@@ -29,6 +29,7 @@ export interface TestIo {
     table(label: string, props: object): Promise<unknown>
   }
   confirm(label: string, props?: object): Promise<boolean>
+  confirmIdentity(label: string, props?: object): Promise<boolean>
   group(items: unknown[]): TestPromise<unknown[]>
 }
 

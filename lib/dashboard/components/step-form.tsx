@@ -18,6 +18,7 @@ import type { Answer, StepErrors } from '../transaction-runner.js'
 interface StepFormProps {
   call: IoCall
   place: Place
+  /** Under which drafts are kept: `<transaction>/<group>`. */
   draftKey: string
   /** Answered, or the transaction has ended. */
   isClosed: boolean
@@ -129,6 +130,7 @@ function Fields({
               key={index}
               id={idOf(call, index)}
               component={component}
+              step={draftKey}
               place={place}
               draft={drafts[index]}
               onDraft={draft => edit(index, draft)}

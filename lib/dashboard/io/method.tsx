@@ -28,6 +28,8 @@ export interface FieldProps<Draft> {
   /** Id of the control: starts with a letter, usable in CSS as it is. */
   id: string
   component: Component
+  /** Names the step to the server: `<transaction>/<group>`. */
+  step: string
   place: Place
   draft: Draft
   onDraft: (draft: Draft) => void

@@ -2,6 +2,7 @@
 import { boolean } from './boolean.js'
 import { code } from './code.js'
 import { confirm } from './confirm.js'
+import { confirmIdentity } from './confirm-identity.js'
 import { date, dateTime, time } from './date-time.js'
 import { email } from './email.js'
 import { heading } from './heading.js'
@@ -37,6 +38,7 @@ const methods: Readonly<Record<string, Method>> = {
   SELECT_MULTIPLE: selectMultiple,
   SELECT_TABLE: selectTable,
   CONFIRM: confirm,
+  CONFIRM_IDENTITY: confirmIdentity,
   DISPLAY_HEADING: heading,
   DISPLAY_MARKDOWN: markdown,
   DISPLAY_HTML: html,

@@ -9,6 +9,7 @@ import type { IoCall } from '../../../lib/sdk/index.js'
 import {
   type Asker,
   type HostCall,
+  type IdentityProof,
   type TransactionMessage,
   type TransactionStart,
   type TransactionState,
@@ -46,7 +47,7 @@ class Subject {
     return call
   }
 
-  answer(call: IoCall, values: unknown[], by: Asker = asker) {
+  answer(call: IoCall, values: unknown[], by: Asker = asker, identity?: IdentityProof) {
     return this.tell({
       type: 'answer',
       asker: by,
@@ -55,6 +56,7 @@ class Subject {
       renderId: call.id,
       kind: 'RETURN',
       values,
+      ...(identity && { identity }),
     })
   }
 
@@ -170,17 +172,57 @@ t.test('an answer is taken once', async t => {
   )
 })
 
-t.test('a proof of identity is never taken from a browser', async t => {
+t.test(
+  'an identity is confirmed only with a proof that counts, and never needs one to be denied',
+  async t => {
+    const told = (
+      gracePeriodMs: unknown,
+      identity: IdentityProof | undefined,
+      values: unknown[] = [true],
+    ) => {
+      const subject = new Subject()
+      const { toRender, ...call } = callOf('CONFIRM_IDENTITY')
+      const [component] = toRender
+      if (!component) throw new Error('no component')
+      const props = gracePeriodMs === undefined ? {} : { gracePeriodMs }
+      const asked = subject.ask('CONFIRM_IDENTITY', { ...call, toRender: [{ ...component, props }] })
+      return codeOf(() => subject.answer(asked, values, asker, identity))
+    }
+    const graceMs = limits.identityGraceMs
+    t.equal(told(undefined, undefined), 'identity-unproven')
+    t.equal(told(undefined, undefined, [false]), 'accepted')
+    for (const value of [null, undefined, 'true', 1]) t.not(told(undefined, undefined, [value]), 'accepted')
+    t.equal(told(undefined, { ageMs: graceMs, isForStep: false }), 'accepted')
+    t.equal(told(undefined, { ageMs: graceMs + 1, isForStep: false }), 'identity-unproven')
+    t.equal(told(1_000, { ageMs: 1_001, isForStep: false }), 'identity-unproven')
+    t.equal(told(1_000, { ageMs: 1_001, isForStep: true }), 'accepted', 'given for this step')
+    t.equal(told(0, { ageMs: 0, isForStep: false }), 'identity-unproven', 'always ask')
+    t.equal(told(0, { ageMs: 10, isForStep: true }), 'accepted')
+    t.equal(told(0, { ageMs: graceMs + 1, isForStep: true }), 'identity-unproven', 'given long ago')
+    t.equal(told('nonsense', { ageMs: graceMs + 1, isForStep: false }), 'identity-unproven')
+  },
+)
+
+t.test('a value that stands for another one is judged as what it stands for', async t => {
   const subject = new Subject()
-  const call = subject.ask('CONFIRM_IDENTITY')
-  t.equal(
-    codeOf(() => subject.answer(call, [true])),
-    'forbidden',
-  )
-  t.equal(
-    codeOf(() => subject.answer(call, [false])),
-    'accepted',
-  )
+  const identity = callOf('CONFIRM_IDENTITY').toRender
+  const call = subject.ask('', { toRender: [...callOf('INPUT_BOOLEAN').toRender, ...identity] })
+  const smuggled = () =>
+    subject.tell({
+      type: 'answer',
+      asker,
+      requestId: randomUUID(),
+      inputGroupKey: call.inputGroupKey,
+      renderId: call.id,
+      kind: 'RETURN',
+      values: [true, false],
+      valuesMeta: { referentialEqualities: { '0': ['1'] } },
+    })
+  const code = codeOf(smuggled)
+  const [answer] = subject.last?.signals?.filter(({ to }) => to === 'host') ?? []
+  const { value = '{}' } = (answer?.payload ?? {}) as { value?: string }
+  const { values } = JSON.parse(value) as { values?: unknown[] }
+  t.ok(code !== 'accepted' || values?.[1] === false, `${code}: ${value}`)
 })
 
 t.test(

@@ -1,0 +1,29 @@
+/** Proving once more who one is, for actions that ask for it. */
+import { z } from 'zod'
+import { ok } from './reply.js'
+import { passwordShape } from './routes-session.js'
+import type { HttpServer } from './server.js'
+
+/** A password or a code of a second factor. */
+export const proofShape = z.object({
+  password: passwordShape.optional(),
+  code: z.string().max(100).optional(),
+})
+
+/** `<transaction>/<group>` */
+const stepShape = z.string().max(200)
+
+export function addIdentityRoutes(http: HttpServer): void {
+  const browser = { caller: 'browser' } as const
+
+  http.route('GET', '/api/v1/session/identity', browser, async context => {
+    return ok({ proof: await context.accounts.proofKind(await context.signedIn()) })
+  })
+
+  http.route('POST', '/api/v1/session/identity', browser, async context => {
+    const identity = await context.signedIn()
+    const { step, ...proof } = await context.body(proofShape.extend({ step: stepShape.nullish() }))
+    await context.accounts.confirmIdentity(identity, proof, step ?? null, context.origin)
+    return ok({})
+  })
+}
