@@ -47,7 +47,7 @@ export interface RunnerOptions {
   newId: () => string
   transactionId: string
   /** Present for an action's own address; absent when an existing transaction is opened by its id. */
-  start?: { place: Place; slug: string; params: Params }
+  start?: { place: Place; slug: string; params: Params; queueItemId?: string | undefined }
 }
 
 export class TransactionRunner {
@@ -81,13 +81,14 @@ export class TransactionRunner {
     )
     memory.markRunning(this.transactionId)
     if (this.#options.start) {
-      const { place, slug, params } = this.#options.start
+      const { place, slug, params, queueItemId } = this.#options.start
       this.#await(
         connection.request('transaction.start', {
           ...place,
           transactionId: this.transactionId,
           slug,
           params,
+          ...(queueItemId === undefined ? {} : { queueItemId }),
         }),
       )
     } else this.#attach()

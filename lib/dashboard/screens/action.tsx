@@ -6,6 +6,7 @@
 import { useEffect, useMemo, useState } from 'react'
 import { useLocation } from 'react-router'
 import type { Directory, Place } from '../../clients/wire.js'
+import { queueItemOf } from '../components/app-link.js'
 import { Loading, Notice } from '../components/notice.js'
 import { TransactionPage } from '../components/transaction-page.js'
 import { useDirectory, useLive, useServices } from '../services.js'
@@ -16,25 +17,40 @@ import { NotFound } from './signed.js'
 
 export default function ActionScreen({ place, slug }: { place: Place; slug: string }) {
   const watched = useDirectory(place)
-  const { key, search } = useLocation()
+  const { key, search, state } = useLocation()
   // Each navigation is a visit of its own, also to the same address.
-  return <Visit key={`${key} ${slug} ${search}`} place={place} slug={slug} search={search} {...watched} />
+  return (
+    <Visit
+      key={`${key} ${slug} ${search}`}
+      place={place}
+      slug={slug}
+      search={search}
+      queued={queueItemOf(state)}
+      {...watched}
+    />
+  )
 }
 
 interface VisitProps {
   place: Place
   slug: string
   search: string
+  /** What waits in the queue and is started by this visit. */
+  queued: string | null
   directory: Directory | null
   failure: { message: string } | null
 }
 
-function Visit({ place, slug, search, directory, failure }: VisitProps) {
+function Visit({ place, slug, search, queued, directory, failure }: VisitProps) {
   const { memory } = useServices()
   const [resumed] = useState(() => {
     const id = transactionIdOfHistory()
     return id !== null && memory.isRunning(id) ? id : null
   })
+  // Once it has run, what waited is done: a reload after the end starts the action anew, with nothing.
+  const [queueItemId] = useState(() =>
+    resumed !== null || transactionIdOfHistory() === null ? queued : null,
+  )
   const [isAction, setAction] = useState(resumed !== null)
   const action = directory ? actionOf(directory, slug) : undefined
   const page = directory ? pageOf(directory, slug) : undefined
@@ -47,6 +63,7 @@ function Visit({ place, slug, search, directory, failure }: VisitProps) {
         slug={slug}
         search={search}
         resumed={resumed}
+        queueItemId={queueItemId}
         title={action?.name || (slug.split('/').at(-1) ?? slug)}
         description={action?.description ?? null}
         directory={directory ?? emptyDirectory}
@@ -64,12 +81,13 @@ interface RunProps {
   slug: string
   search: string
   resumed: string | null
+  queueItemId: string | null
   title: string
   description: string | null
   directory: Directory
 }
 
-function Run({ place, slug, search, resumed, title, description, directory }: RunProps) {
+function Run({ place, slug, search, resumed, queueItemId, title, description, directory }: RunProps) {
   const { memory, encoding, newId } = useServices()
   const { connection } = useLive()
   const { organization, environment } = place
@@ -87,13 +105,26 @@ function Run({ place, slug, search, resumed, title, description, directory }: Ru
         place: { organization, environment },
         slug,
         params: Object.fromEntries(new URLSearchParams(search)),
+        ...(attempt === 0 && queueItemId !== null && { queueItemId }),
       },
     })
     window.history.replaceState({ ...window.history.state, transactionId: made.transactionId }, '')
     made.run()
     setRunner(made)
     return () => made.leave()
-  }, [connection, encoding, memory, newId, organization, environment, slug, search, resumed, attempt])
+  }, [
+    connection,
+    encoding,
+    memory,
+    newId,
+    organization,
+    environment,
+    slug,
+    search,
+    resumed,
+    queueItemId,
+    attempt,
+  ])
 
   const ancestors = useMemo(() => ancestorsOf(directory, slug), [directory, slug])
   if (!runner) return <Loading />

@@ -1,15 +1,14 @@
-/** The dashboard (live) and the console's index: what is waiting to be resumed, and the top level of actions. */
-import { useEffect, useState } from 'react'
+/** The dashboard (live) and the console's index: what waits for the person, and the top level of actions. */
 import type { Place } from '../../clients/wire.js'
-import type { TransactionRow } from '../api.js'
 import { ActionList } from '../components/action-list.js'
 import { AppLink } from '../components/app-link.js'
 import { Loading, Notice } from '../components/notice.js'
 import { Onboarding } from '../components/onboarding.js'
-import { formatDateTime } from '../format.js'
-import { isConsole, transactionHref } from '../links.js'
-import { useDirectory, useServices } from '../services.js'
+import { isConsole } from '../links.js'
+import { useDirectory } from '../services.js'
 import { entriesOf } from '../tree.js'
+import { InProgress } from './home/in-progress.js'
+import { Queue } from './home/queue.js'
 
 export function ListScreen({ place }: { place: Place }) {
   const { directory, failure } = useDirectory(place)
@@ -35,7 +34,8 @@ export function ListScreen({ place }: { place: Place }) {
           </p>
         )}
       </header>
-      {!inConsole && <Resumable place={place} />}
+      <Queue place={place} />
+      {!inConsole && <InProgress place={place} />}
       {entries.length > 0 && <ActionList place={place} entries={entries} />}
       {entries.length === 0 && inConsole && <Onboarding place={place} hosts={directory.hosts} />}
       {entries.length === 0 && !inConsole && (
@@ -50,57 +50,5 @@ export function ListScreen({ place }: { place: Place }) {
         </section>
       )}
     </main>
-  )
-}
-
-/** History is written a moment after it happens: what was just left may not be there at the first look. */
-const refreshMs: readonly number[] = [1_500, 3_000]
-const refreshMsMax = 15_000
-
-/** Transactions of this person that go on in the background and wait for them. */
-function Resumable({ place }: { place: Place }) {
-  const { api } = useServices()
-  const [rows, setRows] = useState<readonly TransactionRow[]>([])
-  const { organization, environment } = place
-  useEffect(() => {
-    let isOver = false
-    let timer: ReturnType<typeof setTimeout> | undefined
-    const load = async (round: number) => {
-      try {
-        const found = await api.transactions({ organization, environment }, true)
-        if (!isOver) setRows(found.filter(row => row.backgroundable))
-      } catch {
-        // The list of actions is worth showing without it.
-      }
-      if (!isOver) timer = setTimeout(load, refreshMs[round] ?? refreshMsMax, round + 1)
-    }
-    void load(0)
-    return () => {
-      isOver = true
-      clearTimeout(timer)
-    }
-  }, [api, organization, environment])
-  if (rows.length === 0) return null
-  return (
-    <section className="grid gap-3">
-      <h3 className="font-semibold">In progress</h3>
-      <ul className="card divide-y divide-line">
-        {rows.map(row => (
-          <li key={row.id} className="flex items-center gap-4 px-4 py-3">
-            <span className="min-w-0 flex-1">
-              <span className="block truncate font-medium">{row.name}</span>
-              {row.startedAtMs !== null && (
-                <span className="block text-sm text-muted">
-                  Started {formatDateTime(new Date(row.startedAtMs))}
-                </span>
-              )}
-            </span>
-            <AppLink className="button small" href={transactionHref(place, row.id)}>
-              Continue
-            </AppLink>
-          </li>
-        ))}
-      </ul>
-    </section>
   )
 }

@@ -1,0 +1,188 @@
+/** What waits for this person, or for anybody, to be started. Managers give it to others, or throw it away. */
+import {
+  Dialog,
+  DialogDismiss,
+  DialogHeading,
+  Menu,
+  MenuButton,
+  MenuItem,
+  MenuProvider,
+} from '@ariakit/react'
+import { type FormEvent, useCallback, useEffect, useState } from 'react'
+import type { Place, QueueItem } from '../../../clients/wire.js'
+import { assignQueueItem, dismissQueueItem } from '../../api-queue.js'
+import { AppLink } from '../../components/app-link.js'
+import { Ask } from '../../components/ask.js'
+import { Icon } from '../../components/icon.js'
+import { Input } from '../../components/input.js'
+import { RequestError } from '../../connection.js'
+import { formatDateTime } from '../../format.js'
+import { actionHref, isConsole } from '../../links.js'
+import { useLive } from '../../services.js'
+
+const refreshMs = 5_000
+
+export function Queue({ place }: { place: Place }) {
+  const { connection, session } = useLive()
+  const [items, setItems] = useState<readonly QueueItem[]>([])
+  const [assigning, setAssigning] = useState<QueueItem | null>(null)
+  const [dismissing, setDismissing] = useState<QueueItem | null>(null)
+  const { organization, environment } = place
+  const permissions = session.organizations.find(({ slug }) => slug === organization)?.permissions ?? []
+  const mayManage = permissions.includes(isConsole(place) ? 'WRITE_DEV_ACTIONS' : 'WRITE_PROD_ACTIONS')
+
+  const load = useCallback(async () => {
+    const { items: found } = await connection.request('queue.list', { organization, environment })
+    setItems(found)
+  }, [connection, organization, environment])
+
+  useEffect(() => {
+    let isOver = false
+    let timer: ReturnType<typeof setTimeout> | undefined
+    const again = async () => {
+      await load().catch(() => undefined)
+      if (!isOver) timer = setTimeout(again, refreshMs)
+    }
+    void again()
+    return () => {
+      isOver = true
+      clearTimeout(timer)
+    }
+  }, [load])
+
+  if (items.length === 0) return null
+  return (
+    <section className="grid gap-3" aria-labelledby="queue">
+      <h3 id="queue" className="font-semibold">
+        Queue
+      </h3>
+      <ul className="card divide-y divide-line">
+        {items.map(item => (
+          <li key={item.id} data-pw-queued-action-slug={item.slug} className="flex items-center gap-1 pr-2">
+            <AppLink
+              href={actionHref(place, item.slug)}
+              queueItemId={item.id}
+              className="flex min-w-0 flex-1 items-center gap-4 rounded-card px-4 py-3 outline-offset-[-2px] hover:bg-sunken"
+            >
+              <span className="grid size-9 flex-none place-items-center rounded-control bg-warning-soft text-warning">
+                <Icon name="play" className="size-4.5" />
+              </span>
+              <span className="min-w-0 flex-1">
+                <span className="block truncate font-medium">{item.name}</span>
+                <span className="block text-sm text-muted">
+                  {item.mine ? 'For you' : 'For anybody'}
+                  {` · since ${formatDateTime(new Date(item.createdAt))}`}
+                  {item.expiresAt !== null && ` · expires ${formatDateTime(new Date(item.expiresAt))}`}
+                </span>
+              </span>
+            </AppLink>
+            {mayManage && (
+              <MenuProvider placement="bottom-end">
+                <MenuButton className="button plain small" aria-label={`Options for ${item.name}`}>
+                  <Icon name="more" className="size-4" />
+                </MenuButton>
+                <Menu
+                  unmountOnHide
+                  gutter={4}
+                  className="card z-40 grid w-52 gap-0.5 p-1.5 shadow-xl outline-none"
+                >
+                  {!isConsole(place) && (
+                    <MenuItem className={menuItem} onClick={() => setAssigning(item)}>
+                      Give to somebody…
+                    </MenuItem>
+                  )}
+                  <MenuItem className={menuItem} onClick={() => setDismissing(item)}>
+                    Dismiss…
+                  </MenuItem>
+                </Menu>
+              </MenuProvider>
+            )}
+          </li>
+        ))}
+      </ul>
+      {assigning !== null && (
+        <Assign place={place} item={assigning} onDone={load} onClose={() => setAssigning(null)} />
+      )}
+      {dismissing !== null && (
+        <Ask
+          title={`Dismiss “${dismissing.name}”?`}
+          action="Dismiss it"
+          onConfirmed={async () => {
+            await dismissQueueItem(place, dismissing.id)
+            await load()
+          }}
+          onClose={() => setDismissing(null)}
+        >
+          It is taken out of the queue without having been run.
+        </Ask>
+      )}
+    </section>
+  )
+}
+
+const menuItem = 'rounded-control px-2.5 py-1.5 text-left data-[active-item]:bg-sunken'
+
+function Assign({
+  place,
+  item,
+  onDone,
+  onClose,
+}: {
+  place: Place
+  item: QueueItem
+  onDone: () => Promise<void>
+  onClose: () => void
+}) {
+  const [email, setEmail] = useState('')
+  const [problem, setProblem] = useState<string | undefined>()
+  const [isBusy, setBusy] = useState(false)
+  const assign = async (to: string | null) => {
+    setBusy(true)
+    setProblem(undefined)
+    try {
+      await assignQueueItem(place, item.id, to)
+      await onDone()
+      onClose()
+    } catch (error) {
+      setBusy(false)
+      setProblem(error instanceof RequestError ? error.message : 'Something went wrong.')
+    }
+  }
+  const submit = (event: FormEvent) => {
+    event.preventDefault()
+    if (email.trim() === '') setProblem('Enter the address of a member.')
+    else void assign(email.trim())
+  }
+  return (
+    <Dialog
+      open
+      onClose={onClose}
+      backdrop={<div className="bg-black/40" />}
+      className="card fixed inset-4 z-50 m-auto h-fit max-w-md p-6 shadow-xl"
+    >
+      <form className="grid gap-4" onSubmit={submit} noValidate>
+        <DialogHeading className="text-lg font-semibold">Give “{item.name}” to somebody</DialogHeading>
+        <Input
+          name="assignee"
+          type="email"
+          label="Address of a member"
+          autoFocus
+          value={email}
+          error={problem}
+          onChange={event => setEmail(event.target.value)}
+        />
+        <div className="flex flex-wrap justify-end gap-3">
+          <DialogDismiss className="button">Leave it</DialogDismiss>
+          {item.mine && (
+            <button type="button" className="button" disabled={isBusy} onClick={() => void assign(null)}>
+              For anybody
+            </button>
+          )}
+          <button type="submit" className="button primary" disabled={isBusy}>
+            Give it
+          </button>
+        </div>
+      </form>
+    </Dialog>
+  )
+}
