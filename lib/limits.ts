@@ -147,6 +147,23 @@ export const limitTable = {
     reason: 'hosts of one environment, those included that went less than the grace ago',
   },
 
+  // organizations
+  invitationsPerOrganizationMax: {
+    value: 500,
+    unit: 'invitations',
+    reason: 'that wait to be followed; each is a mail to a stranger',
+  },
+  teamsPerOrganizationMax: {
+    value: 500,
+    unit: 'teams',
+    reason: 'their checkboxes are shown side by side',
+  },
+  environmentsPerOrganizationMax: {
+    value: 50,
+    unit: 'environments',
+    reason: 'each has a directory of its own; menus list them all',
+  },
+
   // HTTP hosts
   httpHostsPerOrganizationMax: {
     value: 100,

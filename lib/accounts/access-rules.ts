@@ -19,7 +19,7 @@ const staleMs = 600_000
 const placesMax = 2_000
 
 /** No rules at all, e.g. in a console, where everything is one's own. */
-export const noStoredRules: StoredRules = { actions: new Map(), pages: new Map() }
+export const noStoredRules: StoredRules = { actions: new Map(), pages: new Map(), overrides: new Map() }
 
 export function createAccessRules(options: {
   database: Database

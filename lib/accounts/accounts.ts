@@ -14,12 +14,14 @@ import {
   type DeclaredPage,
   recordDeclarations,
 } from './actions.js'
+import { type Administration, createAdministration } from './administration.js'
 import { generateKey, insertKey, type KeyKind, type KeyListing, listKeys, revokeKey } from './api-keys.js'
 import { type Audit, createAudit } from './audit.js'
 import type { Clock } from './clock.js'
 import type { Accounts, Actor, AuditEvent, ClientIdentity, Role } from './contract.js'
 import { type ConfirmationLinks, followConfirmation } from './email-confirmations.js'
 import { type EnvironmentInfo, findEnvironment, listEnvironments } from './environments.js'
+import { createGuard } from './guard.js'
 import {
   type HistoryRow,
   listTransactions,
@@ -64,7 +66,7 @@ export interface AccountsOptions {
   readonly passwordParameters?: ScryptParameters
 }
 
-export interface AccountsService extends Accounts, SignIn, HttpHostAccounts, IdentityProofs {
+export interface AccountsService extends Accounts, SignIn, HttpHostAccounts, IdentityProofs, Administration {
   readonly database: Database
   readonly audits: Audit
   readonly passwords: Passwords
@@ -161,6 +163,8 @@ export function createAccounts(options: AccountsOptions): AccountsService {
 
   const audit = (event: AuditEvent): void => audits.record(event)
 
+  const guard = createGuard({ database, clock, limits, identities, audit })
+
   /** The person in the organization, where no environment matters: every organization has `production`. */
   const member = (userId: UserId, organizationSlug: string): Promise<Actor> =>
     identities.actor(userId, organizationSlug, 'production')
@@ -180,6 +184,7 @@ export function createAccounts(options: AccountsOptions): AccountsService {
     ...signIn,
     ...createIdentityProofs(common),
     ...createHttpHostAccounts({ database, member, denied, audit }),
+    ...createAdministration(guard, options.appUrl),
     database,
     audits,
     passwords,

@@ -161,8 +161,18 @@ export interface StoredRule {
   readonly inCode: boolean
 }
 
-/** By slug. What is not in the maps has no rule of its own. */
+/** What people have put in the place of what code says; null where nothing. */
+export interface ActionOverrides {
+  readonly name: string | null
+  readonly description: string | null
+  readonly backgroundable: boolean | null
+  /** Offered to nobody any more. */
+  readonly isArchived: boolean
+}
+
+/** By slug. What is not in the maps has no rule of its own, and is as code says. */
 export interface StoredRules {
+  readonly overrides: ReadonlyMap<string, ActionOverrides>
   readonly actions: ReadonlyMap<string, StoredRule>
   readonly pages: ReadonlyMap<string, StoredRule>
 }
@@ -197,5 +207,24 @@ export async function storedRules(client: Queryable, place: DeclarationPlace): P
       ]),
     )
   }
-  return { actions: await read(actionTables), pages: await read(pageTables) }
+  return {
+    actions: await read(actionTables),
+    pages: await read(pageTables),
+    overrides: await storedOverrides(client, place),
+  }
+}
+
+async function storedOverrides(
+  client: Queryable,
+  place: DeclarationPlace,
+): Promise<Map<string, ActionOverrides>> {
+  const { rows } = await client.query<ActionOverrides & { slug: string }>(
+    `select slug, metadata.name, metadata.description, metadata.backgroundable, archived_at is not null as "isArchived"
+     from actions join action_metadata as metadata on action_id = actions.id
+     where organization_id = $1 and environment_id = $2 and coalesce(developer_id, '') = coalesce($3::text, '')
+       and (metadata.name is not null or metadata.description is not null or metadata.backgroundable is not null
+         or archived_at is not null)`,
+    [place.organizationId, place.environmentId, place.developerId],
+  )
+  return new Map(rows.map(({ slug, ...overrides }) => [slug, overrides]))
 }

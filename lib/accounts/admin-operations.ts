@@ -35,7 +35,6 @@ import {
   insertOrganization,
   type OrganizationRow,
   organizationsOwnedBy,
-  slugShape,
 } from './organizations.js'
 import {
   checkEmail,
@@ -49,6 +48,7 @@ import {
   setSecondFactor,
 } from './people.js'
 import { deleteQueuedActions } from './queue.js'
+import { slugShape } from './slugs.js'
 import { addTeamMember, insertTeam, listTeams } from './teams.js'
 
 export interface AdminDependencies {

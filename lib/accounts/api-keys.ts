@@ -70,7 +70,8 @@ export async function insertKey(
       `insert into api_keys (id, organization_id, environment_id, person_id, kind, key_hash, prefix, label)
        select $1, memberships.organization_id, environments.id, memberships.person_id, $5, $6, $7, $8
        from memberships join environments on environments.organization_id = memberships.organization_id
-       where memberships.organization_id = $2 and environments.id = $3 and memberships.person_id = $4`,
+       where memberships.organization_id = $2 and environments.id = $3 and memberships.person_id = $4
+         and environments.deleted_at is null`,
       [
         id,
         key.organizationId,
@@ -117,6 +118,7 @@ export async function identityOfKey(client: Queryable, text: string): Promise<Ho
        and organizations.id = api_keys.organization_id and environments.id = api_keys.environment_id
        and people.id = api_keys.person_id
        and memberships.person_id = people.id and memberships.organization_id = organizations.id
+       and organizations.deleted_at is null and environments.deleted_at is null
      returning api_keys.id as key_id, kind,
        jsonb_build_object('id', organizations.id, 'slug', organizations.slug, 'name', organizations.name) as organization,
        jsonb_build_object('id', environments.id, 'slug', environments.slug, 'name', environments.name) as environment,
@@ -140,6 +142,8 @@ export async function liveKeys(client: Queryable, ids: readonly ApiKeyId[]): Pro
     `select api_keys.id from api_keys
      join memberships on memberships.person_id = api_keys.person_id
        and memberships.organization_id = api_keys.organization_id
+     join organizations on organizations.id = api_keys.organization_id and organizations.deleted_at is null
+     join environments on environments.id = api_keys.environment_id and environments.deleted_at is null
      where api_keys.id = any($1) and revoked_at is null`,
     [ids],
   )

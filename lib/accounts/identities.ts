@@ -213,7 +213,8 @@ async function findActor(
      join people on people.id = memberships.person_id
      join organizations on organizations.id = memberships.organization_id
      join environments on environments.organization_id = organizations.id
-     where memberships.person_id = $1 and organizations.slug = $2 and environments.slug = $3`,
+     where memberships.person_id = $1 and organizations.slug = $2 and environments.slug = $3
+       and organizations.deleted_at is null and environments.deleted_at is null`,
     [userId, organizationSlug, environmentSlug],
   )
   const row = rows[0]

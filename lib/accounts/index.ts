@@ -3,6 +3,13 @@
 export { noStoredRules } from './access-rules.js'
 export { type AccountsOptions, type AccountsService, createAccounts } from './accounts.js'
 export type {
+  ActionSettings,
+  NotificationTarget,
+  PageSettings,
+  SettableKind,
+} from './action-settings.js'
+export type {
+  ActionOverrides,
   CodeAccess,
   DeclarationPlace,
   DeclaredAction,
@@ -12,6 +19,7 @@ export type {
 } from './actions.js'
 export { type AdminDependencies, adminOperationNames, runAdminOperation } from './admin-operations.js'
 export type { KeyKind, KeyListing } from './api-keys.js'
+export { type AuditLogRow, exportedRowsMax } from './audit-log.js'
 export type {
   Accounts,
   Actor,
@@ -23,7 +31,8 @@ export type {
   Person,
   Role,
 } from './contract.js'
-export type { EnvironmentInfo } from './environments.js'
+export { type EnvironmentInfo, environmentColors } from './environments.js'
+export type { Asker } from './guard.js'
 export type {
   HistoryLogLine,
   HistoryNotification,
@@ -35,13 +44,17 @@ export type {
   TransactionPlace,
 } from './history.js'
 export type { HttpHostInfo, HttpHostListing, HttpHostStatus } from './http-hosts.js'
+export type { PendingInvitation } from './invitations.js'
+export type { MemberListing } from './members.js'
 export type { NewNotification, NotificationMethod } from './notifications.js'
+export type { OrganizationSettings } from './organization-settings.js'
 export type { ScryptParameters } from './passwords.js'
 export {
   type AccessChain,
   type AccessLevel,
   type AccessRule,
   accessLevel,
+  givenRoles,
   impliedPermissions,
   mayRun,
   type Permission,
@@ -68,3 +81,5 @@ export {
   writeScheduleRuns,
 } from './schedules.js'
 export type { Origin, SignedIn } from './sign-in.js'
+export { slugShape } from './slugs.js'
+export type { TeamAccess, TeamListing, TeamMember } from './teams.js'

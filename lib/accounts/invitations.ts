@@ -2,9 +2,17 @@
 import { type Queryable, violatedConstraint } from '../database/index.js'
 import { AppError } from '../errors.js'
 import { newSecret, type OrganizationId, type UserId } from '../ids.js'
+import { enqueueMail, invitationLetter } from '../mail/index.js'
+import type { Actor } from './contract.js'
+import type { Asker, Guard } from './guard.js'
 import { insertMembership } from './memberships.js'
+import { checkEmail, fullName } from './people.js'
+import { isGrantable, type RoleName, roleNameOf } from './permissions.js'
 
-const invitationMs = 14 * 24 * 3_600_000
+const invitationDays = 30
+const invitationMs = invitationDays * 24 * 3_600_000
+/** Mails of one invitation are at least so far apart. */
+const resendMsMin = 60_000
 
 export interface InvitationInfo {
   readonly id: string
@@ -35,7 +43,8 @@ interface Row {
 
 const select = `select invitations.id, invitations.email, permissions, team_ids, organization_id, expires_at, accepted_at,
   organizations.slug as organization_slug, organizations.name as organization_name
-  from invitations join organizations on organizations.id = invitations.organization_id`
+  from invitations join organizations on organizations.id = invitations.organization_id
+  and organizations.deleted_at is null`
 
 /** Rejects with `not-found` when organization or a team does not exist in it. */
 export async function insertInvitation(
@@ -152,4 +161,196 @@ function detailsOf(row: Row): InvitationDetails {
     expiresAt: row.expires_at,
     acceptedAt: row.accepted_at,
   }
+}
+
+/** An invitation that waits, as those who may invite see it. */
+export interface PendingInvitation {
+  /** Also the secret in its link: whoever has it may join, under this address. */
+  readonly id: string
+  readonly email: string
+  readonly role: RoleName | null
+  readonly teamIds: readonly string[]
+  readonly invitedBy: string | null
+  readonly createdAt: string
+  readonly expiresAt: string
+  readonly isExpired: boolean
+}
+
+export interface InvitationAccounts {
+  /** Those that wait, newest first. Rejects with `forbidden`. */
+  invitations(by: Asker): Promise<PendingInvitation[]>
+  /**
+   * Invites an address, in the place of an older invitation to it, and sends the mail. Rejects with `invalid-value` for
+   * what is no address, `conflict` for a member's and where too many wait, `forbidden`, `not-found` for teams of others.
+   */
+  invite(
+    by: Asker,
+    invitation: { email: string; role: RoleName; teamIds: readonly string[] },
+  ): Promise<PendingInvitation>
+  /** Sends the mail again; it may be followed for its full time from now on. Rejects with `too-many-requests` too soon. */
+  resendInvitation(by: Asker, id: string): Promise<void>
+  /** Its link leads nowhere from now on. */
+  revokeInvitation(by: Asker, id: string): Promise<void>
+}
+
+export function createInvitationAccounts(guard: Guard, appUrl: string): InvitationAccounts {
+  const { database, clock, limits } = guard
+
+  /** Into the outbox, in the transaction that makes the invitation. */
+  const mail = async (
+    client: Queryable,
+    actor: Actor,
+    { id, email }: { id: string; email: string },
+  ): Promise<void> => {
+    await enqueueMail(client, {
+      organizationId: actor.organization.id,
+      kind: 'invitation',
+      to: email,
+      ...invitationLetter({
+        organization: actor.organization.name,
+        inviter: fullName(actor.user),
+        url: `${appUrl}/signup?token=${encodeURIComponent(id)}`,
+        validDays: invitationDays,
+      }),
+    })
+  }
+
+  return {
+    async invitations(by) {
+      const actor = await guard.member(by, 'WRITE_ORG_USERS', 'list invitations')
+      return pendingInvitations(database, actor.organization.id, clock.nowMs())
+    },
+
+    async invite(by, { email: text, role, teamIds }) {
+      const actor = await guard.member(by, 'WRITE_ORG_USERS', 'invite somebody')
+      const organizationId = actor.organization.id
+      if (!isGrantable(actor, [role])) throw guard.denied(by, actor, 'invite above oneself')
+      const email = checkEmail(text)
+      const nowMs = clock.nowMs()
+      const made = await database.transaction(async client => {
+        await checkRoom(client, organizationId, email, limits.invitationsPerOrganizationMax)
+        await client.query(
+          `delete from invitations where organization_id = $1 and accepted_at is null
+             and (lower(email) = lower($2) or expires_at < $3)`,
+          [organizationId, email, new Date(nowMs - invitationMs)],
+        )
+        const invitation = await insertInvitation(client, {
+          organizationId,
+          email,
+          permissions: [role],
+          teamIds,
+          invitedById: by.userId,
+          nowMs,
+        })
+        await mail(client, actor, invitation)
+        return invitation
+      })
+      guard.changed(by, actor, 'invitation.sent', { email, role, teams: made.groupIds.length })
+      return {
+        id: made.id,
+        email,
+        role,
+        teamIds: made.groupIds,
+        invitedBy: actor.user.email,
+        createdAt: new Date(nowMs).toISOString(),
+        expiresAt: new Date(nowMs + invitationMs).toISOString(),
+        isExpired: false,
+      }
+    },
+
+    async resendInvitation(by, id) {
+      const actor = await guard.member(by, 'WRITE_ORG_USERS', 'send an invitation again')
+      const nowMs = clock.nowMs()
+      const email = await database.transaction(async client => {
+        const { rows } = await client.query<{
+          id: string
+          email: string
+          permissions: string[]
+          sent_at: Date
+        }>(
+          `select id, email, permissions, coalesce(sent_at, created_at) as sent_at from invitations
+           where id = $1 and organization_id = $2 and accepted_at is null for update`,
+          [id, actor.organization.id],
+        )
+        const row = rows[0]
+        if (!row) throw new AppError('not-found')
+        if (!isGrantable(actor, row.permissions)) throw guard.denied(by, actor, 'invite above oneself')
+        if (nowMs - row.sent_at.getTime() < resendMsMin) {
+          throw new AppError('too-many-requests', 'It was sent a moment ago. Wait a minute.')
+        }
+        await client.query('update invitations set sent_at = $2, expires_at = $3 where id = $1', [
+          id,
+          new Date(nowMs),
+          new Date(nowMs + invitationMs),
+        ])
+        await mail(client, actor, row)
+        return row.email
+      })
+      guard.changed(by, actor, 'invitation.sent-again', { email })
+    },
+
+    async revokeInvitation(by, id) {
+      const actor = await guard.member(by, 'WRITE_ORG_USERS', 'revoke an invitation')
+      const { rows } = await database.query<{ email: string }>(
+        'delete from invitations where id = $1 and organization_id = $2 and accepted_at is null returning email',
+        [id, actor.organization.id],
+      )
+      const row = rows[0]
+      if (!row) throw new AppError('not-found')
+      guard.changed(by, actor, 'invitation.revoked', { email: row.email })
+    },
+  }
+}
+
+/** Rejects with `conflict` for who is a member already, and where too many invitations wait. */
+async function checkRoom(
+  client: Queryable,
+  organizationId: OrganizationId,
+  email: string,
+  invitationsMax: number,
+): Promise<void> {
+  const { rows } = await client.query<{ is_member: boolean; waiting: number }>(
+    `select exists (select from memberships join people on people.id = person_id
+         where organization_id = $1 and lower(people.email) = lower($2)) as is_member,
+       (select count(*)::int from invitations where organization_id = $1 and accepted_at is null
+         and lower(email) <> lower($2)) as waiting`,
+    [organizationId, email],
+  )
+  const row = rows[0]
+  const message = row?.is_member
+    ? 'This person is a member already.'
+    : 'Too many invitations wait. Revoke some of them first.'
+  if (row?.is_member || (row?.waiting ?? 0) >= invitationsMax) {
+    throw new AppError('conflict', message, { fields: { email: message } })
+  }
+}
+
+async function pendingInvitations(
+  client: Queryable,
+  organizationId: OrganizationId,
+  nowMs: number,
+): Promise<PendingInvitation[]> {
+  const { rows } = await client.query<
+    Pick<Row, 'id' | 'email' | 'permissions' | 'team_ids' | 'expires_at'> & {
+      created_at: Date
+      invited_by: string | null
+    }
+  >(
+    `select invitations.id, invitations.email, permissions, team_ids, invitations.created_at, expires_at,
+       people.email as invited_by
+     from invitations left join people on people.id = invited_by_id
+     where organization_id = $1 and accepted_at is null
+     order by invitations.created_at desc, invitations.id limit 1000`,
+    [organizationId],
+  )
+  return rows.map(row => ({
+    id: row.id,
+    email: row.email,
+    role: roleNameOf(row.permissions),
+    teamIds: row.team_ids,
+    invitedBy: row.invited_by,
+    createdAt: row.created_at.toISOString(),
+    expiresAt: row.expires_at.toISOString(),
+    isExpired: row.expires_at.getTime() <= nowMs,
+  }))
 }

@@ -41,7 +41,7 @@ export async function membershipsOf(client: Queryable, personId: UserId): Promis
        array(select team_id from team_memberships where membership_id = memberships.id order by created_at, team_id)
          as team_ids
      from memberships join organizations on organizations.id = memberships.organization_id
-     where person_id = $1 order by memberships.created_at, memberships.id`,
+     where person_id = $1 and organizations.deleted_at is null order by memberships.created_at, memberships.id`,
     [personId],
   )
   return rows.map(row => ({

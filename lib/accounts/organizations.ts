@@ -1,20 +1,13 @@
 /** Organizations: each has the two built-in environments from its first moment. */
-import { z } from 'zod'
 import type { Queryable } from '../database/index.js'
 import { AppError } from '../errors.js'
 import { newId, type OrganizationId, type UserId } from '../ids.js'
 import { insertEnvironment } from './environments.js'
 import { insertMembership } from './memberships.js'
+import { slugFrom } from './slugs.js'
 
 const nameCharactersMax = 100
-const slugCharactersMax = 60
 const slugTries = 100
-
-/** Slugs appear in addresses, where a plus sign separates the environment. */
-export const slugShape = z
-  .string()
-  .max(64)
-  .regex(/^[A-Za-z0-9][A-Za-z0-9_-]*$/, 'use letters, digits, hyphens and underscores')
 
 export interface OrganizationRow {
   readonly id: OrganizationId
@@ -25,18 +18,6 @@ export interface OrganizationRow {
 }
 
 const columns = 'organizations.id, organizations.slug, organizations.name, owner_id, promo_code'
-
-/** "Test Runner" → `test-runner`. */
-export function slugFrom(name: string): string {
-  const slug = name
-    .normalize('NFKD')
-    .replace(/\p{Mark}/gu, '')
-    .toLowerCase()
-    .replace(/[^a-z0-9]+/g, '-')
-    .slice(0, slugCharactersMax)
-    .replace(/^-+|-+$/g, '')
-  return slug || 'organization'
-}
 
 export interface NewOrganization {
   readonly name: string
@@ -62,7 +43,7 @@ export async function insertOrganization(
   const insert = async (slug: string): Promise<OrganizationRow | undefined> => {
     const { rows } = await client.query<OrganizationRow>(
       `insert into organizations (id, slug, name, owner_id, promo_code) values ($1, $2, $3, $4, $5)
-       on conflict (slug) do nothing returning ${columns}`,
+       on conflict (slug) where deleted_at is null do nothing returning ${columns}`,
       [id, slug, name, organization.ownerId, organization.promoCode ?? null],
     )
     return rows[0]
@@ -105,7 +86,7 @@ export async function findOrganization(
 ): Promise<OrganizationRow | null> {
   const { rows } = await client.query<OrganizationRow>(
     `select ${columns} from organizations where ($1::text is null or id = $1) and ($2::text is null or slug = $2)
-     and not ($1::text is null and $2::text is null)`,
+     and not ($1::text is null and $2::text is null) and deleted_at is null`,
     [by.id ?? null, by.slug ?? null],
   )
   return rows[0] ?? null
@@ -114,7 +95,7 @@ export async function findOrganization(
 /** What a person owns, oldest first. */
 export async function organizationsOwnedBy(client: Queryable, personId: UserId): Promise<OrganizationRow[]> {
   const { rows } = await client.query<OrganizationRow>(
-    `select ${columns} from organizations where owner_id = $1 order by created_at, id`,
+    `select ${columns} from organizations where owner_id = $1 and deleted_at is null order by created_at, id`,
     [personId],
   )
   return rows
@@ -144,9 +125,11 @@ export async function placesOf(client: Queryable, personId: UserId): Promise<Pla
     `select organizations.id, organizations.slug, organizations.name, memberships.permissions,
        coalesce((select jsonb_agg(jsonb_build_object('slug', slug, 'name', environments.name, 'color', color)
          order by position, environments.created_at) from environments
-         where environments.organization_id = organizations.id), '[]') as environments
+         where environments.organization_id = organizations.id and environments.deleted_at is null), '[]')
+         as environments
      from memberships join organizations on organizations.id = memberships.organization_id
-     where memberships.person_id = $1 order by memberships.created_at, memberships.id`,
+     where memberships.person_id = $1 and organizations.deleted_at is null
+     order by memberships.created_at, memberships.id`,
     [personId],
   )
   return rows

@@ -72,6 +72,21 @@ export function impliedPermissions(held: readonly string[]): ReadonlySet<string>
   return implied
 }
 
+/** The roles that people give each other, the highest first. */
+export const givenRoles = ['ADMIN', 'DEVELOPER', 'ACTION_RUNNER'] as const
+
+/** The highest role that is held; null when there is none. */
+export function roleNameOf(held: readonly string[]): RoleName | null {
+  const names = Object.keys(rolePermissions) as RoleName[]
+  return names.find(name => held.includes(name)) ?? null
+}
+
+/** True when somebody holds all that these permissions imply: nobody gives or takes more than they have. */
+export function isGrantable(actor: Pick<Actor, 'permissions'>, held: readonly string[]): boolean {
+  const implied = impliedPermissions(held)
+  return all.every(name => !implied.has(name) || actor.permissions.has(name))
+}
+
 /** The role shown to people and told to hosts. */
 export function roleOf(held: readonly string[]): Role {
   if (held.includes('ADMIN')) return 'admin'

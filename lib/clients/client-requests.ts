@@ -215,7 +215,7 @@ export class ClientRequests {
       if (hasClaimed && isRefusal(error, clock.nowMs() - askedAtMs)) await this.#putBack(actor, data)
       throw error
     }
-    return this.#attached(window, key, placeOf(data), attached)
+    return this.#attached(window, key, placeOf(data), asker, attached)
   }
 
   /** What the action is started with: what is asked for, above what waited in the queue. */
@@ -282,7 +282,7 @@ export class ClientRequests {
     const key = transactionKey(transactionId)
     const { asker, place } = await this.#askerFor(window, key)
     const attached = await this.#readUndisturbed(window, key, () => this.#sendAttach(key, asker))
-    return this.#attached(window, key, place, attached)
+    return this.#attached(window, key, place, asker, attached)
   }
 
   async #tryAttach(
@@ -292,7 +292,7 @@ export class ClientRequests {
     asker: Asker,
   ): Promise<TransactionSnapshot | null> {
     try {
-      return this.#attached(window, key, place, await this.#sendAttach(key, asker))
+      return this.#attached(window, key, place, asker, await this.#sendAttach(key, asker))
     } catch (error) {
       if (error instanceof AppError && error.code === 'not-found') return null
       throw error
@@ -368,10 +368,16 @@ export class ClientRequests {
     return this.#send<Attached>(key, { type: 'attach', asker })
   }
 
-  #attached(window: Window, key: EntityKey, place: Place, attached: Attached): TransactionSnapshot {
+  #attached(
+    window: Window,
+    key: EntityKey,
+    place: Place,
+    { organizationId }: Asker,
+    attached: Attached,
+  ): TransactionSnapshot {
     const { instanceId, snapshot } = attached
     window.attached.delete(key)
-    window.attached.set(key, { place, instanceId })
+    window.attached.set(key, { place, organizationId, instanceId })
     this.#letGoOldest(window)
     return { ...snapshot, hostConnected: this.#isHostConnected(key, instanceId) }
   }
@@ -491,7 +497,11 @@ export class ClientRequests {
       await this.#options.runtime.send(key, { type: 'failed' }, inTime)
       throw new AppError('host-not-found')
     }
-    window.attached.set(key, { place: placeOf(data), instanceId: opened.instanceId })
+    window.attached.set(key, {
+      place: placeOf(data),
+      organizationId: actor.organization.id,
+      instanceId: opened.instanceId,
+    })
     if (opened.isNew && host) await this.#openOnHost(window, key, actor, data, host)
     return { ...opened.snapshot, hostConnected: this.#isHostConnected(key, opened.instanceId) }
   }

@@ -34,12 +34,19 @@ export interface ClientsOptions {
   isOutboxFull(): boolean
 }
 
+/** A run or page that a window is told of. */
+export interface Attachment {
+  readonly place: Place
+  readonly organizationId: string
+  readonly instanceId: InstanceId | null
+}
+
 /** What one window looks at. */
 export interface Window {
   readonly connection: ClientConnection
   readonly clientId: ClientId
   /** Attached transactions and open pages, by entity key. */
-  readonly attached: Map<EntityKey, { readonly place: Place; readonly instanceId: InstanceId | null }>
+  readonly attached: Map<EntityKey, Attachment>
   /** Entities whose state is being read for this window, and how many events of each came meanwhile. */
   readonly reading: Map<EntityKey, { events: number }>
   /** Watched directories: ends the watch. */
@@ -82,6 +89,7 @@ export class Clients {
       if (name.startsWith(socketPrefix) && window) window.connection.close(1008, connectedAgain)
     })
     options.hosts.onPresence((instanceId, connected) => this.#presenceChanged(instanceId, connected))
+    options.accounts.onRightsChanged(organizations => void this.#showOut(organizations))
     this.#beat()
   }
 
@@ -196,6 +204,28 @@ export class Clients {
         this.#options.runtime.send(key, { type, instanceId }).catch((error: unknown) => {
           this.#options.log.debug('presence.not-told', { key, error })
         })
+      }
+    }
+  }
+
+  /**
+   * Ends the sockets of people who look at something of a place where they are not any more. They connect again, and are
+   * shown what is left to them. When nobody can say who is where, everything stays as it is.
+   */
+  async #showOut(organizations: ReadonlySet<string> | null): Promise<void> {
+    for (const { attached, connection } of [...this.#windows.values()]) {
+      const places = new Map<string, Place>()
+      for (const { organizationId, place } of attached.values())
+        if (organizations === null || organizations.has(organizationId))
+          places.set(`${place.organization}+${place.environment}`, place)
+      for (const { organization, environment } of places.values()) {
+        try {
+          await this.#options.accounts.actor(connection.identity.user.id, organization, environment)
+        } catch (error) {
+          if (error instanceof AppError && error.code === 'not-found') {
+            connection.close(1008, 'What this window showed is not open to you any more.')
+          }
+        }
       }
     }
   }

@@ -5,6 +5,8 @@
  * An action or page has one rule of its own: what the code of its newest host says, else what people have set and the
  * database keeps. The database also keeps a copy of what code said, which counts only where nobody declares the thing
  * any more: a page whose host is forgotten still guards what other hosts put into it.
+ *
+ * People may also show an action under another name, or put it away: then nobody is offered it any more.
  */
 import {
   type AccessRule,
@@ -60,7 +62,10 @@ export class DirectoryView {
   /** The action of this path, if the person may run it. */
   action(slug: string, actor: Actor, stored: StoredRules = noStoredRules): Offer<DeclaredAction> | null {
     const found = this.#actions.get(slug)
-    return found && this.#allowsAction(actor, found.definition, stored) ? found : null
+    const definition = found && asShown(found.definition, stored)
+    return found && definition && this.#allowsAction(actor, definition, stored)
+      ? { ...found, definition }
+      : null
   }
 
   /** The page of this path, if it has a layout and the person may open it. */
@@ -79,8 +84,9 @@ export class DirectoryView {
   directory(actor: Actor, stored: StoredRules = noStoredRules): Directory {
     const actions: DirectoryAction[] = []
     const visible = new Set<string>()
-    for (const { definition, hosts } of this.#actions.values()) {
-      if (!this.#allowsAction(actor, definition, stored)) continue
+    for (const { definition: declared, hosts } of this.#actions.values()) {
+      const definition = asShown(declared, stored)
+      if (!definition || !this.#allowsAction(actor, definition, stored)) continue
       actions.push(listedAction(definition, hosts.length > 0))
       for (let path = definition.groupSlug; path !== null; path = parentPath(path)) visible.add(path)
     }
@@ -117,6 +123,19 @@ export class DirectoryView {
       chain.push(ownRule(this.#pages.get(path)?.definition, stored.pages.get(path)))
     }
     return mayRun(actor, chain)
+  }
+}
+
+/** An action with what people have set about it; null for one that is put away. */
+function asShown(definition: DeclaredAction, { overrides }: StoredRules): DeclaredAction | null {
+  const set = overrides.get(definition.slug)
+  if (!set) return definition
+  if (set.isArchived) return null
+  return {
+    ...definition,
+    name: set.name ?? definition.name,
+    description: set.description ?? definition.description,
+    backgroundable: set.backgroundable ?? definition.backgroundable,
   }
 }
 

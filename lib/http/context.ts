@@ -1,7 +1,7 @@
 /** One request as a handler sees it: parsed, bounded, and with the ways to find out who is asking. */
 import type { IncomingMessage } from 'node:http'
 import type { z } from 'zod'
-import type { AccountsService, ClientIdentity, HostIdentity, Origin } from '../accounts/index.js'
+import type { AccountsService, Asker, ClientIdentity, HostIdentity, Origin } from '../accounts/index.js'
 import { AppError } from '../errors.js'
 import type { Reply } from './reply.js'
 
@@ -41,6 +41,12 @@ export function checked<Value>(value: unknown, shape: z.ZodType<Value>): Value {
   for (const issue of parsed.error.issues) fields[issue.path.join('.') || 'body'] ??= issue.message
   const words = Object.entries(fields).map(([path, message]) => `${path}: ${message}`)
   throw new AppError('bad-request', words.slice(0, 5).join('; '), { fields })
+}
+
+/** Who wants something of the organization in the path. Rejects with `not-signed-in`. */
+export async function askerOf(context: Context): Promise<Asker> {
+  const { user } = await context.signedIn()
+  return { userId: user.id, organization: context.params.org ?? '', origin: context.origin }
 }
 
 /** The key of a host, checked. Rejects with `not-signed-in` without a key, `invalid-api-key` with a wrong one. */

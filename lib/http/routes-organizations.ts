@@ -3,10 +3,9 @@ import { z } from 'zod'
 import type { HistoryStatus, StoredRun, TransactionPlace } from '../accounts/index.js'
 import { AppError } from '../errors.js'
 import { isId } from '../ids.js'
+import { limitOf } from './page-limit.js'
 import { ok } from './reply.js'
 import type { HttpServer } from './server.js'
-
-const pageMax = 100
 
 const keyShape = z.object({
   kind: z.enum(['PRODUCTION', 'DEVELOPMENT']),
@@ -102,14 +101,4 @@ function described(run: StoredRun & { place: TransactionPlace }) {
 
 function isOn(text: string | null): boolean {
   return text === '1' || text === 'true'
-}
-
-function limitOf(text: string | null): { limit?: number } {
-  if (text === null) return {}
-  const limit = Number(text)
-  if (!Number.isInteger(limit) || limit < 1 || limit > pageMax) {
-    const message = `a whole number from 1 to ${pageMax}`
-    throw new AppError('bad-request', `limit: ${message}`, { fields: { limit: message } })
-  }
-  return { limit }
 }

@@ -22,6 +22,7 @@ import { createDashboardFiles } from './dashboard-files.js'
 import { commonHeaders } from './headers.js'
 import { createPeer } from './peer.js'
 import { type ErrorShape, errorReply, type Reply, write } from './reply.js'
+import { addAdministrationRoutes } from './routes-administration.js'
 import { addAuthRoutes } from './routes-auth.js'
 import { addClusterRoutes, type ClusterOptions } from './routes-cluster.js'
 import { addHealthRoutes, type HealthOptions } from './routes-health.js'
@@ -274,6 +275,7 @@ export function createHttpServer(options: HttpServerOptions): HttpServer {
   addIdentityRoutes(http)
   addSignUpRoutes(http)
   addOrganizationRoutes(http)
+  addAdministrationRoutes(http, options.httpHosts)
   addAuthRoutes(http)
   addSdkRoutes(http, options.sdk ?? {}, log)
   if (options.httpHosts) addHttpHostRoutes(http, options.httpHosts)

@@ -1,0 +1,31 @@
+/** All that people do to an organization in its dashboard, put together. */
+import { type ActionSettingsAccounts, createActionSettings } from './action-settings.js'
+import { type AuditLogAccounts, createAuditLog } from './audit-log.js'
+import { createEnvironmentAccounts, type EnvironmentAccounts } from './environments.js'
+import type { Guard } from './guard.js'
+import { createInvitationAccounts, type InvitationAccounts } from './invitations.js'
+import { createMemberAccounts, type MemberAccounts } from './members.js'
+import { createOrganizationSettings, type OrganizationSettingsAccounts } from './organization-settings.js'
+import { createTeamAccounts, type TeamAccounts } from './teams.js'
+
+export interface Administration
+  extends MemberAccounts,
+    InvitationAccounts,
+    TeamAccounts,
+    EnvironmentAccounts,
+    OrganizationSettingsAccounts,
+    ActionSettingsAccounts,
+    AuditLogAccounts {}
+
+/** `appUrl`: origin of the dashboard, for links in mails. */
+export function createAdministration(guard: Guard, appUrl: string): Administration {
+  return {
+    ...createMemberAccounts(guard),
+    ...createInvitationAccounts(guard, appUrl),
+    ...createTeamAccounts(guard),
+    ...createEnvironmentAccounts(guard),
+    ...createOrganizationSettings(guard),
+    ...createActionSettings(guard),
+    ...createAuditLog(guard),
+  }
+}

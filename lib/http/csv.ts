@@ -1,0 +1,14 @@
+/**
+ * Rows as a CSV file (RFC 4180), for the programs people open such files with: they run what begins like a formula, so
+ * that gets an apostrophe in front.
+ */
+
+/** The header and the rows; all cells are text. */
+export function csvOf(columns: readonly string[], rows: readonly (readonly string[])[]): string {
+  return [columns, ...rows].map(row => `${row.map(cellOf).join(',')}\r\n`).join('')
+}
+
+function cellOf(text: string): string {
+  const harmless = /^[=+\-@\t\r]/.test(text) ? `'${text}` : text
+  return /[",\r\n]/.test(harmless) ? `"${harmless.replaceAll('"', '""')}"` : harmless
+}
