@@ -78,6 +78,23 @@ export function plainText(value: unknown): string {
   }
 }
 
+/** JSON for reading and keeping: indented, maps as objects, sets as lists, big integers as text. */
+export function indentedJson(value: unknown): string {
+  try {
+    return JSON.stringify(value, plainPart, 2) ?? ''
+  } catch {
+    return String(value)
+  }
+}
+
+function plainPart(_key: string, inner: unknown): unknown {
+  if (typeof inner === 'bigint') return String(inner)
+  if (inner instanceof Map) return Object.fromEntries([...inner].map(([key, item]) => [String(key), item]))
+  if (inner instanceof Set) return [...inner]
+  if (inner instanceof Error) return { name: inner.name, message: inner.message }
+  return inner instanceof RegExp ? String(inner) : inner
+}
+
 /** `3 s`, `2 min 5 s`: how long something took. */
 export function formatDuration(ms: number): string {
   const seconds = Math.max(0, Math.round(ms / 1000))

@@ -75,8 +75,13 @@ export class Stage {
   }
 
   /** Starts the sample host in a process of its own and resolves once it is connected. */
-  async startDemoHost(key: string): Promise<void> {
-    const child = spawn(process.execPath, [join(packageRoot, 'dist/lib/node/demo-host.js')], {
+  startDemoHost(key: string): Promise<void> {
+    return this.startHost(key, 'dist/lib/node/demo-host.js')
+  }
+
+  /** The same for any script that says `connected`; it gets the address and the key as the sample host does. */
+  async startHost(key: string, script: string): Promise<void> {
+    const child = spawn(process.execPath, [join(packageRoot, script)], {
       env: { PATH: process.env.PATH ?? '', DEMO_ENDPOINT: this.server.endpoint, DEMO_KEY: key },
       stdio: ['pipe', 'pipe', 'pipe'],
     })
@@ -88,7 +93,7 @@ export class Stage {
       })
     }
     await eventually(() => {
-      if (!output.includes('connected')) throw new Error(`the demo host did not connect: ${output}`)
+      if (!output.includes('connected')) throw new Error(`the host did not connect: ${output}`)
     })
   }
 

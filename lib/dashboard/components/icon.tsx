@@ -11,6 +11,7 @@ const paths = {
   close: 'm6 6 12 12M18 6 6 18',
   more: 'M5 12h.01M12 12h.01M19 12h.01',
   copy: 'M9 9h10v10H9zM5 15V5h10',
+  download: 'M12 4v11m-4.500-4.500L12 15l4.500-4.500M5 19h14',
   check: 'm5 12.500 4.500 4.500L19 7.500',
   bolt: 'M13 3 5 13.500h6L10 21l8-10.500h-6z',
   terminal: 'm5 8 4 4-4 4M12 17h7',

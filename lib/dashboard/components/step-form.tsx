@@ -5,7 +5,7 @@
  * Errors come from three places and are shown in this order: what the values themselves tell (after the first
  * attempt), what the node refused, what the host found. The last two belong to one render and go at the next edit.
  */
-import { type FormEvent, useEffect, useMemo, useRef, useState } from 'react'
+import { type FormEvent, type KeyboardEvent, useEffect, useMemo, useRef, useState } from 'react'
 import type { Place } from '../../clients/wire.js'
 import type { ChoiceButton, IoCall } from '../../sdk/io-call.js'
 import { themeClass } from '../io/button-links.js'
@@ -63,6 +63,8 @@ function Fields({
     return components.map((component, index) => kept?.[index] ?? methods[index]?.initial(component))
   })
   const [wasTried, setTried] = useState(false)
+  /** How often Continue was pressed in vain. */
+  const [attempts, setAttempts] = useState(0)
   /** Which render each field was last edited under. */
   const [edited, setEdited] = useState<Readonly<Record<number, string>>>({})
   const form = useRef<HTMLFormElement>(null)
@@ -91,7 +93,7 @@ function Fields({
     setTried(true)
     const wrong = readings.findIndex(reading => reading && 'error' in reading)
     if (wrong >= 0) {
-      document.getElementById(idOf(call, wrong))?.focus()
+      setAttempts(attempts + 1)
       return
     }
     // The same fields are judged again by the host; its old words no longer hold.
@@ -105,6 +107,19 @@ function Fields({
   }
 
   useFirstFocus(form, off)
+  const errors = components.map((_component, index) => errorOf(index))
+  useFirstError(
+    call,
+    errors.findIndex(error => error !== null),
+    `${attempts} ${refused?.renderId ?? ''} ${components.some(component => component.error !== null) ? call.id : ''}`,
+  )
+  const submitByKey = (event: KeyboardEvent<HTMLFormElement>) => {
+    if (event.key !== 'Enter' || !(event.metaKey || event.ctrlKey) || event.defaultPrevented) return
+    const button = form.current?.querySelector<HTMLButtonElement>('button[data-pw="continue-button"]')
+    if (!button) return
+    event.preventDefault()
+    form.current?.requestSubmit(button)
+  }
 
   const isImmediate = methods.some(method => method.isImmediate)
   const waits =
@@ -120,7 +135,13 @@ function Fields({
       null)
 
   return (
-    <form ref={form} className="grid min-w-0 gap-6" onSubmit={submit} aria-busy={isSending}>
+    <form
+      ref={form}
+      className="grid min-w-0 gap-6"
+      onSubmit={submit}
+      onKeyDown={submitByKey}
+      aria-busy={isSending}
+    >
       {components.map((component, index) => {
         const View = methods[index]?.View
         return (
@@ -135,7 +156,7 @@ function Fields({
               draft={drafts[index]}
               onDraft={draft => edit(index, draft)}
               isDisabled={off}
-              error={errorOf(index)}
+              error={errors[index] ?? null}
               onState={
                 component.isStateful
                   ? state => onState(components.map((_other, at) => (at === index ? state : null)))
@@ -196,10 +217,23 @@ function useFirstFocus(form: React.RefObject<HTMLFormElement | null>, off: boole
     const active = document.activeElement
     if (active !== null && active !== document.body) return
     const first = form.current?.querySelector<HTMLElement>(
-      'input:not(:disabled):not([data-no-first-focus]), textarea:not(:disabled), select:not(:disabled)',
+      'input:not(:disabled):not([data-no-first-focus]), textarea:not(:disabled), select:not(:disabled):not([data-no-first-focus])',
     )
     first?.focus({ preventScroll: true })
   }, [form])
+}
+
+/** After an attempt that failed, here or at the host, brings the first wrong field into view and the caret into it. */
+function useFirstError(call: IoCall, index: number, occasion: string): void {
+  const known = useRef(occasion)
+  useEffect(() => {
+    if (known.current === occasion) return
+    known.current = occasion
+    if (index < 0) return
+    const id = idOf(call, index)
+    document.getElementById(id)?.focus()
+    document.getElementById(`${id}-error`)?.scrollIntoView({ block: 'nearest' })
+  }, [call, index, occasion])
 }
 
 function idOf(call: IoCall, index: number): string {

@@ -28,7 +28,8 @@ export function Calendar({ chosen, min, max, onChoose }: CalendarProps) {
   const days = new Date(month.getFullYear(), month.getMonth() + 1, 0).getDate()
   return (
     <fieldset
-      className="card absolute top-full left-0 z-30 mt-1 w-72 p-3 shadow-lg"
+      // Beside the field where there is room: the labels below it stay in reach.
+      className="card absolute top-full left-0 z-30 mt-1 w-72 p-3 shadow-lg sm:top-0 sm:left-full sm:mt-0 sm:ml-2"
       aria-label="Calendar"
       onMouseDown={event => event.preventDefault()}
     >

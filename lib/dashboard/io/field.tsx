@@ -8,12 +8,15 @@ interface FrameProps {
   component: Component
   error: string | null
   children: ReactNode
+  /** For controls that a label does not reach by itself. */
+  onLabel?: () => void
 }
 
-export function FieldFrame({ id, component, error, children }: FrameProps) {
+export function FieldFrame({ id, component, error, children, onLabel }: FrameProps) {
   return (
     <div className="grid max-w-2xl gap-1.5">
-      <label htmlFor={id} className="justify-self-start font-medium">
+      {/* biome-ignore lint/a11y/useKeyWithClickEvents: the control itself is reached by the keyboard */}
+      <label htmlFor={id} id={`${id}-label`} className="justify-self-start font-medium" onClick={onLabel}>
         <LabelWords component={component} />
       </label>
       {children}
@@ -60,7 +63,7 @@ export function FieldNotes({ id, component, error }: Omit<FrameProps, 'children'
 
 export function FieldError({ id, text }: { id?: string; text: string }) {
   return (
-    <p id={id} data-pw="field-error" className="text-sm font-medium text-danger">
+    <p id={id} data-pw="field-error" className="scroll-my-24 text-sm font-medium text-danger">
       {text}
     </p>
   )

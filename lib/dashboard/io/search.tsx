@@ -163,7 +163,8 @@ function SearchField({ id, component, draft, onDraft, isDisabled, error, onState
             value={typed}
             placeholder={single ? undefined : (textOf(component.props, 'placeholder') ?? 'Find…')}
             disabled={off}
-            onClick={() => setOpen(true)}
+            // Not the click that a label passes on: a menu would cover what is below.
+            onMouseDown={() => setOpen(true)}
             onBlur={close}
             onKeyDown={keyDown}
             onChange={event => ask(event.target.value)}

@@ -92,7 +92,8 @@ function SingleField({ id, component, draft, onDraft, isDisabled, error }: Field
             value={typed}
             placeholder={chosen ? undefined : 'Select…'}
             disabled={off}
-            onClick={open}
+            // Not the click that a label passes on: a menu would cover what is below.
+            onMouseDown={open}
             onBlur={close}
             onKeyDown={keyDown}
             onChange={event => {

@@ -19,6 +19,8 @@ export interface Row {
   key: string
   cells: Record<string, unknown>
   menu: Record<string, unknown>[]
+  /** What the host filters by, where it says so. */
+  filterText: string | undefined
 }
 
 export interface Table {
@@ -65,6 +67,7 @@ function toRow(raw: Record<string, unknown>, index: number): Row {
     key: isWrapped ? String(raw.key) : String(index),
     cells: isWrapped && isRecord(raw.data) ? raw.data : raw,
     menu: isWrapped ? recordsOf(raw, 'menu') : [],
+    filterText: isWrapped ? textOf(raw, 'filterValue') : undefined,
   }
 }
 
@@ -98,16 +101,19 @@ export function cellValue(cell: unknown): unknown {
   return isLink ? (cell.url ?? cell.href ?? '') : cell
 }
 
-/** Rows in which some cell contains the query, whatever its case. */
+/** Rows in which some cell, or what the host filters by where that is asked for, contains the query, whatever its case. */
 export function filteredRows(
   rows: readonly Row[],
   columns: readonly Column[],
   query: string,
+  isByHostText = false,
 ): readonly Row[] {
   const needle = query.trim().toLowerCase()
   if (needle === '') return rows
-  return rows.filter(row =>
-    columns.some(column => cellText(row.cells[column.cellKey]).toLowerCase().includes(needle)),
+  return rows.filter(
+    row =>
+      (isByHostText && row.filterText?.toLowerCase().includes(needle)) ||
+      columns.some(column => cellText(row.cells[column.cellKey]).toLowerCase().includes(needle)),
   )
 }
 
@@ -132,7 +138,7 @@ function compare(left: unknown, right: unknown): number {
     typeof value === 'boolean' ||
     value instanceof Date
   if (isNumeric(left) && isNumeric(right)) return Number(left) - Number(right)
-  return String(left).localeCompare(String(right))
+  return String(left).localeCompare(String(right), undefined, { numeric: true })
 }
 
 /** `1 - 5 of 10`, with separators in the total; without a total only the range. */

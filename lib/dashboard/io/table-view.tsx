@@ -6,6 +6,7 @@ import { Menu, MenuButton, MenuItem, MenuProvider } from '@ariakit/react'
 import { type ReactNode, useEffect, useRef, useState } from 'react'
 import type { Place } from '../../clients/wire.js'
 import { AppLink } from '../components/app-link.js'
+import { saveFile } from '../components/download-button.js'
 import { Icon } from '../components/icon.js'
 import { LinkItem } from '../components/link-item.js'
 import { safeMediaUrl, targetOf } from '../links.js'
@@ -32,8 +33,6 @@ interface TableViewProps {
 
 const shortCharactersMax = 24
 const filterDelayMs = 500
-const downloadWindow = 500
-const downloadRowsMax = 100_000
 
 export function TableView({ id, label, props, place, onState, selection }: TableViewProps) {
   const state = useTable(props, onState)
@@ -386,7 +385,8 @@ function SelectAll({ state, selection }: { state: TableState; selection: Selecti
   )
 }
 
-function Filter({ state, id }: { state: TableState; id: string }) {
+/** The box that filters, with its clear button. */
+export function Filter({ state, id }: { state: TableState; id: string }) {
   const [typed, setTyped] = useState(state.query)
   const timer = useRef<ReturnType<typeof setTimeout> | undefined>(undefined)
   useEffect(() => () => clearTimeout(timer.current), [])
@@ -431,8 +431,9 @@ function Filter({ state, id }: { state: TableState; id: string }) {
   )
 }
 
-function Pagination({ state }: { state: TableState }) {
-  const { offset, pageSize, page, total } = state
+/** Which rows are on screen, and the way to the others. */
+export function Pagination({ state }: { state: TableState }) {
+  const { offset, pageSize, page, total, canAsk } = state
   return (
     <div data-pw="pagination" className="flex items-center gap-1 text-sm">
       <span className="text-muted tabular-nums">{rangeText(offset, page.length, total)}</span>
@@ -440,7 +441,7 @@ function Pagination({ state }: { state: TableState }) {
         type="button"
         aria-label="Previous page"
         className="button plain small px-1.5"
-        disabled={offset === 0}
+        disabled={offset === 0 || !canAsk}
         onClick={() => state.setOffset(Math.max(0, offset - pageSize))}
       >
         <Icon name="chevronLeft" className="size-4" />
@@ -449,7 +450,7 @@ function Pagination({ state }: { state: TableState }) {
         type="button"
         aria-label="Next page"
         className="button plain small px-1.5"
-        disabled={!state.hasNext}
+        disabled={!state.hasNext || !canAsk}
         onClick={() => state.setOffset(offset + pageSize)}
       >
         <Icon name="chevronRight" className="size-4" />
@@ -459,56 +460,50 @@ function Pagination({ state }: { state: TableState }) {
 }
 
 function TableOptions({ state, label }: { state: TableState; label: string }) {
-  const [isBusy, setBusy] = useState(false)
+  /** How many rows have come so far, while a download is on. */
+  const [count, setCount] = useState<number | null>(null)
+  const [hasFailed, setFailed] = useState(false)
   const download = async () => {
-    setBusy(true)
+    setCount(0)
+    setFailed(false)
     try {
-      save(csvOf(state.table.columns, await allRows(state)), `${label === '' ? 'table' : label}.csv`)
+      const rows = await state.allRows(setCount)
+      saveFile(csvOf(state.table.columns, rows), 'text/csv', `${label === '' ? 'table' : label}.csv`)
     } catch {
-      // The host went away in the middle; the person sees that no file came and may try again.
+      setFailed(true)
     } finally {
-      setBusy(false)
+      setCount(null)
     }
   }
   return (
-    <MenuProvider placement="bottom-end">
-      <MenuButton className="button plain small px-1.5" disabled={isBusy}>
-        <Icon name="more" />
-        <span className="sr-only">Table options</span>
-      </MenuButton>
-      <Menu
-        unmountOnHide
-        portal={false}
-        fixed
-        gutter={4}
-        className="card z-40 grid min-w-44 p-1 shadow-xl outline-none"
-      >
-        <MenuItem className={itemClass} onClick={() => void download()} render={<button type="button" />}>
-          Download as CSV
-        </MenuItem>
-      </Menu>
-    </MenuProvider>
+    <>
+      <span role="status" className={`text-sm tabular-nums ${hasFailed ? 'text-danger' : 'text-muted'}`}>
+        {hasFailed && 'The rows did not come. Try again.'}
+        {count !== null && count > 0 && shareOf(count, state.total)}
+      </span>
+      <MenuProvider placement="bottom-end">
+        <MenuButton className="button plain small px-1.5" disabled={count !== null}>
+          {count === null ? <Icon name="more" /> : <span className="spinner" />}
+          <span className="sr-only">Table options</span>
+        </MenuButton>
+        <Menu
+          unmountOnHide
+          portal={false}
+          fixed
+          gutter={4}
+          className="card z-40 grid min-w-44 p-1 shadow-xl outline-none"
+        >
+          <MenuItem className={itemClass} onClick={() => void download()} render={<button type="button" />}>
+            Download as CSV
+          </MenuItem>
+        </Menu>
+      </MenuProvider>
+    </>
   )
 }
 
-/** Every row that matches: those at hand, or window by window from the host, which then returns to the present page. */
-async function allRows(state: TableState): Promise<readonly Row[]> {
-  if (!state.ask) return state.matching
-  const rows: Row[] = []
-  while (rows.length < downloadRowsMax) {
-    const part = await state.ask(rows.length, downloadWindow)
-    rows.push(...part.rows)
-    if (part.rows.length === 0 || (part.total !== null && rows.length >= part.total)) break
-  }
-  await state.ask(state.offset, state.pageSize)
-  return rows
-}
-
-function save(text: string, fileName: string): void {
-  const address = URL.createObjectURL(new Blob([text], { type: 'text/csv' }))
-  const link = document.createElement('a')
-  link.href = address
-  link.download = fileName
-  link.click()
-  setTimeout(() => URL.revokeObjectURL(address), 10_000)
+function shareOf(count: number, total: number | null): string {
+  return total === null || total === 0
+    ? `${count} rows`
+    : `${Math.min(100, Math.round((count / total) * 100))} %`
 }

@@ -1,11 +1,24 @@
 /**
  * The moving part of a table: which page, which order, which query, and whether the host has to be asked. When it
- * holds only a window of the rows, every change becomes a SET_STATE and the next render is the answer; until then the
- * old rows stay, marked as waiting. Asynchronous tables come empty and ask for their first page at once.
+ * holds only a window of the rows, every change becomes a SET_STATE and a later render is the answer; until then the
+ * old rows stay with the query and the order that they obey, marked as waiting.
+ *
+ * What can go wrong: hosts answer one change with two equal renders, and the wire does not say to which question a
+ * render belongs. The second of them must not be taken for the answer to the next question. So a render that shows what
+ * is on screen already counts as an answer only when nothing else has come for a moment; and who asks for certain rows
+ * (a download, all keys) says which render will do.
  */
 import { useEffect, useMemo, useRef, useState } from 'react'
 import type { Props } from '../props.js'
-import { filteredRows, type Row, type Sort, sortedRows, type Table, tableOf } from './table-model.js'
+import {
+  type Column,
+  filteredRows,
+  type Row,
+  type Sort,
+  sortedRows,
+  type Table,
+  tableOf,
+} from './table-model.js'
 
 export interface TableState {
   table: Table
@@ -21,127 +34,251 @@ export interface TableState {
   /** The query that the rows obey. */
   query: string
   isWaiting: boolean
+  /** Rows beyond those at hand can be had. */
+  canAsk: boolean
   setOffset: (offset: number) => void
   toggleSort: (cellKey: string) => void
   setQuery: (query: string) => void
-  /** Asks the host for rows without moving the table; used to download all of them. */
-  ask: ((offset: number, pageSize: number) => Promise<Table>) | null
+  /** Every row that matches. Rejects when the host does not answer. */
+  allRows: (onProgress: (count: number) => void) => Promise<readonly Row[]>
   /** Asks the host for the keys of all rows that match, where not all of them are here; for tables to select from. */
   askAllKeys: (() => Promise<string[]>) | null
 }
 
-const answerMsMax = 15_000
+/** What a person wants to see of a table. */
+interface View {
+  offset: number
+  sort: Sort | null
+  query: string
+}
 
-export function useTable(props: Props, onState: ((state: unknown) => void) | undefined): TableState {
-  const table = useMemo(() => tableOf(props), [props])
-  const [offset, setOffset] = useState(0)
-  const [sort, setSort] = useState<Sort | null>(null)
-  const [query, setQuery] = useState('')
-  const [isWaiting, setWaiting] = useState(table.isAsync && table.rows.length === 0)
-  const [windowOffset, setWindowOffset] = useState(0)
-  const asked = useRef<((table: Table, props: Props) => void) | null>(null)
-  const wasAsked = useRef(false)
-  // Filtering shrinks what is known; whether the host has everything is judged by the unfiltered table.
-  const [isRemote] = useState(!table.holdsAll)
+/** What is on screen, and which of the host's renders it is. */
+interface Shown extends View {
+  props: Props
+  /** Where the rows at hand begin. */
+  windowOffset: number
+}
+
+const answerMsMax = 15_000
+/** After this time a render that shows nothing new is an answer too, in ms. */
+const repeatMs = 400
+const downloadWindow = 500
+const downloadRowsMax = 100_000
+/** Hosts send windows of this many pages, and at most so many rows. */
+const windowPages = 3
+const windowRowsMax = 500
+
+const start: View = { offset: 0, sort: null, query: '' }
+
+/** `columns` replaces what the props name, for grids. */
+export function useTable(
+  props: Props,
+  onState: ((state: unknown) => void) | undefined,
+  columns?: readonly Column[],
+): TableState {
+  const incoming = useMemo(() => tableOf(props), [props])
+  // Judged by the first render alone: filtering shrinks what is known, and after a reload only a window may be here.
+  const [isRemote] = useState(!incoming.holdsAll || (onState !== undefined && !isFirstWindow(incoming)))
+  const [mustAsk] = useState(isRemote && (incoming.isAsync || !isFirstWindow(incoming)))
+  const [shown, setShown] = useState<Shown>({ ...start, props, windowOffset: 0 })
+  const [pending, setPending] = useState<View | null>(mustAsk && onState ? start : null)
+  const [isRepeated, setRepeated] = useState(false)
+  /** Takes renders away from the screen while rows or keys are collected; true when it was the one waited for. */
+  const collector = useRef<((table: Table, props: Props) => boolean) | null>(null)
+  const isCollecting = useRef(false)
+  const collected = useRef<Props | null>(null)
+
+  if (props !== shown.props && props !== collected.current && !isCollecting.current) {
+    const isRepeat = pending !== null && isSameWindow(incoming, tableOf(shown.props))
+    if (pending !== null && !isRepeat) {
+      setShown({ ...pending, props, windowOffset: pending.offset })
+      setPending(null)
+      setRepeated(false)
+    } else {
+      setShown({ ...shown, props })
+      setRepeated(isRepeat)
+    }
+  }
+  useEffect(() => {
+    if (!isRepeated || pending === null) return
+    const timer = setTimeout(() => {
+      setShown(known => ({ ...known, ...pending, windowOffset: pending.offset }))
+      setPending(null)
+      setRepeated(false)
+    }, repeatMs)
+    return () => clearTimeout(timer)
+  }, [isRepeated, pending])
+
+  useEffect(() => {
+    if (!isCollecting.current) return
+    collected.current = props
+    collector.current?.(incoming, props)
+  }, [incoming, props])
+
+  const table = useMemo(() => {
+    const known = tableOf(shown.props)
+    return columns ? { ...known, columns: [...columns] } : known
+  }, [shown.props, columns])
   const { pageSize } = table
 
-  const send = (next: {
-    offset: number
-    sort: Sort | null
-    query: string
-    pageSize?: number
-    isSelectAll?: boolean
-  }) => {
-    const column = table.columns.find(known => known.cellKey === next.sort?.cellKey)
+  const send = ({ offset, sort, query }: View, more: { pageSize?: number; isSelectAll?: boolean } = {}) => {
+    const column = table.columns.find(known => known.cellKey === sort?.cellKey)
     onState?.({
-      ...(next.query === '' ? {} : { queryTerm: next.query }),
-      ...(next.sort && column?.accessorKey !== undefined
-        ? { sortColumn: column.accessorKey, sortDirection: next.sort.direction }
+      ...(query === '' ? {} : { queryTerm: query }),
+      ...(sort && column?.accessorKey !== undefined
+        ? { sortColumn: column.accessorKey, sortDirection: sort.direction }
         : {}),
-      offset: next.offset,
-      pageSize: next.pageSize ?? pageSize,
-      ...(next.isSelectAll ? { isSelectAll: true } : {}),
+      offset,
+      pageSize: more.pageSize ?? pageSize,
+      ...(more.isSelectAll ? { isSelectAll: true } : {}),
     })
   }
 
+  const hasAsked = useRef(false)
   // biome-ignore lint/correctness/useExhaustiveDependencies: once, when the table appears
   useEffect(() => {
-    if (wasAsked.current || !table.isAsync || !onState) return
-    wasAsked.current = true
-    setWaiting(true)
-    send({ offset: 0, sort: null, query: '' })
+    if (hasAsked.current || !mustAsk) return
+    hasAsked.current = true
+    send(start)
   }, [])
 
-  // A new render is the answer to what was asked last.
-  const lastProps = useRef(props)
-  useEffect(() => {
-    if (lastProps.current === props) return
-    lastProps.current = props
-    setWaiting(false)
-    asked.current?.(table, props)
-    asked.current = null
-  }, [props, table])
-
-  const move = (next: { offset: number; sort: Sort | null; query: string }) => {
-    setOffset(next.offset)
-    setSort(next.sort)
-    setQuery(next.query)
-    if (!isRemote) return
-    const isSameOrder = next.sort === sort && next.query === query
+  const move = (change: Partial<View>) => {
+    const from = pending ?? shown
+    const next: View = { offset: from.offset, sort: from.sort, query: from.query, ...change }
+    const isSameOrder = next.sort === shown.sort && next.query === shown.query
     const inWindow =
-      isSameOrder && next.offset >= windowOffset && next.offset + pageSize <= windowOffset + table.rows.length
-    if (inWindow) return
-    setWaiting(true)
-    setWindowOffset(next.offset)
+      next.offset >= shown.windowOffset && next.offset + pageSize <= shown.windowOffset + table.rows.length
+    const isEnd = table.total !== null && shown.windowOffset + table.rows.length >= table.total
+    if (!isRemote || (isSameOrder && next.offset >= shown.windowOffset && (inWindow || isEnd))) {
+      setShown({ ...shown, ...next })
+      setPending(null)
+      return
+    }
+    if (!onState) return
+    setPending(next)
+    setRepeated(false)
     send(next)
   }
 
-  /** Sends a state and reads the next render; rejects when none comes. */
-  const answerTo = <Result>(
-    next: { offset: number; pageSize?: number; isSelectAll?: boolean },
-    read: (table: Table, props: Props) => Result,
+  /** Sends a state and waits for the render that will do. */
+  const collect = <Result>(
+    ask: () => void,
+    read: (table: Table, props: Props) => Result | undefined,
   ): Promise<Result> =>
     new Promise((resolve, reject) => {
-      const timer = setTimeout(() => reject(new Error('The host did not answer in time.')), answerMsMax)
-      asked.current = (answer, answerProps) => {
+      const timer = setTimeout(() => {
+        collector.current = null
+        reject(new Error('The host did not answer in time.'))
+      }, answerMsMax)
+      collector.current = (answer, answerProps) => {
+        const result = read(answer, answerProps)
+        if (result === undefined) return false
         clearTimeout(timer)
-        resolve(read(answer, answerProps))
+        collector.current = null
+        resolve(result)
+        return true
       }
-      send({ ...next, sort, query })
+      ask()
     })
 
   const matching = useMemo(
-    () => (isRemote ? table.rows : sortedRows(filteredRows(table.rows, table.columns, query), sort)),
-    [isRemote, table, query, sort],
+    () =>
+      isRemote
+        ? table.rows
+        : sortedRows(filteredRows(table.rows, table.columns, shown.query, columns !== undefined), shown.sort),
+    [isRemote, table, shown.query, shown.sort, columns],
   )
-  const total = isRemote ? table.total : matching.length
-  const from = isRemote ? Math.max(0, offset - windowOffset) : offset
+
+  const allRows = async (onProgress: (count: number) => void): Promise<readonly Row[]> => {
+    if (!isRemote || !onState) return matching
+    const present: View = { offset: shown.windowOffset, sort: shown.sort, query: shown.query }
+    const rows = new Map<string, Row>()
+    isCollecting.current = true
+    try {
+      while (rows.size < downloadRowsMax) {
+        const offset = rows.size
+        const part = await collect(
+          () => send({ ...present, offset }, { pageSize: downloadWindow }),
+          // A window that begins with a row seen before is the echo of an earlier question.
+          answer => (rows.has(answer.rows[0]?.key ?? '') ? undefined : answer),
+        )
+        for (const row of part.rows) rows.set(row.key, row)
+        onProgress(rows.size)
+        if (part.rows.length === 0 || (part.total !== null && rows.size >= part.total)) break
+      }
+      // The host's renders show again what is on screen.
+      await collect(
+        () => send(present),
+        answer => (answer.rows[0]?.key === table.rows[0]?.key ? true : undefined),
+      ).catch(() => undefined)
+      return [...rows.values()]
+    } finally {
+      isCollecting.current = false
+    }
+  }
+
+  const askAllKeys = async (): Promise<string[]> => {
+    isCollecting.current = true
+    try {
+      return await collect(
+        () =>
+          send({ offset: shown.windowOffset, sort: shown.sort, query: shown.query }, { isSelectAll: true }),
+        (answer, { selectedKeys }) => {
+          const keys = Array.isArray(selectedKeys) ? selectedKeys.map(String) : []
+          return keys.length > 0 || answer.total === 0 ? keys : undefined
+        },
+      )
+    } finally {
+      isCollecting.current = false
+    }
+  }
+
+  const total = isRemote ? remoteTotal(table, shown, columns !== undefined) : matching.length
+  const from = isRemote ? Math.max(0, shown.offset - shown.windowOffset) : shown.offset
   const page = matching.slice(from, from + pageSize)
+  const wanted = pending ?? shown
   return {
     table,
     page,
     matching,
-    offset,
+    offset: shown.offset,
     pageSize,
     total,
-    hasNext: total === null ? page.length === pageSize : offset + pageSize < total,
-    sort,
-    query,
-    isWaiting,
-    setOffset: next => move({ offset: next, sort, query }),
-    toggleSort: cellKey => {
-      const isAscending = sort?.cellKey === cellKey && sort.direction === 'asc'
-      move({ offset: 0, sort: { cellKey, direction: isAscending ? 'desc' : 'asc' }, query })
-    },
-    setQuery: next => move({ offset: 0, sort, query: next }),
-    ask: isRemote && onState ? (at, size) => answerTo({ offset: at, pageSize: size }, known => known) : null,
-    askAllKeys:
-      isRemote && onState
-        ? () =>
-            // The window that is on screen comes back with the keys.
-            answerTo({ offset: windowOffset, isSelectAll: true }, (_table, answer) =>
-              Array.isArray(answer.selectedKeys) ? answer.selectedKeys.map(String) : [],
-            )
-        : null,
+    hasNext: total === null ? page.length === pageSize : shown.offset + pageSize < total,
+    sort: shown.sort,
+    query: shown.query,
+    isWaiting: pending !== null,
+    canAsk: !isRemote || onState !== undefined,
+    setOffset: offset => move({ offset }),
+    toggleSort: cellKey => move({ offset: 0, sort: nextSort(wanted.sort, cellKey) }),
+    setQuery: query => move({ offset: 0, query }),
+    allRows,
+    askAllKeys: isRemote && onState ? askAllKeys : null,
   }
+}
+
+/** Up, down, as it came. */
+function nextSort(sort: Sort | null, cellKey: string): Sort | null {
+  if (sort?.cellKey !== cellKey) return { cellKey, direction: 'asc' }
+  return sort.direction === 'asc' ? { cellKey, direction: 'desc' } : null
+}
+
+/** Hosts number rows from nothing on; what begins elsewhere or has gaps was asked for before. */
+function isFirstWindow(table: Table): boolean {
+  return table.rows.every((row, index) => row.key === String(index))
+}
+
+function isSameWindow(a: Table, b: Table): boolean {
+  return (
+    a.total === b.total &&
+    a.rows.length === b.rows.length &&
+    a.rows.every((row, index) => row.key === b.rows[index]?.key)
+  )
+}
+
+/** Grids that are filtered still tell the number of all their items; how many there are is then seen from the window. */
+function remoteTotal(table: Table, shown: Shown, isGrid: boolean): number | null {
+  if (!isGrid || table.isAsync || shown.query === '') return table.total
+  const isWhole = table.rows.length < Math.min(table.pageSize * windowPages, windowRowsMax)
+  return isWhole ? shown.windowOffset + table.rows.length : null
 }

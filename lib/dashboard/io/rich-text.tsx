@@ -1,0 +1,40 @@
+/**
+ * INPUT_RICH_TEXT: formatted words. The draft is the HTML that is sent. The editor is larger than all other methods
+ * together and is loaded when the first one is shown.
+ */
+import { lazy, Suspense } from 'react'
+import { flagOf, textOf } from '../props.js'
+import { FieldFrame } from './field.js'
+import { type FieldProps, inputMethod, isText, readEmpty } from './method.js'
+import { isEmptyHtml } from './rich-text-value.js'
+
+const RichTextEditor = lazy(() => import('./rich-text-editor.js'))
+
+export const richText = inputMethod<string>({
+  initial: component => textOf(component.props, 'defaultValue') ?? '',
+  accepts: isText,
+  read: (draft, component) => (isEmptyHtml(draft) ? readEmpty(component) : { value: draft }),
+  View: RichTextField,
+})
+
+function RichTextField({ id, component, draft, onDraft, isDisabled, error }: FieldProps<string>) {
+  return (
+    <FieldFrame
+      id={id}
+      component={component}
+      error={error}
+      onLabel={() => document.getElementById(id)?.focus()}
+    >
+      <Suspense fallback={<div className="control h-48 animate-pulse" aria-hidden="true" />}>
+        <RichTextEditor
+          id={id}
+          component={component}
+          html={draft}
+          onHtml={onDraft}
+          isDisabled={isDisabled || flagOf(component.props, 'disabled')}
+          error={error}
+        />
+      </Suspense>
+    </FieldFrame>
+  )
+}

@@ -1,0 +1,37 @@
+/** INPUT_SPREADSHEET: rows of typed columns, typed in, pasted or imported. The draft is the text of every cell. */
+import { lazy, Suspense } from 'react'
+import { FieldGroup } from './field.js'
+import { type FieldProps, inputMethod } from './method.js'
+import { blankSheet, readSheet, type SheetRow, sheetColumnsOf, sheetOfRecords } from './spreadsheet-model.js'
+
+const SpreadsheetView = lazy(() => import('./spreadsheet-view.js'))
+
+export const spreadsheet = inputMethod<SheetRow[]>({
+  initial: component => {
+    const columns = sheetColumnsOf(component.props)
+    const rows = sheetOfRecords(component.props.defaultValue, columns)
+    return rows.length > 0 ? rows : blankSheet(columns)
+  },
+  accepts: (draft): draft is SheetRow[] =>
+    Array.isArray(draft) &&
+    draft.every(row => Array.isArray(row) && row.every(cell => typeof cell === 'string')),
+  read: readSheet,
+  View: SpreadsheetField,
+})
+
+function SpreadsheetField({ id, component, draft, onDraft, isDisabled, error }: FieldProps<SheetRow[]>) {
+  return (
+    <FieldGroup id={id} component={component} error={error}>
+      <Suspense fallback={<div className="card h-64 animate-pulse" aria-hidden="true" />}>
+        <SpreadsheetView
+          id={id}
+          columns={sheetColumnsOf(component.props)}
+          rows={draft}
+          onRows={onDraft}
+          isDisabled={isDisabled || component.props.disabled === true}
+          wasRefused={error !== null}
+        />
+      </Suspense>
+    </FieldGroup>
+  )
+}

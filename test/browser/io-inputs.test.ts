@@ -1,0 +1,259 @@
+/**
+ * The fields of forms, one method after another, driven through a real browser and answered to a host of the real SDK:
+ * valid, invalid, optional and default values, and the words that go with them.
+ */
+import type { Locator, Page } from 'playwright-core'
+import t from 'tap'
+import { ioStage, start } from './io-stage.js'
+import { accessibilityProblems, continueButton, gone, reads, resultOf, shown } from './stage.js'
+
+t.setTimeout(300_000)
+const { stage, home } = await ioStage(t)
+
+const errors = (page: Page) => page.locator('[data-pw="field-error"]')
+
+/** The form's errors, in order. */
+async function errorsAre(page: Page, ...expected: string[]): Promise<void> {
+  await reads(page.locator('body'), /./)
+  for (const text of expected) await shown(errors(page).filter({ hasText: text }))
+  t.equal(await errors(page).count(), expected.length)
+}
+
+async function valuesOf(fields: Locator): Promise<string[]> {
+  return Promise.all((await fields.all()).map(field => field.inputValue()))
+}
+
+await stage.scenario(t, 'text: bounds, several lines, help and placeholder', async ({ t, page }) => {
+  await start(page, home, 'text')
+  const first = page.locator('input[type="text"]')
+  t.equal(await first.getAttribute('placeholder'), 'Say something')
+  await shown(page.getByText('Anything goes'))
+  await continueButton(page).click()
+  await errorsAre(page, 'This field is required.')
+  await page.getByLabel('Plain').fill('one')
+  await gone(errors(page))
+  await continueButton(page).click()
+  await page.getByLabel('Bounded').fill('abcd')
+  t.equal(await page.locator('input[type="text"]').count(), 2, 'answered fields stay')
+  t.equal(await page.locator('input[type="text"]').first().isDisabled(), true)
+  await gone(errors(page))
+  await continueButton(page).click()
+  await errorsAre(page, 'Please enter a value with between 5 and 20 characters.')
+  await page.getByLabel('Bounded').fill('a'.repeat(21))
+  await errorsAre(page, 'Please enter a value with between 5 and 20 characters.')
+  await page.getByLabel('Bounded').fill('a'.repeat(20))
+  await gone(errors(page))
+  await continueButton(page).click()
+  const lines = await shown(page.locator('textarea'))
+  t.equal(await lines.inputValue(), 'first\nsecond')
+  await lines.fill('third\nfourth')
+  await lines.press('End')
+  await lines.press('Enter')
+  await lines.press('Control+Enter')
+  t.equal(await resultOf(page), JSON.stringify(['one', 'a'.repeat(20), 'third\nfourth\n']))
+})
+
+await stage.scenario(t, 'text: what the host finds wrong is shown and can be mended', async ({ t, page }) => {
+  await start(page, home, 'text_checked')
+  await continueButton(page).click()
+  await errorsAre(page, 'Only odd lengths.')
+  const field = page.getByLabel('Odd one')
+  t.equal(await field.isEditable(), true)
+  await field.fill('four')
+  await continueButton(page).click()
+  await errorsAre(page, 'Only odd lengths.')
+  await field.fill('odd')
+  await continueButton(page).click()
+  t.equal(await resultOf(page), '"odd"')
+})
+
+await stage.scenario(t, 'number: whole, money, decimals, bounds, default', async ({ t, page, picture }) => {
+  await start(page, home, 'number')
+  const whole = page.getByLabel('Whole')
+  t.equal(await whole.getAttribute('inputmode'), 'numeric')
+  for (const name of ['Price', 'Precise'])
+    t.equal(await page.getByLabel(name).getAttribute('inputmode'), 'decimal')
+  t.equal(await page.getByLabel('From').inputValue(), '-7')
+  await shown(page.getByText('$'))
+  await shown(page.getByText('±'))
+  await whole.fill('12')
+  await page.getByLabel('Price').fill('1,000.555')
+  await page.getByLabel('Precise').fill('0.1234')
+  await page.getByLabel('From').fill('1')
+  await continueButton(page).click()
+  await errorsAre(
+    page,
+    'Please enter a number between 13 and 100.',
+    'Please enter a number with up to 2 decimal places.',
+    'Please enter a number with up to 3 decimal places.',
+    'Please enter a number less than or equal to 0.',
+  )
+  await picture('io numbers wrong')
+  t.equal(
+    await page.locator(':focus').getAttribute('id'),
+    await whole.getAttribute('id'),
+    'the first wrong field has the caret',
+  )
+  await whole.fill('1.5')
+  await errorsAre(
+    page,
+    'Please enter a whole number.',
+    'Please enter a number with up to 2 decimal places.',
+    'Please enter a number with up to 3 decimal places.',
+    'Please enter a number less than or equal to 0.',
+  )
+  await whole.fill('words')
+  await shown(errors(page).filter({ hasText: 'Please enter a' }).first())
+  await whole.fill('13')
+  await page.getByLabel('Price').fill('1,000.55')
+  await page.getByLabel('Precise').fill('-0.123')
+  await page.getByLabel('From').fill('-1')
+  await gone(errors(page))
+  await continueButton(page).click()
+  t.equal(await resultOf(page), JSON.stringify({ whole: 13, price: 1000.55, precise: -0.123, from: -1 }))
+})
+
+await stage.scenario(t, 'boolean: by its box and by its words, never required', async ({ t, page }) => {
+  await start(page, home, 'boolean')
+  t.equal(await page.locator('label:has(input[type="checkbox"])').count(), 2)
+  t.equal(await page.getByLabel('On', { exact: true }).isChecked(), true)
+  await page.getByText('Off', { exact: true }).click()
+  t.equal(await page.getByLabel('Off', { exact: true }).isChecked(), true)
+  await page.locator('input[type="checkbox"]').first().click()
+  t.equal(await page.getByLabel('Off', { exact: true }).isChecked(), false)
+  await continueButton(page).click()
+  t.equal(await resultOf(page), JSON.stringify({ off: false, on: true }))
+})
+
+await stage.scenario(t, 'email: the browser blocks, the label leads back', async ({ t, page }) => {
+  await start(page, home, 'email')
+  await page.getByText('Mail to').click()
+  await page.keyboard.type('notanemail')
+  await continueButton(page).click()
+  t.equal(await errors(page).count(), 0)
+  await page.getByText('Mail to').click()
+  await page.keyboard.type('you@example.com')
+  await continueButton(page).click()
+  t.match(await resultOf(page), /you@example\.com/)
+})
+
+await stage.scenario(t, 'url: form and protocol', async ({ t, page }) => {
+  await start(page, home, 'url')
+  await page.getByLabel('Any address').fill('not a url')
+  await page.getByLabel('Secure address').fill('http://example.com')
+  await continueButton(page).click()
+  await errorsAre(page, 'Please enter a valid URL.', 'The URL must begin with https.')
+  await page.getByLabel('Any address').fill('http://example.com/a b')
+  await page.getByLabel('Secure address').fill('https://example.com')
+  await gone(errors(page))
+  await continueButton(page).click()
+  t.equal(
+    await resultOf(page),
+    JSON.stringify({ any: 'http://example.com/a%20b', secure: 'https://example.com/' }),
+  )
+})
+
+await stage.scenario(t, 'slider: empty until touched, keys, text', async ({ t, page }) => {
+  await start(page, home, 'slider')
+  const range = page.locator('input[type="range"]')
+  const text = page.getByLabel('Coarse', { exact: true })
+  t.equal(await text.getAttribute('inputmode'), 'numeric')
+  t.equal(await page.getByLabel('Fine', { exact: true }).getAttribute('inputmode'), 'decimal')
+  t.equal(await page.getByLabel('Fine', { exact: true }).inputValue(), '2.5')
+  t.equal(await range.nth(1).inputValue(), '2.5')
+  t.equal(await range.first().inputValue(), '9')
+  await continueButton(page).click()
+  await errorsAre(page, 'This field is required.')
+  await range.first().focus()
+  await page.keyboard.press('1')
+  await page.keyboard.press('5')
+  t.equal(await text.inputValue(), '15')
+  await errorsAre(page, 'Please enter a number between 9 and 10.')
+  t.equal(await range.first().inputValue(), '9', 'a number out of range leaves the handle')
+  await text.focus()
+  await range.first().focus()
+  await page.keyboard.press('1')
+  t.equal(await text.inputValue(), '1', 'begins afresh after the focus was elsewhere')
+  await page.getByText('Coarse', { exact: true }).click()
+  await page.keyboard.type('10')
+  t.equal(await text.inputValue(), '10', 'the label selects all of the text')
+  t.equal(await range.first().inputValue(), '10')
+  await range.nth(1).fill('15.5')
+  t.equal(await page.getByLabel('Fine', { exact: true }).inputValue(), '15.5')
+  await continueButton(page).click()
+  t.equal(await resultOf(page), JSON.stringify({ coarse: 10, fine: 15.5 }))
+})
+
+await stage.scenario(t, 'date, time, datetime: typed, chosen, bounded', async ({ t, page, picture }) => {
+  await start(page, home, 'date')
+  t.equal(await page.locator('.iv-timepicker').count(), 2)
+  t.equal(await page.locator('.iv-datepicker').count(), 3)
+  const day = page.locator('.iv-timepicker').first()
+  const field = day.locator('input[type="text"]')
+  const clock = page.locator('.iv-datepicker').nth(1).locator('select')
+  const moment = page.locator('.iv-datepicker').nth(2)
+  t.equal(await moment.locator('input').inputValue(), '07/20/2022')
+  t.same(await valuesOf(moment.locator('select')), ['1', '05', 'pm'])
+  await field.click()
+  await field.fill('nonsense')
+  await page.keyboard.press('Tab')
+  await continueButton(page).click()
+  await errorsAre(page, 'Please enter a valid date.', 'This field is required.')
+  await field.fill('1/1/2023')
+  await shown(
+    errors(page).filter({ hasText: 'Please enter a date between January 1, 2022 and December 31, 2022.' }),
+  )
+  await field.fill('2/1/2022')
+  const cells = day.locator('.flatpickr-day', { hasText: '25' })
+  t.equal(await cells.count(), 1, 'one 25 in the month that was typed')
+  await picture('io calendar')
+  await cells.click()
+  t.equal(await field.inputValue(), '02/25/2022')
+  await clock.nth(0).focus()
+  await page.keyboard.type('7')
+  await page.keyboard.press('Tab')
+  await page.keyboard.type('05')
+  await page.keyboard.press('Tab')
+  await page.keyboard.type('a')
+  t.same(await valuesOf(clock), ['7', '05', 'am'])
+  await shown(errors(page).filter({ hasText: 'Please enter a time between 8:30 AM and 8:00 PM.' }))
+  await clock.nth(2).selectOption('pm')
+  await gone(errors(page))
+  await moment.locator('select').nth(2).selectOption('am')
+  await moment.locator('input').fill('7/31/2022')
+  await moment.locator('select').nth(2).selectOption('pm')
+  await shown(errors(page).filter({ hasText: 'Please enter a date on or before July 31, 2022, 12:00 PM.' }))
+  await moment.locator('select').nth(2).selectOption('am')
+  await gone(errors(page))
+  await page.keyboard.press('Escape')
+  t.same(await accessibilityProblems(page), [])
+  await continueButton(page).click()
+  t.equal(
+    await resultOf(page),
+    JSON.stringify({ day: [2022, 2, 25], time: [19, 5], moment: [2022, 7, 31, 1], isDate: true }),
+  )
+  await start(page, home, 'date_result')
+  await continueButton(page).click()
+  t.equal(await resultOf(page), 'year2,022month2day25jsDateFeb 25, 2022, 12:00 AM')
+})
+
+await stage.scenario(
+  t,
+  'all optional: nothing is required and nothing complains',
+  async ({ t, page, picture }) => {
+    await start(page, home, 'all_optional')
+    await shown(page.locator('.ProseMirror'))
+    await shown(page.locator('td').first())
+    for (const label of ['text', 'email', 'number', 'date', 'time', 'datetime', 'select single', 'search'])
+      await page.locator(`text="${label}"`).last().click()
+    await page.keyboard.press('Escape')
+    t.equal(await errors(page).count(), 0)
+    await picture('io all optional')
+    t.same(await accessibilityProblems(page), [])
+    await continueButton(page).click()
+    t.equal(
+      await resultOf(page),
+      JSON.stringify([null, null, null, null, false, ...Array.from({ length: 10 }, () => null)]),
+    )
+  },
+)
