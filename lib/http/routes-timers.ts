@@ -7,14 +7,7 @@ import type { AccountsService } from '../accounts/index.js'
 import { AppError } from '../errors.js'
 import { limits } from '../limits.js'
 import { allPartitions, type PartitionId } from '../ring/index.js'
-import {
-  dataOf,
-  givenData,
-  newTimerId,
-  type TimerDefinition,
-  type TimerRecord,
-  type Timers,
-} from '../timers/index.js'
+import { dataOf, givenData, type TimerDefinition, type TimerRecord, type Timers } from '../timers/index.js'
 import { type Context, hostOf } from './context.js'
 import { ok } from './reply.js'
 import type { HttpServer } from './server.js'
@@ -106,7 +99,7 @@ export function addTimerRoutes(http: HttpServer, options: TimerRoutesOptions): v
   http.route('POST', '/api/v1/timers', open, async context => {
     const scope = await scopeOf(context)
     const body = await context.body(timerShape)
-    const id = body.id ?? newTimerId()
+    const id = body.id ?? timers.newId(scope)
     await timers.create(scope, newTimer(body), id, body.id === undefined)
     return { status: 201, headers: { location: `/api/v1/timers/${encodeURIComponent(id)}` }, body: { id } }
   })
@@ -135,7 +128,7 @@ export function addTimerRoutes(http: HttpServer, options: TimerRoutesOptions): v
     await Promise.all(
       all.map(async ({ id, timer }) => {
         try {
-          await timers.create(scope, timer, id ?? newTimerId(), id === undefined)
+          await timers.create(scope, timer, id ?? timers.newId(scope), id === undefined)
           created += 1
         } catch (error) {
           if (!(error instanceof AppError) || error.code !== 'conflict') throw error

@@ -10,7 +10,7 @@ import type { AccountsService } from '../accounts/index.js'
 import { AppError } from '../errors.js'
 import { limits as allLimits, type Limits } from '../limits.js'
 import type { Log } from '../log.js'
-import { givenData, newTimerId, parseTimerBody, type Timers } from '../timers/index.js'
+import { givenData, parseTimerBody, type Timers } from '../timers/index.js'
 import { depthOf, hasBody } from './body.js'
 
 export interface TimerApiOptions {
@@ -41,7 +41,7 @@ export function createTimerApi(options: TimerApiOptions): RawHandler {
   const create = async (scope: string, request: IncomingMessage, response: ServerResponse): Promise<void> => {
     const given = request.headers['x-timer-id']
     const isNew = given === undefined
-    const id = isNew ? newTimerId() : checkedId(String(given))
+    const id = isNew ? timers.newId(scope) : checkedId(String(given))
     // In answers that refuse it as well, as in Skyring's.
     locate(response, id)
     const timer = parseTimerBody(await readBody(request, limits), timers.transports)

@@ -43,6 +43,8 @@ export interface EntityRuntime {
    * of a node may be off.
    */
   nowMs(): number
+  /** True while this node leads the entity and takes messages for it: what is sent to it stays here. */
+  leads(key: EntityKey): boolean
   /**
    * Delivers a message to the entity's owner and resolves with its reply once everything the reply depends on is
    * durable. Rejects with `queue-full` when the mailbox is full, `unavailable` when a commit failed, `timeout` after
@@ -108,6 +110,4 @@ export interface AlarmWork {
   confirm(key: EntityKey): Promise<void>
   /** The work was not done: the alarm comes again after a moment (a second by default), if this node still leads then. */
   again(key: EntityKey, dueAtMs: number, afterMs?: number): void
-  /** True while this node leads the entity and takes messages for it. */
-  leads(key: EntityKey): boolean
 }

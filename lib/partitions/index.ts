@@ -190,6 +190,7 @@ export async function openPartitions(options: PartitionsOptions): Promise<Partit
     cluster,
     clock,
     nowMs: () => runtime.nowMs(),
+    leads: key => runtime.serves(partitionOf(key)),
     send: (key, message, sendOptions) => runtime.send(key, message, sendOptions),
     list: (kind, partition, page) => runtime.list(kind, partition, page),
     redispatch: (to, target) => courier.redispatch(to, target),

@@ -380,7 +380,6 @@ export class Runtime {
       confirm: async key => await this.#options.replication?.confirm(partitionOf(key)),
       again: (key, dueAtMs, afterMs) =>
         this.alarms.again({ partition: partitionOf(key), key, dueAtMs }, afterMs),
-      leads: key => this.#served.has(partitionOf(key)),
     }
   }
 

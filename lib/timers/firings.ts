@@ -275,14 +275,14 @@ export class Firings implements AlarmWorker {
   async #mayMake({ confirmedAtMs, firing, key }: Waiting): Promise<boolean> {
     if (this.#isStopping) return false
     // A hand-over may be given up: then this node leads on.
-    if (this.#held.has(partitionOf(key)) || !this.#work.leads(key)) {
+    if (this.#held.has(partitionOf(key)) || !this.#options.runtime.leads(key)) {
       this.#work.again(key, firing.dueAtMs)
       return false
     }
     if (this.#options.clock.nowMs() - confirmedAtMs <= directMs) return true
     try {
       await this.#work.confirm(key)
-      if (!this.#isStopping && this.#work.leads(key)) return true
+      if (!this.#isStopping && this.#options.runtime.leads(key)) return true
     } catch {
       // Whoever leads it then makes the call.
     }

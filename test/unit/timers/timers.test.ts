@@ -2,17 +2,11 @@
 import { join } from 'node:path'
 import t from 'tap'
 import { AppError } from '../../../lib/errors.js'
+import type { EntityKey } from '../../../lib/ids.js'
 import { silentLog } from '../../../lib/log.js'
-import { openPartitions, type Partitions, VirtualClock } from '../../../lib/partitions/index.js'
-import {
-  dataOf,
-  type Firing,
-  firingId,
-  newTimerId,
-  type Retry,
-  Timers,
-  timerKind,
-} from '../../../lib/timers/index.js'
+import { openPartitions, type Partitions, partitionOf, VirtualClock } from '../../../lib/partitions/index.js'
+import { dataOf, type Firing, firingId, type Retry, Timers, timerKind } from '../../../lib/timers/index.js'
+import { keyOf } from '../../../lib/timers/timers.js'
 import { codeOf, eventually as eventuallyNamed, temporaryDirectory } from '../partitions/support.js'
 
 t.setTimeout(120_000)
@@ -72,7 +66,7 @@ class Life {
     timeoutMs: number,
     more: { id?: string; retry?: Retry; scope?: string } = {},
   ): Promise<string> {
-    const { id = newTimerId(), retry, scope = '' } = more
+    const { id = this.timers.newId(''), retry, scope = '' } = more
     const isNew = more.id === undefined
     await this.timers.create(scope, { timeoutMs, callback, ...(retry && { retry }) }, id, isNew)
     return id
@@ -205,7 +199,7 @@ t.test('a receiver that answers nobody holds up no other, and calls are bounded'
   const slow = { ...callback, uri: 'http://slow.test/' }
   await Promise.all(
     Array.from({ length: 300 }, () =>
-      life.timers.create('', { timeoutMs: 1_000, callback: slow }, newTimerId(), true),
+      life.timers.create('', { timeoutMs: 1_000, callback: slow }, life.timers.newId(''), true),
     ),
   )
   await life.create(1_000)
@@ -245,7 +239,7 @@ t.test(
     life.calls[1]?.answer()
     t.equal(await eventuallyGone(life, 'chosen'), 'not-found')
 
-    const uuid = newTimerId()
+    const uuid = life.timers.newId('')
     await life.create(60_000, { scope: 'one', id: uuid })
     await life.create(60_000, { scope: 'two', id: uuid })
     await life.timers.cancel('one', uuid)
@@ -253,6 +247,31 @@ t.test(
     await life.partitions.stop()
   },
 )
+
+t.test('a new id is one of those led here, where there is one', async t => {
+  const life = await Life.begin()
+  const isEven = (key: string): boolean => partitionOf(key as EntityKey) % 2 === 0
+  const transports = new Map()
+  const made = (leads: (key: string) => boolean): Timers => {
+    // Everything else is that of the node.
+    const runtime = Object.create(life.partitions, {
+      leads: { value: leads },
+      alarmWork: { value: () => null },
+    })
+    return new Timers({ runtime, clock: life.clock, log: silentLog, transports })
+  }
+  const half = made(isEven)
+  for (const scope of ['', 'one']) {
+    const ids = Array.from({ length: 200 }, () => half.newId(scope))
+    t.ok(
+      ids.every(id => isEven(keyOf(scope, id))),
+      scope,
+    )
+    t.equal(new Set(ids).size, 200)
+  }
+  t.equal(new Set(Array.from({ length: 20 }, () => made(() => false).newId(''))).size, 20)
+  await life.partitions.stop()
+})
 
 t.test('a timer a hundred years away is no different', async t => {
   const life = await Life.begin()
