@@ -67,6 +67,44 @@ interface Copy {
   steps: Promise<unknown>
 }
 
+/** What the commits of one message still have to write. */
+class Writes {
+  readonly done: Promise<void>
+  #resolve: () => void = () => undefined
+  #reject: (error: AppError) => void = () => undefined
+  #left = 0
+
+  constructor() {
+    this.done = new Promise((resolve, reject) => {
+      this.#resolve = resolve
+      this.#reject = reject
+    })
+    // Whoever waits for it hears of a failure; nobody has to.
+    this.done.catch(() => undefined)
+  }
+
+  began(): void {
+    this.#left += 1
+  }
+
+  /** One is on disk, or failed. Never in the turn in which it began. */
+  ended(error?: unknown): void {
+    this.#left -= 1
+    if (error !== undefined) this.#reject(new AppError('unavailable', undefined, { cause: error }))
+    else if (this.#left === 0) this.#resolve()
+  }
+
+  /** Resolves when all that have begun are on disk; rejects with `unavailable` when one failed. */
+  async all(): Promise<void> {
+    if (this.#left > 0) await this.done
+  }
+}
+
+/** The disk holds this head, of a copy that was not replaced meanwhile. */
+function reached(copy: Copy, head: PartitionHead): void {
+  if (head.generation === copy.durable.generation && head.seq > copy.durable.seq) copy.durable = head
+}
+
 const generationMax = 0xffff
 const removePageMax = 1_000
 
@@ -146,7 +184,7 @@ export class Copies {
   async append(from: string, body: Buffer): Promise<Buffer> {
     const answers = new Map<PartitionId, AppendAnswer | undefined>()
     const gaps = new Set<PartitionId>()
-    const written: Promise<void>[] = []
+    const writes = new Writes()
     const known = new Set<PartitionId>()
     for (const commit of decodeCommits(body)) {
       const { partition } = commit
@@ -156,12 +194,11 @@ export class Copies {
         continue
       }
       if (!answers.get(partition)) answers.set(partition, undefined)
-      const done = this.#take(commit)
-      if (done === 'gap') gaps.add(partition)
-      else if (done !== 'known') written.push(done)
-      else known.add(partition)
+      const taken = this.#take(commit, writes)
+      if (taken === 'gap') gaps.add(partition)
+      else if (taken === 'known') known.add(partition)
     }
-    await Promise.all(written)
+    await writes.all()
     // What came before may still be on its way to the disk.
     await this.settled([...known])
     const list = [...answers].map(([partition, answer]): AppendAnswer => {
@@ -171,7 +208,7 @@ export class Copies {
     return Buffer.from(JSON.stringify(list))
   }
 
-  #take(sent: SentCommit): Promise<void> | 'known' | 'gap' {
+  #take(sent: SentCommit, writes: Writes): 'taken' | 'known' | 'gap' {
     const copy = this.#copy(sent.partition)
     const { head } = copy
     if (sent.position.seq <= head.seq) return 'known'
@@ -186,26 +223,34 @@ export class Copies {
     const operations: CommitOperation[] = []
     for (const operation of sent.operations) {
       if (operation.type === 'put' && !openRecord(operation.key, operation.value)) return 'gap'
-      operations.push({ ...operation, key: keys.prefix + operation.key })
+      // One by one: copying objects into each other costs a microsecond each.
+      const key = keys.prefix + operation.key
+      operations.push(
+        operation.type === 'put' ? { type: 'put', key, value: operation.value } : { type: 'del', key },
+      )
     }
     // A leader sends commits only to who has its snapshot already: one that has begun since is a late repeat.
     copy.incoming = undefined
     const { epoch, seq } = sent.position
-    const next = { ...head, epoch, seq, lastEpoch: epoch, chain, digest: sent.digest }
+    const { generation } = head
+    const next: PartitionHead = { epoch, seq, lastEpoch: epoch, generation, chain, digest: sent.digest }
     copy.head = next
-    const written = new Promise<void>((resolve, reject) => {
-      this.#options.committer.copy(sent.partition, operations, next, error => {
-        if (error === undefined) resolve()
-        else reject(new AppError('unavailable', undefined, { cause: error }))
-      })
+    copy.writing = writes.done
+    writes.began()
+    this.#options.committer.copy(sent.partition, operations, next, error => {
+      if (error === undefined) {
+        reached(copy, next)
+        if (copy.head === next) copy.writing = undefined
+      }
+      writes.ended(error)
     })
-    return this.#track(copy, next, written)
+    return 'taken'
   }
 
   #track(copy: Copy, head: PartitionHead, written: Promise<void>): Promise<void> {
     const done = written.then(() => {
       if (copy.writing === done) copy.writing = undefined
-      if (head.generation === copy.durable.generation && head.seq > copy.durable.seq) copy.durable = head
+      reached(copy, head)
     })
     copy.writing = done
     // Whoever waits for it hears of a failure; nobody has to.
