@@ -51,19 +51,24 @@ export async function askerOf(context: Context): Promise<Asker> {
 
 /** The key of a host, checked. Rejects with `not-signed-in` without a key, `invalid-api-key` with a wrong one. */
 export async function hostOf(context: Context): Promise<HostIdentity> {
-  const key = context.bearer()
+  return await hostOfKey(context.accounts, context.bearer(), context.path, () => context.origin.address)
+}
+
+/** The same of a key that was found in a request to `path`. A wrong one is an audit row with the address it came from. */
+export async function hostOfKey(
+  accounts: Pick<AccountsService, 'audit' | 'authenticateKey'>,
+  key: string | undefined,
+  path: string,
+  address: () => string | null,
+): Promise<HostIdentity> {
   if (key === undefined) {
     throw new AppError('not-signed-in', 'No API key: send it as "Authorization: Bearer <key>".')
   }
   try {
-    return await context.accounts.authenticateKey(key)
+    return await accounts.authenticateKey(key)
   } catch (error) {
     if (error instanceof AppError && error.code === 'invalid-api-key') {
-      context.accounts.audit({
-        name: 'access.denied',
-        address: context.origin.address,
-        details: { what: 'api key', path: context.path },
-      })
+      accounts.audit({ name: 'access.denied', address: address(), details: { what: 'api key', path } })
     }
     throw error
   }

@@ -14,7 +14,7 @@ import type { HttpServer } from './server.js'
 
 export interface TimerRoutesOptions {
   readonly timers: Timers
-  readonly accounts: Pick<AccountsService, 'authenticateKey'>
+  readonly accounts: Pick<AccountsService, 'audit' | 'authenticateKey'>
   readonly auth: 'key' | 'open'
 }
 

@@ -124,7 +124,12 @@ export function createHttpServer(options: HttpServerOptions): HttpServer {
   // restify repeats errors of the socket on itself, where nobody listens; whoever calls `listen` hears them.
   server.on('error', () => undefined)
   if (options.timers) {
-    const first = createTimerApi({ ...options.timers, limits, log })
+    const first = createTimerApi({
+      ...options.timers,
+      limits,
+      log,
+      address: request => peer.address(request),
+    })
     const routed = nodeServer.listeners('request') as ((...words: unknown[]) => void)[]
     nodeServer.removeAllListeners('request')
     nodeServer.on('request', (request, response) => {

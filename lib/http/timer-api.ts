@@ -12,14 +12,17 @@ import { limits as allLimits, type Limits } from '../limits.js'
 import type { Log } from '../log.js'
 import { givenData, parseTimerBody, type Timers } from '../timers/index.js'
 import { depthOf, hasBody } from './body.js'
+import { hostOfKey } from './context.js'
 
 export interface TimerApiOptions {
   readonly timers: Timers
-  readonly accounts: Pick<AccountsService, 'authenticateKey'>
+  readonly accounts: Pick<AccountsService, 'audit' | 'authenticateKey'>
   /** `open`: anybody who reaches the port; else a key is asked for, and timers belong to its organization. */
   readonly auth: 'key' | 'open'
   readonly limits: Limits
   readonly log: Log
+  /** Of who asks. */
+  address(request: IncomingMessage): string
 }
 
 /** Takes a request, or says that it is not one of these. */
@@ -33,8 +36,10 @@ export function createTimerApi(options: TimerApiOptions): RawHandler {
   const scopeOf = async (request: IncomingMessage): Promise<string> => {
     const { authorization } = request.headers
     const key = request.headers['x-api-key'] ?? /^Bearer +(\S+)$/i.exec(authorization ?? '')?.[1]
-    if (key === undefined) throw new AppError('not-signed-in', 'Send an API key: authorization: Bearer KEY')
-    const { organization } = await options.accounts.authenticateKey(String(key))
+    const given = key === undefined ? undefined : String(key)
+    const { organization } = await hostOfKey(options.accounts, given, '/timer', () =>
+      options.address(request),
+    )
     return organization.id
   }
 

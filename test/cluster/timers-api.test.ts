@@ -8,6 +8,7 @@ import type { AddressInfo } from 'node:net'
 import t from 'tap'
 import { eventually, eventuallyTrue } from '../support/eventually.js'
 import { TestServer } from '../support/server.js'
+import { query } from './measure.js'
 
 t.setTimeout(300_000)
 
@@ -80,6 +81,13 @@ t.test('on one node', async t => {
     const plain = { timeout: 60_000, callback: { transport: 'http', uri: 'http://x/', method: 'post' } }
     t.equal((await nobody('POST', '/timer', plain)).status, 401)
     t.equal((await asker(server, 'live_wrong')('POST', '/timer', plain)).status, 403)
+    await eventually(async () => {
+      const rows = await query(
+        server,
+        `select address from audit_log where name = 'access.denied' and details->>'path' = '/timer'`,
+      )
+      if (rows.length !== 1) throw new Error('the wrong key is not in the audit log')
+    })
     const made = await ask('POST', '/timer', plain)
     t.equal(made.status, 201)
     const location = made.headers.get('location') ?? ''
