@@ -304,6 +304,13 @@ export const limitTable = {
     unit: 'ms',
     reason: 'a proof of identity counts for so long where the action does not say otherwise',
   },
+  passwordResetMsMax: { value: 1_800_000, unit: 'ms', reason: 'a link for a new password, from a mail' },
+  emailConfirmationsMax: {
+    value: 10,
+    unit: 'in 10 min',
+    reason: 'links to one person that prove an address',
+  },
+  organizationsOwnedMax: { value: 20, unit: 'organizations', reason: 'of one person, made in the dashboard' },
   sessionIdleMsMax: { value: 1_209_600_000, unit: 'ms', reason: '14 days without use' },
   sessionAbsoluteMsMax: { value: 7_776_000_000, unit: 'ms', reason: '90 days' },
   revocationCheckMs: {

@@ -8,6 +8,7 @@ import type { SessionId, UserId } from '../ids.js'
 import { limits as defaultLimits, type Limits } from '../limits.js'
 import type { Log } from '../log.js'
 import { createAccessRules } from './access-rules.js'
+import type { AccountParts } from './account-parts.js'
 import {
   type DeclarationPlace,
   type DeclaredAction,
@@ -19,7 +20,7 @@ import { generateKey, insertKey, type KeyKind, type KeyListing, listKeys, revoke
 import { type Audit, createAudit } from './audit.js'
 import type { Clock } from './clock.js'
 import type { Accounts, Actor, AuditEvent, ClientIdentity, Role } from './contract.js'
-import { type ConfirmationLinks, followConfirmation } from './email-confirmations.js'
+import type { ConfirmationLinks } from './email-confirmations.js'
 import { type EnvironmentInfo, findEnvironment, listEnvironments } from './environments.js'
 import { createGuard } from './guard.js'
 import {
@@ -40,10 +41,14 @@ import { createIdentityProofs, type IdentityProofs } from './identity-proofs.js'
 import { createLoginLimits } from './login-limits.js'
 import { type NewNotification, recordNotification } from './notifications.js'
 import { type Place, placesOf } from './organizations.js'
+import { createOwnAccount, type OwnAccount } from './own-account.js'
+import { createOwnOrganizations, type OwnOrganizations } from './own-organizations.js'
+import { createPasswordResets, type PasswordResets } from './password-resets.js'
 import { createPasswords, type Passwords, type ScryptParameters } from './passwords.js'
 import { personById } from './people.js'
 import { impliedPermissions, roleOf } from './permissions.js'
 import { createQueue, type Queue } from './queue.js'
+import { createSecondFactorSetup, type SecondFactorSetup } from './second-factor-setup.js'
 import { createSecondFactors, type SecondFactors } from './second-factors.js'
 import { deleteSession, listSessions, type SessionInfo } from './sessions.js'
 import { createSignIn, type Origin, type SignIn } from './sign-in.js'
@@ -66,7 +71,16 @@ export interface AccountsOptions {
   readonly passwordParameters?: ScryptParameters
 }
 
-export interface AccountsService extends Accounts, SignIn, HttpHostAccounts, IdentityProofs, Administration {
+export interface AccountsService
+  extends Accounts,
+    SignIn,
+    HttpHostAccounts,
+    IdentityProofs,
+    OwnAccount,
+    OwnOrganizations,
+    PasswordResets,
+    SecondFactorSetup,
+    Administration {
   readonly database: Database
   readonly audits: Audit
   readonly passwords: Passwords
@@ -85,7 +99,11 @@ export interface AccountsService extends Accounts, SignIn, HttpHostAccounts, Ide
   /** Rejects with `not-found` when the person has no such session. */
   endSession(userId: UserId, id: string, origin: Origin): Promise<void>
   /** Where a person may go, and whether their address is proven. */
-  profile(userId: UserId): Promise<{ emailConfirmed: boolean; places: (Place & { role: Role })[] }>
+  profile(userId: UserId): Promise<{
+    emailConfirmed: boolean
+    timeZone: string | null
+    places: (Place & { role: Role })[]
+  }>
   environments(userId: UserId, organizationSlug: string): Promise<EnvironmentInfo[]>
   /** All keys of the organization for who may make live keys, else the person's own. */
   keys(userId: UserId, organizationSlug: string): Promise<KeyListing[]>
@@ -103,7 +121,6 @@ export interface AccountsService extends Accounts, SignIn, HttpHostAccounts, Ide
     environmentSlug: string,
     filter: TransactionFilter,
   ): Promise<{ transactions: TransactionListing[]; next: string | null }>
-  confirmEmail(userId: UserId, seal: string): Promise<'confirmed' | 'expired'>
 
   recordNotification(notification: NewNotification): Promise<{ id: string; isNew: boolean }>
   /** For the partitions' outbox. Rejects only when it should be tried again. */
@@ -148,7 +165,7 @@ export function createAccounts(options: AccountsOptions): AccountsService {
     failuresPerAccountMax: limits.loginFailuresPerAccountMax,
     failuresPerAddressMax: limits.loginFailuresPerAddressMax,
   })
-  const common = {
+  const parts: AccountParts = {
     database,
     clock,
     log,
@@ -158,8 +175,13 @@ export function createAccounts(options: AccountsOptions): AccountsService {
     passwords,
     secondFactors,
     attempts,
+    links,
+    sendsMail: options.sendsMail ?? false,
   }
-  const signIn = createSignIn({ ...common, signUp: options.signUp ?? false })
+  const signIn = createSignIn({ ...parts, signUp: options.signUp ?? false })
+  const proofs = createIdentityProofs(parts)
+  const own = createOwnAccount(parts, proofs)
+  const resets = createPasswordResets(parts)
 
   const audit = (event: AuditEvent): void => audits.record(event)
 
@@ -182,7 +204,11 @@ export function createAccounts(options: AccountsOptions): AccountsService {
 
   return {
     ...signIn,
-    ...createIdentityProofs(common),
+    ...proofs,
+    ...own,
+    ...resets,
+    ...createSecondFactorSetup(parts, proofs),
+    ...createOwnOrganizations(parts, signIn),
     ...createHttpHostAccounts({ database, member, denied, audit }),
     ...createAdministration(guard, options.appUrl),
     database,
@@ -193,11 +219,12 @@ export function createAccounts(options: AccountsOptions): AccountsService {
     links,
     queue: createQueue({ database, audit: audits }),
     clock,
-    sendsMail: options.sendsMail ?? false,
+    sendsMail: parts.sendsMail,
     appUrl: options.appUrl,
     authenticateKey: identities.authenticateKey,
     authenticateSession: identities.authenticateSession,
     actor: identities.actor,
+    unattendedActor: identities.unattendedActor,
     revoked: identities.revoked,
     onRevoked: identities.onRevoked,
     onRightsChanged: identities.onRightsChanged,
@@ -227,6 +254,7 @@ export function createAccounts(options: AccountsOptions): AccountsService {
       const places = await placesOf(database, userId)
       return {
         emailConfirmed: person.email_confirmed_at !== null,
+        timeZone: person.time_zone,
         places: places.map(place => ({
           ...place,
           permissions: [...impliedPermissions(place.permissions)],
@@ -250,6 +278,7 @@ export function createAccounts(options: AccountsOptions): AccountsService {
       if (!actor.permissions.has(live ? 'CREATE_PROD_API_KEYS' : 'CREATE_DEV_API_KEYS')) {
         throw denied(actor, `create a ${live ? 'live' : 'development'} key`, origin)
       }
+      if (live) await own.requireConfirmedEmail(userId)
       const slug = wanted.environment ?? (live ? 'production' : 'development')
       if (live === (slug === 'development')) {
         const message = live
@@ -318,14 +347,15 @@ export function createAccounts(options: AccountsOptions): AccountsService {
       })
       throw new AppError('not-found')
     },
-    confirmEmail: (userId, seal) =>
-      database.transaction(client => followConfirmation(client, links, seal, userId, clock.nowMs())),
 
     recordNotification: notification => recordNotification(database, notification),
     writeHistory: rows => writeHistory(database, rows, log),
     placeOfTransaction: id => placeOfTransaction(database, id),
     recordDeclarations: (place, actions, pages) =>
       database.transaction(client => recordDeclarations(client, place, actions, pages)),
-    close: () => audits.close(),
+    async close() {
+      await resets.passwordResetsDone()
+      await audits.close()
+    },
   }
 }

@@ -48,6 +48,7 @@ import {
   setSecondFactor,
 } from './people.js'
 import { deleteQueuedActions } from './queue.js'
+import { demandSecondFactor } from './sessions.js'
 import { slugShape } from './slugs.js'
 import { addTeamMember, insertTeam, listTeams } from './teams.js'
 
@@ -162,16 +163,30 @@ const operations = {
           ? await personById(database, argument.userId)
           : await personByEmail(database, argument.email ?? '')
       if (!person) throw new AppError('not-found', 'There is no such person.')
-      return database.transaction(client => accounts.secondFactors.enroll(client, person))
+      const { factor, sessions } = await database.transaction(async client => ({
+        factor: await accounts.secondFactors.enroll(client, person),
+        sessions: await demandSecondFactor(client, person.id, null, accounts.clock.nowMs()),
+      }))
+      accounts.identities.announce({ sessions })
+      accounts.identities.forgetRights()
+      return factor
     },
   ),
 
-  setUserMfa: operation(z.object({ userId: id, mfaId: id.nullable() }), async (argument, { database }) => {
-    if (!(await personById(database, argument.userId)))
-      throw new AppError('not-found', 'There is no such person.')
-    await database.transaction(client => setSecondFactor(client, argument.userId, argument.mfaId))
-    return null
-  }),
+  setUserMfa: operation(
+    z.object({ userId: id, mfaId: id.nullable() }),
+    async (argument, { accounts, database }) => {
+      const { mfaId, userId } = argument
+      if (!(await personById(database, userId))) throw new AppError('not-found', 'There is no such person.')
+      const sessions = await database.transaction(async client => {
+        await setSecondFactor(client, userId, mfaId)
+        return mfaId === null ? [] : demandSecondFactor(client, userId, null, accounts.clock.nowMs())
+      })
+      accounts.identities.announce({ sessions })
+      accounts.identities.forgetRights()
+      return null
+    },
+  ),
 
   findOrganization: operation(byIdOrSlug, async (argument, { database }) => {
     const organization = await findOrganization(database, argument)

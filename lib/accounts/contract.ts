@@ -56,8 +56,13 @@ export interface Accounts {
   authenticateKey(key: string | undefined): Promise<HostIdentity>
   /** Null when the token is unknown, expired or revoked. Touches idle expiry at most once a minute. */
   authenticateSession(token: string | undefined): Promise<ClientIdentity | null>
-  /** Rejects with `not-found` when the person is not a member or the environment does not exist. */
+  /**
+   * The person who asks, in a place. Rejects with `not-found` when they are not a member or the environment does not
+   * exist, `second-factor-required` when the organization asks for a second factor and they have none.
+   */
   actor(userId: UserId, organizationSlug: string, environmentSlug: string): Promise<Actor>
+  /** The same for what goes on without the person (schedules, keys): a missing second factor does not stop that. */
+  unattendedActor(userId: UserId, organizationSlug: string, environmentSlug: string): Promise<Actor>
   /**
    * The access rules stored for the actor's environment. Remembered: waits for the database only where they were never
    * read or have just changed, and rejects with `unavailable` then when it is away.

@@ -17,6 +17,7 @@ import { ChangeFeed } from './changes.js'
 import type { Clock } from './clock.js'
 import type { Accounts, Actor, ClientIdentity, HostIdentity } from './contract.js'
 import { impliedPermissions, roleOf } from './permissions.js'
+import { lacksSecondFactor } from './second-factors.js'
 import {
   findSession,
   isSessionToken,
@@ -34,12 +35,24 @@ const staleMs = 600_000
 const entriesMax = 20_000
 const touchEveryMs = 60_000
 
+interface Member {
+  readonly actor: Actor
+  /** The organization asks for a second factor, and the person has none. */
+  readonly lacksSecondFactor: boolean
+}
+
 type Revoked = { keys: readonly ApiKeyId[]; sessions: readonly SessionId[] }
 
 export interface Identities
   extends Pick<
     Accounts,
-    'authenticateKey' | 'authenticateSession' | 'actor' | 'revoked' | 'onRevoked' | 'onRightsChanged'
+    | 'authenticateKey'
+    | 'authenticateSession'
+    | 'actor'
+    | 'unattendedActor'
+    | 'revoked'
+    | 'onRevoked'
+    | 'onRightsChanged'
   > {
   /** Something was revoked here: forget it and tell whoever listens. */
   announce(revoked: { keys?: readonly string[]; sessions?: readonly string[] }): void
@@ -59,7 +72,7 @@ export function createIdentities(options: {
   const times = { idleMs: limits.sessionIdleMsMax, absoluteMs: limits.sessionAbsoluteMsMax }
   const keys = new Cache<HostIdentity | null>({ clock, freshMs: keyFreshMs, staleMs, entriesMax })
   const sessions = new Cache<SessionRow | null>({ clock, freshMs: sessionFreshMs, staleMs, entriesMax })
-  const actors = new Cache<Actor | null>({
+  const actors = new Cache<Member | null>({
     clock,
     freshMs: actorFreshMs,
     staleMs,
@@ -86,7 +99,9 @@ export function createIdentities(options: {
   /** Null: everywhere. */
   const forgetRights = (organizations: ReadonlySet<string> | null): void => {
     if (organizations?.size === 0) return
-    actors.drop(actor => organizations === null || actor === null || organizations.has(actor.organization.id))
+    actors.drop(
+      member => organizations === null || member === null || organizations.has(member.actor.organization.id),
+    )
     // Keys name their organization and environment, and end with the membership.
     keys.drop(key => organizations === null || key === null || organizations.has(key.organization.id))
     tellAll(rightsHandlers, organizations)
@@ -100,6 +115,20 @@ export function createIdentities(options: {
         options.log.error('change.handler-failed', { error })
       }
     }
+  }
+
+  const memberOf = async (
+    userId: UserId,
+    organizationSlug: string,
+    environmentSlug: string,
+  ): Promise<Member> => {
+    const found = await actors.get(
+      `${userId} ${organizationSlug} ${environmentSlug}`,
+      () => findActor(database, userId, organizationSlug, environmentSlug),
+      value => value !== null,
+    )
+    if (!found) throw new AppError('not-found')
+    return found
   }
 
   const forgetChanged = async (): Promise<void> => {
@@ -138,13 +167,13 @@ export function createIdentities(options: {
     },
 
     async actor(userId, organizationSlug, environmentSlug) {
-      const found = await actors.get(
-        `${userId} ${organizationSlug} ${environmentSlug}`,
-        () => findActor(database, userId, organizationSlug, environmentSlug),
-        value => value !== null,
-      )
-      if (!found) throw new AppError('not-found')
-      return found
+      const { actor, lacksSecondFactor } = await memberOf(userId, organizationSlug, environmentSlug)
+      if (lacksSecondFactor) throw new AppError('second-factor-required')
+      return actor
+    },
+
+    async unattendedActor(userId, organizationSlug, environmentSlug) {
+      return (await memberOf(userId, organizationSlug, environmentSlug)).actor
     },
 
     async revoked(ids) {
@@ -194,7 +223,7 @@ async function findActor(
   userId: UserId,
   organizationSlug: string,
   environmentSlug: string,
-): Promise<Actor | null> {
+): Promise<Member | null> {
   const { rows } = await database.query<{
     email: string
     first_name: string | null
@@ -203,12 +232,14 @@ async function findActor(
     teams: string[]
     organization: { id: OrganizationId; slug: string; name: string }
     environment: { id: EnvironmentId; slug: string; name: string }
+    lacks_second_factor: boolean
   }>(
     `select people.email, people.first_name, people.last_name, memberships.permissions,
        array(select teams.slug from team_memberships join teams on teams.id = team_memberships.team_id
          where membership_id = memberships.id order by teams.slug) as teams,
        jsonb_build_object('id', organizations.id, 'slug', organizations.slug, 'name', organizations.name) as organization,
-       jsonb_build_object('id', environments.id, 'slug', environments.slug, 'name', environments.name) as environment
+       jsonb_build_object('id', environments.id, 'slug', environments.slug, 'name', environments.name) as environment,
+       ${lacksSecondFactor} as lacks_second_factor
      from memberships
      join people on people.id = memberships.person_id
      join organizations on organizations.id = memberships.organization_id
@@ -220,11 +251,14 @@ async function findActor(
   const row = rows[0]
   if (!row) return null
   return {
-    user: { id: userId, email: row.email, firstName: row.first_name, lastName: row.last_name },
-    role: roleOf(row.permissions),
-    permissions: impliedPermissions(row.permissions),
-    teams: row.teams,
-    organization: row.organization,
-    environment: row.environment,
+    lacksSecondFactor: row.lacks_second_factor,
+    actor: {
+      user: { id: userId, email: row.email, firstName: row.first_name, lastName: row.last_name },
+      role: roleOf(row.permissions),
+      permissions: impliedPermissions(row.permissions),
+      teams: row.teams,
+      organization: row.organization,
+      environment: row.environment,
+    },
   }
 }

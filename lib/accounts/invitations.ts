@@ -25,6 +25,8 @@ export interface InvitationDetails extends InvitationInfo {
   readonly organizationId: OrganizationId
   readonly organizationSlug: string
   readonly organizationName: string
+  /** The address has an account already. */
+  readonly hasAccount: boolean
   readonly expiresAt: Date
   readonly acceptedAt: Date | null
 }
@@ -39,10 +41,12 @@ interface Row {
   readonly organization_name: string
   readonly expires_at: Date
   readonly accepted_at: Date | null
+  readonly has_account: boolean
 }
 
 const select = `select invitations.id, invitations.email, permissions, team_ids, organization_id, expires_at, accepted_at,
-  organizations.slug as organization_slug, organizations.name as organization_name
+  organizations.slug as organization_slug, organizations.name as organization_name,
+  exists (select from people where lower(people.email) = lower(invitations.email)) as has_account
   from invitations join organizations on organizations.id = invitations.organization_id
   and organizations.deleted_at is null`
 
@@ -158,6 +162,7 @@ function detailsOf(row: Row): InvitationDetails {
     organizationId: row.organization_id,
     organizationSlug: row.organization_slug,
     organizationName: row.organization_name,
+    hasAccount: row.has_account,
     expiresAt: row.expires_at,
     acceptedAt: row.accepted_at,
   }

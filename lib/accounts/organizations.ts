@@ -4,6 +4,7 @@ import { AppError } from '../errors.js'
 import { newId, type OrganizationId, type UserId } from '../ids.js'
 import { insertEnvironment } from './environments.js'
 import { insertMembership } from './memberships.js'
+import { lacksSecondFactor } from './second-factors.js'
 import { slugFrom } from './slugs.js'
 
 const nameCharactersMax = 100
@@ -117,12 +118,15 @@ export interface Place {
   readonly slug: string
   readonly name: string
   readonly permissions: readonly string[]
+  /** It asks for a second factor, and the person has none: nothing of it is open to them. */
+  readonly lacksSecondFactor: boolean
   readonly environments: readonly { slug: string; name: string; color: string | null }[]
 }
 
 export async function placesOf(client: Queryable, personId: UserId): Promise<Place[]> {
   const { rows } = await client.query<Place & { permissions: string[] }>(
     `select organizations.id, organizations.slug, organizations.name, memberships.permissions,
+       ${lacksSecondFactor} as "lacksSecondFactor",
        coalesce((select jsonb_agg(jsonb_build_object('slug', slug, 'name', environments.name, 'color', color)
          order by position, environments.created_at) from environments
          where environments.organization_id = organizations.id and environments.deleted_at is null), '[]')

@@ -27,6 +27,7 @@ export interface PersonRow {
   readonly first_name: string | null
   readonly last_name: string | null
   readonly email_confirmed_at: Date | null
+  readonly time_zone: string | null
   readonly second_factor_id: string | null
 }
 
@@ -40,7 +41,7 @@ export interface NewPerson {
 }
 
 const columns = `people.id, people.email, people.password, people.first_name, people.last_name,
-  people.email_confirmed_at, (select id from second_factors where person_id = people.id) as second_factor_id`
+  people.email_confirmed_at, people.time_zone, (select id from second_factors where person_id = people.id) as second_factor_id`
 
 /** Rejects with `conflict` when the address is taken. */
 export async function insertPerson(client: Queryable, person: NewPerson): Promise<PersonRow> {

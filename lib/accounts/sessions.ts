@@ -132,6 +132,24 @@ export async function countSecondFactorAttempt(client: Queryable, id: SessionId)
   return rowCount === 1
 }
 
+/**
+ * Lets the sessions of a person go on only after a code of their second factor, apart from the one in which it was switched
+ * on. Returns the ids of those.
+ */
+export async function demandSecondFactor(
+  client: Queryable,
+  personId: string,
+  keep: SessionId | null,
+  nowMs: number,
+): Promise<SessionId[]> {
+  const { rows } = await client.query<{ id: SessionId }>(
+    `update sessions set second_factor_due = true, second_factor_failures = 0, expires_at = least(expires_at, $3)
+     where person_id = $1 and ($2::text is null or id <> $2) and not second_factor_due returning id`,
+    [personId, keep, new Date(nowMs + secondFactorMsMax)],
+  )
+  return rows.map(row => row.id)
+}
+
 export async function touchSession(client: Queryable, id: SessionId, nowMs: number): Promise<void> {
   await client.query('update sessions set last_used_at = $2 where id = $1 and last_used_at < $2', [
     id,

@@ -12,7 +12,7 @@ import type { Log } from '../log.js'
 import type { Audit } from './audit.js'
 import type { Clock } from './clock.js'
 import type { ClientIdentity } from './contract.js'
-import { insertConfirmation } from './email-confirmations.js'
+import { type ConfirmationLinks, sendConfirmation } from './email-confirmations.js'
 import { globalFlag } from './flags.js'
 import type { Identities } from './identities.js'
 import { acceptInvitation, type InvitationDetails, openInvitation } from './invitations.js'
@@ -29,6 +29,7 @@ import {
   replacePasswordHash,
   setPasswordHash,
 } from './people.js'
+import { tellPerson } from './person-mails.js'
 import type { SecondFactors } from './second-factors.js'
 import {
   countSecondFactorAttempt,
@@ -109,12 +110,13 @@ export interface SignInOptions {
   readonly passwords: Passwords
   readonly secondFactors: SecondFactors
   readonly attempts: LoginLimits
+  readonly links: ConfirmationLinks
   /** Whether strangers may make accounts, while no flag says otherwise. */
   readonly signUp: boolean
 }
 
 export function createSignIn(options: SignInOptions): SignIn {
-  const { database, clock, limits, audit, identities, passwords, attempts } = options
+  const { database, clock, limits, audit, identities, passwords, attempts, links } = options
   const times = { idleMs: limits.sessionIdleMsMax, absoluteMs: limits.sessionAbsoluteMsMax }
 
   const refuse = (userId: UserId | null, origin: Origin, reason: string): void =>
@@ -326,7 +328,7 @@ export function createSignIn(options: SignInOptions): SignIn {
           ownerId: person.id,
           promoCode: code,
         })
-        await insertConfirmation(client, { personId: person.id, email, nowMs: clock.nowMs() })
+        await sendConfirmation(client, links, { personId: person.id, email, nowMs: clock.nowMs() })
         return { ...(await startSession(client, person, origin)), organization }
       })
       await endPrevious(origin)
@@ -374,6 +376,11 @@ export function createSignIn(options: SignInOptions): SignIn {
           throw new AppError('forbidden', 'This invitation is for another e-mail address.')
         }
         await acceptInvitation(client, open, userId, clock.nowMs())
+        // The link reached this address.
+        await client.query(
+          'update people set email_confirmed_at = coalesce(email_confirmed_at, $2) where id = $1',
+          [userId, new Date(clock.nowMs())],
+        )
         return open
       })
       identities.forgetRights()
@@ -387,13 +394,19 @@ export function createSignIn(options: SignInOptions): SignIn {
       const { matches } = await passwords.verify(current, person?.password ?? null)
       if (!person || !matches) {
         refuse(who.user.id, origin, 'wrong password')
-        throw new AppError('bad-credentials', 'The current password is wrong.')
+        throw new AppError('bad-credentials', 'The current password is wrong.', {
+          fields: { current: 'The current password is wrong.' },
+        })
       }
       succeeded()
       checkNewPassword(wanted, person.email)
       const hash = await passwords.hash(wanted)
       const ended = await database.transaction(async client => {
         await setPasswordHash(client, person.id, hash)
+        await tellPerson(client, person.email, {
+          subject: 'Your password was changed',
+          paragraphs: ['A new password was chosen for your account. All other sessions have ended.'],
+        })
         return deleteOtherSessions(client, person.id, who.sessionId)
       })
       identities.announce({ sessions: ended })

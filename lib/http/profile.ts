@@ -2,13 +2,15 @@
 import type { AccountsService, Person, Role } from '../accounts/index.js'
 
 export interface Profile {
-  readonly user: Person & { readonly emailConfirmed: boolean }
+  readonly user: Person & { readonly emailConfirmed: boolean; readonly timeZone: string | null }
   readonly organizations: readonly {
     readonly id: string
     readonly slug: string
     readonly name: string
     readonly role: Role
     readonly permissions: readonly string[]
+    /** It asks for a second factor, and the person has none: nothing of it is open to them. */
+    readonly lacksSecondFactor: boolean
     readonly environments: readonly {
       readonly slug: string
       readonly name: string
@@ -18,6 +20,6 @@ export interface Profile {
 }
 
 export async function profileOf(accounts: AccountsService, user: Person): Promise<Profile> {
-  const { emailConfirmed, places } = await accounts.profile(user.id)
-  return { user: { ...user, emailConfirmed }, organizations: places }
+  const { emailConfirmed, places, timeZone } = await accounts.profile(user.id)
+  return { user: { ...user, emailConfirmed, timeZone }, organizations: places }
 }

@@ -36,5 +36,6 @@ export function addClusterRoutes(http: HttpServer, cluster: ClusterOptions): voi
 async function administrator({ accounts, signedIn }: Context): Promise<void> {
   const { user } = await signedIn()
   const { places } = await accounts.profile(user.id)
-  if (!places.some(place => place.role === 'admin')) throw new AppError('forbidden')
+  if (!places.some(place => place.role === 'admin' && !place.lacksSecondFactor))
+    throw new AppError('forbidden')
 }

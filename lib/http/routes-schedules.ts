@@ -223,7 +223,8 @@ function runnerOf({ runnerId, runsAsOwner }: ScheduleSettings): RunnerId {
 async function namedRunner({ accounts }: Context, actor: Actor, runner: string): Promise<UserId | 'owner'> {
   if (runner === 'owner') return runner
   try {
-    const { user } = await accounts.actor(runner as UserId, actor.organization.slug, actor.environment.slug)
+    const { organization, environment } = actor
+    const { user } = await accounts.unattendedActor(runner as UserId, organization.slug, environment.slug)
     return user.id
   } catch (error) {
     if (!(error instanceof AppError) || error.code !== 'not-found') throw error
@@ -263,7 +264,7 @@ async function askerAt(
       (organization !== undefined && organization !== key.organization.slug) ||
       (environment !== undefined && environment !== key.environment.slug)
     if (isElsewhere) throw new AppError('forbidden', 'This key is for another environment.')
-    return await accounts.actor(key.user.id, key.organization.slug, key.environment.slug)
+    return await accounts.unattendedActor(key.user.id, key.organization.slug, key.environment.slug)
   }
   const { user } = await context.signedIn()
   if (organization === undefined) throw invalid('organization', 'required')

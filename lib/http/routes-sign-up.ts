@@ -50,6 +50,8 @@ export function addSignUpRoutes(http: HttpServer): void {
       id: invitation.id,
       email: invitation.email,
       organization: { slug: invitation.organizationSlug, name: invitation.organizationName },
+      // Whoever holds the link has read the mails of this address.
+      hasAccount: invitation.hasAccount,
     })
   })
 
@@ -71,6 +73,6 @@ export function addSignUpRoutes(http: HttpServer): void {
     const identity = await context.session()
     if (!identity) throw new AppError('not-signed-in')
     const { seal } = await context.body(z.object({ seal: z.string().min(1).max(300) }))
-    return ok({ status: await context.accounts.confirmEmail(identity.user.id, seal) })
+    return ok({ status: await context.accounts.confirmEmail(identity, seal, context.origin) })
   })
 }

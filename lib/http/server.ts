@@ -22,6 +22,7 @@ import { createDashboardFiles } from './dashboard-files.js'
 import { commonHeaders } from './headers.js'
 import { createPeer } from './peer.js'
 import { type ErrorShape, errorReply, type Reply, write } from './reply.js'
+import { addAccountRoutes } from './routes-account.js'
 import { addAdministrationRoutes } from './routes-administration.js'
 import { addAuthRoutes } from './routes-auth.js'
 import { addClusterRoutes, type ClusterOptions } from './routes-cluster.js'
@@ -30,6 +31,7 @@ import { addHttpHostRoutes, type HttpHostHooks } from './routes-http-hosts.js'
 import { addIdentityRoutes } from './routes-identity.js'
 import { addMetricsRoute, type MetricsOptions } from './routes-metrics.js'
 import { addOrganizationRoutes } from './routes-organizations.js'
+import { addPasswordResetRoutes } from './routes-password-resets.js'
 import { addQueueRoutes, type QueueHooks } from './routes-queue.js'
 import { addScheduleRoutes, type ScheduleRoutesOptions } from './routes-schedules.js'
 import { addSdkRoutes, type SdkHooks } from './routes-sdk.js'
@@ -278,6 +280,8 @@ export function createHttpServer(options: HttpServerOptions): HttpServer {
   if (options.timers) addTimerRoutes(http, options.timers)
   addSessionRoutes(http)
   addIdentityRoutes(http)
+  addAccountRoutes(http)
+  addPasswordResetRoutes(http)
   addSignUpRoutes(http)
   addOrganizationRoutes(http)
   addAdministrationRoutes(http, options.httpHosts)

@@ -76,7 +76,7 @@ class ScheduleStarts {
         : (runner?.userId ?? null)
     if (userId === null) return null
     try {
-      const actor = await accounts.actor(userId, place.organization, place.environment)
+      const actor = await accounts.unattendedActor(userId, place.organization, place.environment)
       // The name may be another organization's by now.
       return actor.organization.id === organizationId ? actor : null
     } catch (error) {

@@ -84,7 +84,7 @@ export class MailServer {
 }
 
 /** The first address of the dashboard in a mail: the one behind its button. */
-export function linkIn(mail: ReceivedMail): string {
+export function linkIn(mail: Pick<ReceivedMail, 'text'>): string {
   const link = /https?:\/\/\S+/.exec(mail.text)?.[0]
   if (!link) throw new Error(`no link in: ${mail.text}`)
   return link

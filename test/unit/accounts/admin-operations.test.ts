@@ -241,15 +241,20 @@ t.test('invitations, confirmations, second factors', async t => {
   const seal = new URL(confirmation.url).searchParams.get('seal') ?? ''
   clock.advance(1_000)
   t.equal(await run('expireEmailConfirmation', { id: confirmation.id }), null)
-  t.equal(await accounts.confirmEmail(signedUp.user.id, seal), 'expired')
+  t.equal(await accounts.confirmEmail(signedUp, seal, origin), 'expired')
   const renewed = await run<{ id: string; url: string }>('latestEmailConfirmation', {
     email: 'fresh@example.com',
   })
   t.not(renewed.id, confirmation.id, 'a new link was made at once')
   const newSeal = new URL(renewed.url).searchParams.get('seal') ?? ''
-  await rejectsWith(t, accounts.confirmEmail(user.id as never, newSeal), 'not-found', /./)
-  await rejectsWith(t, accounts.confirmEmail(signedUp.user.id, `${newSeal.slice(0, -1)}~`), 'not-found', /./)
-  t.equal(await accounts.confirmEmail(signedUp.user.id, newSeal), 'confirmed')
+  await rejectsWith(
+    t,
+    accounts.confirmEmail({ ...signedUp, user: { ...signedUp.user, id: user.id as never } }, newSeal, origin),
+    'not-found',
+    /./,
+  )
+  await rejectsWith(t, accounts.confirmEmail(signedUp, `${newSeal.slice(0, -1)}~`, origin), 'not-found', /./)
+  t.equal(await accounts.confirmEmail(signedUp, newSeal, origin), 'confirmed')
 
   const factor = await run<NewSecondFactor>('enrollMfa', { email: 'fresh@example.com' })
   t.equal((await run<User>('findUser', { email: 'fresh@example.com' })).mfaId, factor.id)

@@ -4,6 +4,7 @@ import { runAdminOperation } from '../../../lib/accounts/index.js'
 import { appUrl, base32, codeOfStep, stepOfCode } from '../../../lib/accounts/one-time-codes.js'
 import { createSecondFactors, type NewSecondFactor } from '../../../lib/accounts/second-factors.js'
 import { testAccounts } from '../../support/database.js'
+import { bytesOf } from '../../support/one-time-codes.js'
 import { rejectsWith } from './rejects-with.js'
 
 const { accounts, database, clock } = await testAccounts(t)
@@ -14,14 +15,6 @@ async function enrolled(email: string): Promise<{ factor: NewSecondFactor; secre
   await runAdminOperation('createUser', { email, password, createOrganization: true }, { accounts })
   const factor = (await runAdminOperation('enrollMfa', { email }, { accounts })) as NewSecondFactor
   return { factor, secret: bytesOf(factor.secret) }
-}
-
-function bytesOf(text: string): Buffer {
-  const bits = [...text]
-    .map(character => 'ABCDEFGHIJKLMNOPQRSTUVWXYZ234567'.indexOf(character).toString(2).padStart(5, '0'))
-    .join('')
-  const bytes = bits.match(/.{8}/g) ?? []
-  return Buffer.from(bytes.map(byte => Number.parseInt(byte, 2)))
 }
 
 const stepNow = (): number => Math.floor(clock.nowMs() / 30_000)

@@ -196,7 +196,7 @@ t.test('invitations', async t => {
     body: {},
   })
   t.equal(refused.status, 403, 'it is for another address')
-  clock.advance(15 * 24 * 3_600_000)
+  clock.advance(31 * 24 * 3_600_000)
   t.equal((await ask('GET', `/api/v1/invitations/${foreign.id}`)).status, 404, 'it has expired')
 })
 

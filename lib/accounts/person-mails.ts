@@ -1,0 +1,40 @@
+/** Mails to a person about their own account. Each belongs to the transaction of what it tells of. */
+import type { Queryable } from '../database/index.js'
+import { accountLetter, emailConfirmationLetter, enqueueMail, passwordResetLetter } from '../mail/index.js'
+
+/** The address must be proven by following the link. */
+export async function mailConfirmation(
+  client: Queryable,
+  to: string,
+  url: string,
+  validMs: number,
+): Promise<void> {
+  const content = emailConfirmationLetter({ url, validMinutes: validMs / 60_000 })
+  await enqueueMail(client, { ...content, organizationId: null, kind: 'email-confirmation', to })
+}
+
+export async function mailPasswordReset(
+  client: Queryable,
+  to: string,
+  url: string,
+  validMs: number,
+): Promise<void> {
+  const content = passwordResetLetter({ url, validMinutes: validMs / 60_000 })
+  await enqueueMail(client, { ...content, organizationId: null, kind: 'password-reset', to })
+}
+
+/** Something happened to the account. It asks for nothing, but to speak up. */
+export async function tellPerson(
+  client: Queryable,
+  to: string,
+  about: { readonly subject: string; readonly paragraphs: readonly string[] },
+): Promise<void> {
+  const small =
+    'If this was not you, choose a new password at once and tell an administrator of your organization.'
+  await enqueueMail(client, {
+    ...accountLetter({ ...about, small }),
+    organizationId: null,
+    kind: 'account',
+    to,
+  })
+}
