@@ -433,6 +433,67 @@ export const limitTable = {
     reason: 'read of a body nobody wants, to keep the connection; then it is cut',
   },
   outboundInformationMax: { value: 16, unit: 'answers', reason: 'provisional ones (1xx) to one request' },
+  // uploads
+  uploadBytesMax: {
+    value: 33_554_432,
+    unit: 'bytes',
+    reason: 'a file on the disk of a node alone, or in the records of a ring',
+  },
+  uploadS3BytesMax: { value: 5_368_709_120, unit: 'bytes', reason: 'a file in S3: what one PUT takes there' },
+  uploadChunkBytes: {
+    value: 262_144,
+    unit: 'bytes',
+    reason: 'of a file in one record of a ring; written one by one, so that others come in between',
+  },
+  uploadFilesPerFieldMax: { value: 100, unit: 'files', reason: 'one field asks for as many links at once' },
+  uploadFilesPerTransactionMax: {
+    value: 500,
+    unit: 'files',
+    reason: 'links given to one transaction; its owner remembers each',
+  },
+  uploadBytesPerTransactionMax: {
+    value: 268_435_456,
+    unit: 'bytes',
+    reason: 'files of one transaction that the nodes themselves keep; eight of the largest',
+  },
+  uploadFilesPerOrganizationMax: {
+    value: 10_000,
+    unit: 'files',
+    reason: 'kept for one organization at a time; a record each in one entity',
+  },
+  uploadBytesPerOrganizationMax: {
+    value: 4_294_967_296,
+    unit: 'bytes',
+    reason: 'files of one organization that the nodes themselves keep, so that nobody fills the disk of all',
+  },
+  uploadLinkMs: {
+    value: 3_600_000,
+    unit: 'ms',
+    reason:
+      'as the original: a link to send a file to is good for an hour; what was not sent by then is removed',
+  },
+  uploadKeptMs: {
+    value: 172_800_000,
+    unit: 'ms',
+    reason: 'as promised by the original: a file can be read for 48 hours, and for as long as its run lasts',
+  },
+  uploadRunCheckMs: {
+    value: 21_600_000,
+    unit: 'ms',
+    reason: 'how often a file that is older asks whether its run goes on',
+  },
+  uploadMsMax: { value: 600_000, unit: 'ms', reason: 'sending one file: the largest at 55 KB/s' },
+  uploadStalledMsMax: {
+    value: 30_000,
+    unit: 'ms',
+    reason: 'without a byte of a file that is being sent or read',
+  },
+  uploadsPerNodeMax: {
+    value: 64,
+    unit: 'files',
+    reason: 'being received by one node at once, and as many being sent; a chunk or two of each in memory',
+  },
+  uploadAttemptsMax: { value: 20, unit: 'attempts', reason: 'to send one file' },
   // http
   requestBodyBytesMax: { value: 1_048_576, unit: 'bytes', reason: 'JSON bodies' },
   requestMsMax: { value: 30_000, unit: 'ms', reason: 'slow requests' },

@@ -95,6 +95,10 @@ export class ClientRequests {
         return this.#attach(window, request.data.transactionId)
       case 'transaction.answer':
         return this.#answer(window, request.data)
+      case 'transaction.upload':
+        return this.#upload(window, request.data)
+      case 'transaction.uploaded':
+        return this.#uploaded(window, request.data)
       case 'transaction.cancel':
         return this.#ask(window, request.data.transactionId, { type: 'cancel' })
       case 'transaction.leave':
@@ -437,24 +441,33 @@ export class ClientRequests {
     }
   }
 
+  async #upload(window: Window, data: Of<'transaction.upload'>): Promise<unknown> {
+    const asker = await this.#currentAsker(window, transactionKey(data.transactionId))
+    const { origin } = window.connection
+    return { files: await withGone(() => this.#options.uploads.grant({ ...data, asker, origin })) }
+  }
+
+  async #uploaded(window: Window, { transactionId, uploadId }: Of<'transaction.uploaded'>): Promise<unknown> {
+    const asker = await this.#currentAsker(window, transactionKey(transactionId))
+    await withGone(() => this.#options.uploads.confirm(asker, transactionId, uploadId))
+    return {}
+  }
+
   async #ask(window: Window, transactionId: string, message: { type: string }): Promise<unknown> {
     const key = transactionKey(transactionId)
+    return this.#send(key, { ...message, asker: await this.#currentAsker(window, key) })
+  }
+
+  /** Asked anew each time: rights may have been taken away since the window was opened. */
+  async #currentAsker(window: Window, key: EntityKey): Promise<Asker> {
     const place = window.attached.get(key)?.place
-    // Asked anew each time: rights may have been taken away since the window was opened.
-    const asker = place
-      ? runnerOf(window, await this.#actor(window, place))
-      : (await this.#askerFor(window, key)).asker
-    return this.#send(key, { ...message, asker })
+    if (place) return runnerOf(window, await this.#actor(window, place))
+    return (await this.#askerFor(window, key)).asker
   }
 
   /** For who may ask this entity: when it says that it is not there, then it has ended. */
-  async #send<Reply>(key: EntityKey, message: { type: string; asker: Asker }): Promise<Reply> {
-    try {
-      return await this.#options.runtime.send<Reply>(key, message, inTime)
-    } catch (error) {
-      if (error instanceof AppError && error.code === 'not-found') throw new Gone(error.message)
-      throw error
-    }
+  #send<Reply>(key: EntityKey, message: { type: string; asker: Asker }): Promise<Reply> {
+    return withGone(() => this.#options.runtime.send<Reply>(key, message, inTime))
   }
 
   /** Finds out where a transaction is and who this person is there. */
@@ -560,6 +573,16 @@ export class ClientRequests {
  */
 function isDenial(error: AppError): boolean {
   return error.code === 'forbidden' || (error.code === 'not-found' && !(error instanceof Gone))
+}
+
+/** For who may ask: what is not there has ended. */
+async function withGone<Result>(ask: () => Promise<Result>): Promise<Result> {
+  try {
+    return await ask()
+  } catch (error) {
+    if (error instanceof AppError && error.code === 'not-found') throw new Gone(error.message)
+    throw error
+  }
 }
 
 /**

@@ -16,6 +16,7 @@ import { limits } from '../limits.js'
 import type { Log } from '../log.js'
 import type { Clock, EntityRuntime, Signal, Timer } from '../partitions/index.js'
 import type { ClientSignal } from '../transactions/index.js'
+import type { Uploads } from '../uploads/index.js'
 import { ClientConnection } from './client-connection.js'
 import { ClientRequests } from './client-requests.js'
 import type { Request } from './requests.js'
@@ -26,6 +27,7 @@ export interface ClientsOptions {
   readonly accounts: Accounts & Pick<AccountsService, 'queue' | 'lastProof'>
   readonly hosts: Hosts
   readonly directories: Directories
+  readonly uploads: Pick<Uploads, 'grant' | 'confirm'>
   readonly clock: Clock
   readonly log: Log
   /** Version of the running build; a browser with another one may reload itself. */

@@ -39,6 +39,23 @@ const schemas = {
     valuesMeta: z.unknown().optional(),
     choice: z.string().max(4_096).optional(),
   }),
+  'transaction.upload': z.object({
+    transactionId: id,
+    requestId: id,
+    inputGroupKey: z.string().max(128),
+    component: z.number().int().min(0).max(limits.componentsPerCallMax),
+    files: z
+      .array(
+        z.object({
+          name: z.string().min(1).max(1_024),
+          type: z.string().max(256),
+          size: z.number().int().min(0).max(Number.MAX_SAFE_INTEGER),
+        }),
+      )
+      .min(1)
+      .max(limits.uploadFilesPerFieldMax),
+  }),
+  'transaction.uploaded': z.object({ transactionId: id, uploadId: id }),
   'transaction.cancel': z.object({ transactionId: id }),
   'transaction.leave': z.object({ transactionId: id }),
   'transaction.redirected': z.object({ transactionId: id }),

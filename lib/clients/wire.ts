@@ -69,6 +69,26 @@ export interface Requests {
     }
     result: Record<string, never>
   }
+  /**
+   * Files were chosen for a field of a step. Each gets a place to PUT it, and the address that is answered once it is
+   * there. Asked again under the same `requestId`, they are the same.
+   */
+  'transaction.upload': {
+    data: {
+      transactionId: string
+      requestId: string
+      inputGroupKey: string
+      /** Index of the field in its group. */
+      component: number
+      files: { name: string; type: string; size: number }[]
+    }
+    result: { files: UploadGrant[] }
+  }
+  /** A file with `confirms` has been sent: only then can it be answered. */
+  'transaction.uploaded': {
+    data: { transactionId: string; uploadId: string }
+    result: Record<string, never>
+  }
   'transaction.cancel': { data: { transactionId: string }; result: Record<string, never> }
   /** The person leaves: an action that is not backgroundable is cancelled. */
   'transaction.leave': { data: { transactionId: string }; result: Record<string, never> }
@@ -184,6 +204,19 @@ export interface Notification {
 export type Redirect =
   | { url: string; download?: string; replace?: boolean }
   | { route: string; params?: Record<string, unknown>; replace?: boolean }
+
+/** A file that may be sent. */
+export interface UploadGrant {
+  id: string
+  /** Where to PUT it: a path of this server, or an address elsewhere. */
+  uploadUrl: string
+  /** To be sent with it. */
+  headers: Readonly<Record<string, string>>
+  /** What is answered as its `url`. */
+  downloadUrl: string
+  /** Nobody but the browser knows when it has arrived: it says so with `transaction.uploaded`. */
+  confirms: boolean
+}
 
 export interface TransactionResult {
   status: 'SUCCESS' | 'FAILURE' | 'CANCELED' | 'REDIRECTED'

@@ -62,6 +62,14 @@ export interface Config {
     readonly postmark: { readonly key: Secret; readonly url: string } | null
     readonly smtp: SmtpConfig | null
   }
+  /** Where uploaded files are kept; null: by the nodes. */
+  readonly s3: {
+    readonly bucket: string
+    readonly region: string
+    readonly endpoint: string | null
+    /** Null: the default chain. */
+    readonly credentials: { readonly keyId: string; readonly secret: Secret } | null
+  } | null
   readonly log: { readonly level: 'warn' | 'debug' }
   readonly demo: boolean
 }
@@ -244,6 +252,7 @@ function configOf(values: Values, folder: string): Config {
           : { key: values['mail:postmark-key'], url: values['mail:postmark-url'] },
       smtp: smtpOf(values),
     },
+    s3: s3Of(values),
     log: { level: verbose.has(values['log:level']) ? 'debug' : 'warn' },
     demo: values.demo,
   })
@@ -259,6 +268,22 @@ function smtpOf(values: Values): SmtpConfig | null {
     user: values['smtp:user'],
     password: values['smtp:password'],
     secure: values['smtp:secure'],
+  }
+}
+
+/** The region that stores which have none go by. */
+const commonRegion = 'us-east-1'
+
+function s3Of(values: Values): Config['s3'] {
+  const bucket = values['s3:bucket']
+  if (bucket === null) return null
+  const keyId = values['s3:key-id']
+  const secret = values['s3:key-secret']
+  return {
+    bucket,
+    region: values['s3:region'] ?? commonRegion,
+    endpoint: values['s3:endpoint'],
+    credentials: keyId !== null && secret !== null ? { keyId, secret } : null,
   }
 }
 

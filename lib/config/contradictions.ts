@@ -13,6 +13,7 @@ const secretNames = [
 export const makeSecretCommand = `node -p "crypto.randomBytes(32).toString('base64url')"`
 
 export function refuseContradictions({ config, values }: Pick<LoadedConfig, 'config' | 'values'>): void {
+  refuseHalfAnS3(values)
   if (config.seeds.length > 0) {
     if (config.database.url === null) {
       throw new ConfigurationError(
@@ -56,5 +57,28 @@ export function refuseContradictions({ config, values }: Pick<LoadedConfig, 'con
     const other = ports.slice(0, at).find(([, taken]) => taken === port && port !== 0)
     if (other === undefined) continue
     throw new ConfigurationError(`${path} = ${port} is also ${other[0]}: each needs a port of its own.`, path)
+  }
+}
+
+/** Half of what S3 needs would keep files where nobody expects them. */
+function refuseHalfAnS3(values: LoadedConfig['values']): void {
+  const needs: readonly (readonly [KeyPath, string, readonly KeyPath[]])[] = [
+    ['s3:bucket', 'S3_BUCKET', ['s3:key-id', 's3:key-secret', 's3:region', 's3:endpoint']],
+    ['s3:key-id', 'S3_KEY_ID', ['s3:key-secret']],
+    ['s3:key-secret', 'S3_KEY_SECRET', ['s3:key-id']],
+  ]
+  for (const [path, variable, others] of needs) {
+    const other = others.find(name => values[name] !== null)
+    if (values[path] !== null || other === undefined) continue
+    throw new ConfigurationError(
+      `${other} is set, and ${path} (${variable}) is missing: set both or none.`,
+      path,
+    )
+  }
+  if (values['s3:bucket'] !== null && values['s3:region'] === null && values['s3:endpoint'] === null) {
+    throw new ConfigurationError(
+      's3:bucket is set, and s3:region (S3_REGION) is missing: say in which region the bucket is.',
+      's3:region',
+    )
   }
 }

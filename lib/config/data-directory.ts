@@ -44,6 +44,8 @@ export interface DataDirectory {
   readonly entitiesPath: string
   /** The embedded database. */
   readonly postgresPath: string
+  /** Files that people have sent, on a node alone. */
+  readonly uploadsPath: string
   readonly adminSocketPath: string
   /** False when the lock file was removed or replaced under us: then nothing more may be written. */
   isHeld(): boolean
@@ -97,6 +99,7 @@ export async function openDataDirectory(path: string, options: DataDirectoryOpti
       secrets: completeSecrets(join(path, 'secrets.json'), options.secrets),
       entitiesPath: join(path, 'entities'),
       postgresPath: join(path, 'postgres'),
+      uploadsPath: join(path, 'uploads'),
       adminSocketPath,
       isHeld: () => lock.isHeld(),
       close() {

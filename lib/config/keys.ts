@@ -154,11 +154,12 @@ export const keys = {
   'secrets:server': {
     type: 'secret',
     default: null,
-    description: 'signs requests to serverless hosts; made once when unset and there are no seeds',
+    description:
+      'signs requests to serverless hosts, and links to files; made once when unset and there are no seeds',
     originals: [
       {
         name: 'SECRET',
-        note: 'signs requests to serverless hosts; passwords have a salt each, API keys are too long to need one. Required with seeds',
+        note: 'signs requests to serverless hosts and links to files; passwords have a salt each, API keys are too long to need one. Required with seeds',
       },
     ],
   },
@@ -359,37 +360,33 @@ export const keys = {
   's3:key-id': {
     type: 'text',
     default: null,
-    description: 'S3 access key, for uploads',
-    effect: 'later',
-    originals: [{ name: 'S3_KEY_ID', note: 'no effect yet: there is no upload' }],
+    description:
+      'access key for S3; without it the default chain is asked: environment, files, the role of the machine',
+    originals: [{ name: 'S3_KEY_ID', note: 'the same. Optional here' }],
   },
   's3:key-secret': {
     type: 'secret',
     default: null,
-    description: 'S3 secret key, for uploads',
-    effect: 'later',
-    originals: [{ name: 'S3_KEY_SECRET', note: 'no effect yet: there is no upload' }],
+    description: 'secret key for S3, with `s3:key-id`',
+    originals: [{ name: 'S3_KEY_SECRET', note: 'the same. Optional here' }],
   },
   's3:bucket': {
     type: 'text',
     default: null,
-    description: 'S3 bucket, for uploads',
-    effect: 'later',
-    originals: [{ name: 'S3_BUCKET', note: 'no effect yet: there is no upload' }],
+    description: 'S3 bucket for uploaded files; without it the nodes keep them themselves',
+    originals: [{ name: 'S3_BUCKET', note: 'the same' }],
   },
   's3:region': {
     type: 'text',
     default: null,
-    description: 'S3 region, for uploads',
-    effect: 'later',
-    originals: [{ name: 'S3_REGION', note: 'no effect yet: there is no upload' }],
+    description: 'region of the bucket; us-east-1 when there is an endpoint and no region',
+    originals: [{ name: 'S3_REGION', note: 'the same' }],
   },
   's3:endpoint': {
     type: 'url',
     default: null,
-    description: 'S3 endpoint, for uploads',
-    effect: 'later',
-    originals: [{ name: 'S3_ENDPOINT', note: 'no effect yet: there is no upload' }],
+    description: 'address of a store that speaks as S3 does; unset: Amazon’s',
+    originals: [{ name: 'S3_ENDPOINT', note: 'the same. Optional here' }],
   },
 } as const satisfies Record<string, Key>
 

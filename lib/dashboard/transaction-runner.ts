@@ -8,6 +8,7 @@
 import type { Params, Place } from '../clients/wire.js'
 import type { Connection, RequestError } from './connection.js'
 import type { Encoding } from './encoding.js'
+import type { FileTransfer } from './io/method.js'
 import type { WindowMemory } from './storage.js'
 import {
   type EventOfTransaction,
@@ -131,6 +132,21 @@ export class TransactionRunner {
         ...this.#options.encoding.encodeValues(values),
       })
       .catch(() => undefined)
+  }
+
+  /** Files that are chosen for one field, and told of when they have been sent. */
+  files(inputGroupKey: string, component: number): FileTransfer {
+    const { connection, newId } = this.#options
+    const { transactionId } = this
+    return {
+      async ask(files) {
+        const data = { transactionId, requestId: newId(), inputGroupKey, component, files: [...files] }
+        return (await connection.request('transaction.upload', data)).files
+      },
+      async confirm(uploadId) {
+        await connection.request('transaction.uploaded', { transactionId, uploadId })
+      },
+    }
   }
 
   /** Tells the node that the redirect is being followed; waits briefly so that it is known before a full load. */

@@ -1,6 +1,8 @@
 /** What a handler answers with, and how it is written. Handlers return values; only this file touches the response. */
 import type { IncomingMessage, ServerResponse } from 'node:http'
+import { pipeline, Readable } from 'node:stream'
 import { AppError, type ErrorBody, errorBody } from '../errors.js'
+import { limits } from '../limits.js'
 import type { Log } from '../log.js'
 
 export interface Reply {
@@ -8,6 +10,8 @@ export interface Reply {
   readonly headers?: Readonly<Record<string, string | readonly string[]>>
   /** JSON, unless it is text or bytes; absent for no body. */
   readonly body?: unknown
+  /** In place of a body: bytes as they come, with their `content-length` among the headers. */
+  readonly stream?: AsyncIterable<Uint8Array>
 }
 
 /** 200 with a JSON body. */
@@ -59,5 +63,12 @@ export function write(
     response.setHeader(name, typeof value === 'string' ? value : [...value])
   }
   response.writeHead(reply.status)
-  response.end(request.method === 'HEAD' || body === undefined ? undefined : bytes)
+  if (reply.stream && request.method !== 'HEAD') send(reply.stream, response)
+  else response.end(request.method === 'HEAD' || body === undefined ? undefined : bytes)
+}
+
+/** A reader that takes nothing for a while is cut off; so is one whose bytes do not come any more. */
+function send(stream: AsyncIterable<Uint8Array>, response: ServerResponse): void {
+  response.setTimeout(limits.uploadStalledMsMax, () => response.destroy())
+  pipeline(Readable.from(stream, { objectMode: false }), response, () => undefined)
 }

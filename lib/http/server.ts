@@ -38,6 +38,7 @@ import { addSdkRoutes, type SdkHooks } from './routes-sdk.js'
 import { addSessionRoutes } from './routes-session.js'
 import { addSignUpRoutes } from './routes-sign-up.js'
 import { addTimerRoutes, type TimerRoutesOptions } from './routes-timers.js'
+import { addUploadRoutes, isUpload, type UploadHooks } from './routes-uploads.js'
 import { createTimerApi } from './timer-api.js'
 
 const headersMsMax = 10_000
@@ -87,6 +88,8 @@ export interface HttpServerOptions {
   readonly schedules?: ScheduleRoutesOptions
   /** Without it there are no timers. */
   readonly timers?: TimerRoutesOptions
+  /** Without it no file is taken. */
+  readonly uploads?: UploadHooks
   readonly limits?: Limits
   /** The public address of the installation; https makes cookies secure. */
   readonly appUrl?: string | undefined
@@ -139,7 +142,9 @@ export function createHttpServer(options: HttpServerOptions): HttpServer {
         for (const listener of routed) listener.call(nodeServer, request, response)
     })
   }
-  nodeServer.requestTimeout = limits.requestMsMax
+  // Files take longer than anything else; the others are cut off by hand.
+  nodeServer.requestTimeout = limits.uploadMsMax
+  nodeServer.prependListener('request', request => cutWhenSlow(request, limits.requestMsMax))
   nodeServer.headersTimeout = headersMsMax
   nodeServer.keepAliveTimeout = keepAliveMs
   nodeServer.maxHeadersCount = headersMax
@@ -278,6 +283,7 @@ export function createHttpServer(options: HttpServerOptions): HttpServer {
   if (options.queue) addQueueRoutes(http, options.queue)
   if (options.schedules) addScheduleRoutes(http, options.schedules)
   if (options.timers) addTimerRoutes(http, options.timers)
+  if (options.uploads) addUploadRoutes(http, options.uploads)
   addSessionRoutes(http)
   addIdentityRoutes(http)
   addAccountRoutes(http)
@@ -293,6 +299,15 @@ export function createHttpServer(options: HttpServerOptions): HttpServer {
 
 function pathOf(request: IncomingMessage): string {
   return (request.url ?? '').split('?')[0] ?? ''
+}
+
+/** Cuts a request off whose body has not come in time. */
+function cutWhenSlow(request: IncomingMessage, msMax: number): void {
+  if (!hasBody(request) || isUpload(request)) return
+  const timer = setTimeout(() => {
+    if (!request.complete) request.destroy()
+  }, msMax).unref()
+  request.once('close', () => clearTimeout(timer))
 }
 
 /** True for a path that every parser behind us reads the same way. */

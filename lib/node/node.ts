@@ -45,6 +45,7 @@ import { packageVersion } from '../root.js'
 import { queueItemKind, timerKind } from '../timers/index.js'
 import { type Schedules, scheduleKind } from '../timers/schedules/index.js'
 import { type Located, pageKind, transactionKind } from '../transactions/index.js'
+import { chunkKind, spaceKind, type Uploads, uploadKind } from '../uploads/index.js'
 import { type AdminServer, listenAdmin } from './admin-socket.js'
 import { channelHostTowards } from './channel-host.js'
 import { type DemoHost, demoAccount, startDemoHost } from './demo.js'
@@ -59,6 +60,7 @@ import { refuseFullDisk } from './room.js'
 import { openSchedules } from './schedules.js'
 import { Sockets } from './sockets.js'
 import { type NodeTimers, openTimers } from './timers.js'
+import { type NodeUploads, openUploads } from './uploads.js'
 
 /** Sockets are told to connect again over so long: the other nodes take them one by one. */
 const drainSpreadMsMax = 2_000
@@ -104,6 +106,7 @@ class Node {
   #timers: NodeTimers | null = null
   #queue: QueueHooks | null = null
   #schedules: Schedules | null = null
+  #uploads: NodeUploads | null = null
   #demo: DemoHost | null = null
   #revocations: Timer | null = null
   /** Digest of what was last recorded, by place. */
@@ -133,7 +136,8 @@ class Node {
       clock: this.#clock,
       log: createLog('interval:mail'),
     })
-    const { hosts, clients } = this.#build(partitions, accounts)
+    this.#uploads = await openUploads(this.#config, this.#directory, partitions, this.#clock)
+    const { hosts, clients } = this.#build(partitions, accounts, this.#uploads.uploads)
     this.#httpHosts = openHttpHosts({
       config: this.#config,
       partitions,
@@ -152,6 +156,7 @@ class Node {
     this.#checkRevocations(accounts, hosts, clients)
     this.#schedules?.start()
     this.#mailer.start()
+    this.#sweepUploads()
     this.#state = 'ready'
     const howToSignIn = await this.#introduce(accounts, http)
     return {
@@ -184,6 +189,7 @@ class Node {
     await this.#admin?.close()
     await this.#http?.close()
     this.#schedules?.stop()
+    this.#uploads?.stop()
     await Promise.all([this.#timers?.stop(timersMsMax), this.#mailer?.stop()])
     await this.#partitions?.stop()
     await this.#accounts?.close()
@@ -236,6 +242,9 @@ class Node {
       timerKind,
       queueItemKind,
       scheduleKind(),
+      uploadKind,
+      chunkKind,
+      spaceKind,
     ]
     for (const kind of kinds) partitions.register(kind)
     return partitions
@@ -309,7 +318,11 @@ class Node {
     return accounts
   }
 
-  #build(partitions: Partitions, accounts: AccountsService): { hosts: Hosts; clients: Clients } {
+  #build(
+    partitions: Partitions,
+    accounts: AccountsService,
+    uploads: Uploads,
+  ): { hosts: Hosts; clients: Clients } {
     const directories: { current: Directories | null } = { current: null }
     const hosts = new Hosts({
       runtime: partitions,
@@ -348,6 +361,7 @@ class Node {
       accounts,
       hosts,
       directories: directories.current,
+      uploads,
       clock: this.#clock,
       log: createLog('interval:clients'),
       build: this.#config.app.commit ?? packageVersion,
@@ -475,6 +489,7 @@ class Node {
       health: { notReady: () => this.#notReady(), commit: app.commit ?? undefined },
       ...(this.#httpHosts && { httpHosts: this.#httpHosts.routes }),
       ...(this.#queue && { queue: this.#queue }),
+      ...(this.#uploads && { uploads: this.#uploads.uploads }),
       ...(this.#schedules && { schedules: { schedules: this.#schedules } }),
       sdk: {
         onNotification: async ({ host: identity, transactionId, ...notification }) => {
@@ -498,6 +513,11 @@ class Node {
       http.nodeServer.listen(port, host, resolve)
     })
     return http
+  }
+
+  /** Nobody waits for it. */
+  #sweepUploads(): void {
+    this.#uploads?.uploads.sweep().catch((error: unknown) => this.#log.debug('uploads.not-swept', { error }))
   }
 
   /** Why no work should be sent here. */

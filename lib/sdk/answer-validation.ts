@@ -8,7 +8,15 @@
  */
 import { AppError } from '../errors.js'
 import { messages } from './answer-messages.js'
-import { absentValue, isEmptyValue, type Props, type ValueCheck, valueCheck } from './answer-values.js'
+import {
+  absentValue,
+  type FileValue,
+  isEmptyValue,
+  offeredUrls,
+  type Props,
+  type ValueCheck,
+  valueCheck,
+} from './answer-values.js'
 import { componentState } from './component-states.js'
 import type { IoCall, IoComponent } from './io-call.js'
 import { ioResponseText } from './io-response.js'
@@ -36,11 +44,23 @@ export type AnswerCheck =
   /** Index of the component as text → message; `form` for the whole. */
   | { readonly ok: false; readonly fields: Record<string, string> }
 
-/** Checks and encodes an answer to `call`. `transactionId` may be a page key. Never throws. */
-export function validateAnswer(call: IoCall, answer: Answer, transactionId: string): AnswerCheck {
+/** True when the file was sent to where we keep files, for this component. */
+export type IsSentFile = (component: number, file: FileValue) => boolean
+
+/**
+ * Checks and encodes an answer to `call`. `transactionId` may be a page key. Files that go to places the host has named
+ * are known by those; about all others `isSent` is asked, since the host will read whatever address it is given. Never
+ * throws.
+ */
+export function validateAnswer(
+  call: IoCall,
+  answer: Answer,
+  transactionId: string,
+  isSent?: IsSentFile,
+): AnswerCheck {
   const values = decodedValues(answer)
   if (values === null || values.length !== call.toRender.length) return refused({ form: messages.count })
-  const checked = answer.kind === 'RETURN' ? checkReturn(call, values) : checkStates(call, values)
+  const checked = answer.kind === 'RETURN' ? checkReturn(call, values, isSent) : checkStates(call, values)
   if (answer.kind === 'RETURN' && !isChoiceKnown(call, answer.choice)) {
     checked.fields.form = messages.choice
   }
@@ -90,11 +110,13 @@ function isChoiceKnown(call: IoCall, choice: string | null | undefined): boolean
   return call.choiceButtons?.some(button => button.value === choice) ?? false
 }
 
-function checkReturn(call: IoCall, values: readonly unknown[]): Checked {
+function checkReturn(call: IoCall, values: readonly unknown[], isSent?: IsSentFile): Checked {
   const checked: Checked = { values: [], fields: {} }
   call.toRender.forEach((component, index) => {
     const result = checkComponent(component, values[index])
     if ('message' in result) checked.fields[String(index)] = result.message
+    else if (isSent && !areFilesSent(component, result.value, file => isSent(index, file)))
+      checked.fields[String(index)] = messages.file
     else checked.values.push(result.value)
   })
   return checked
@@ -108,10 +130,20 @@ function checkComponent(component: IoComponent, given: unknown): ValueCheck {
   if (isMissing(component, given)) {
     if (isOptional) return { value: undefined }
     const standsFor = isMultiple ? undefined : absentValue(methodName)
-    return standsFor === undefined ? { message: messages.required } : check(standsFor, props(component))
+    return standsFor === undefined
+      ? { message: messages.required }
+      : check(standsFor, decodedProps(component))
   }
-  const known = props(component)
+  const known = decodedProps(component)
   return isMultiple ? checkEach(given, element => check(element, known)) : check(given, known)
+}
+
+/** True for everything that is no file, and for files whose place the host has named. */
+function areFilesSent(component: IoComponent, value: unknown, isSent: (file: FileValue) => boolean): boolean {
+  if (component.methodName !== 'UPLOAD_FILE' || value === undefined) return true
+  if (offeredUrls(decodedProps(component)).length > 0) return true
+  const files = (component.isMultiple ? value : [value]) as readonly FileValue[]
+  return files.every(isSent)
 }
 
 function isMissing(component: IoComponent, value: unknown): boolean {
@@ -132,8 +164,8 @@ function checkEach(given: unknown, check: (element: unknown) => ValueCheck): Val
   return { value: values }
 }
 
-/** Only rows of tables are left encoded: they are many, and their keys are plain text. */
-function props(component: IoComponent): Props {
+/** The props of a component. Only rows of tables are left encoded: they are many, and their keys are plain text. */
+export function decodedProps(component: IoComponent): Props {
   if (component.propsMeta === undefined || component.methodName === 'SELECT_TABLE') return component.props
   try {
     return decodeSuperjson(component.props, component.propsMeta, 'keep') as Props

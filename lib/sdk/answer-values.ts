@@ -264,6 +264,15 @@ function cell(value: unknown, type: string): unknown {
 }
 
 /** `fileUrls` are the addresses the host gave out; then only they can be where the file is. */
+/** A file as the host is told of it. */
+export interface FileValue {
+  readonly name: string
+  readonly type: string
+  readonly lastModified: number
+  readonly size: number
+  readonly url: string
+}
+
 function file(value: unknown, props: Props): ValueCheck {
   if (!isRecord(value)) return { message: messages.file }
   const { name, type, lastModified, size, url: address } = value
@@ -272,14 +281,20 @@ function file(value: unknown, props: Props): ValueCheck {
   }
   if (!isWhole(size, 0, Number.MAX_SAFE_INTEGER)) return { message: messages.file }
   if (typeof lastModified !== 'number' || !Number.isFinite(lastModified)) return { message: messages.file }
-  const extensions = texts(props.allowedExtensions) ?? []
-  const lowerCaseName = name.toLowerCase()
-  if (extensions.length > 0 && !extensions.some(end => lowerCaseName.endsWith(withDot(end.toLowerCase())))) {
-    return { message: extensionsMessage(extensions) }
-  }
+  const message = fileNameMessage(name, props)
+  if (message !== null) return { message }
   const offered = offeredUrls(props)
   const isOffered = offered.length === 0 ? isHttpUrl(address) : offered.includes(address)
-  return isOffered ? { value: { name, type, lastModified, size, url: address } } : { message: messages.file }
+  const sent: FileValue = { name, type, lastModified, size, url: address }
+  return isOffered ? { value: sent } : { message: messages.file }
+}
+
+/** What is wrong with a file of this name, where the host takes certain endings only. */
+export function fileNameMessage(name: string, props: Props): string | null {
+  const extensions = texts(props.allowedExtensions) ?? []
+  const lowerCaseName = name.toLowerCase()
+  const fits = extensions.some(end => lowerCaseName.endsWith(withDot(end.toLowerCase())))
+  return extensions.length === 0 || fits ? null : extensionsMessage(extensions)
 }
 
 function withDot(extension: string): string {
@@ -290,7 +305,8 @@ function isHttpUrl(address: string): boolean {
   return URL.canParse(address) && /^https?:$/.test(new URL(address).protocol)
 }
 
-function offeredUrls(props: Props): unknown[] {
+/** The addresses a host has offered for reading what is sent. */
+export function offeredUrls(props: Props): unknown[] {
   if (typeof props.downloadUrl === 'string') return [props.downloadUrl]
   if (!Array.isArray(props.fileUrls)) return []
   return props.fileUrls.map(urls => (isRecord(urls) ? urls.downloadUrl : undefined))

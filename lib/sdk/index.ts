@@ -1,5 +1,6 @@
 /** The Interval wire, without sockets: framing, duplex RPC, methods, IO calls and answers, SDK versions. */
 export * from './answer-validation.js'
+export { type FileValue, fileNameMessage, offeredUrls } from './answer-values.js'
 export * from './declaration.js'
 export * from './frame.js'
 export * from './host-mailbox.js'

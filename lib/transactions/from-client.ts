@@ -6,23 +6,16 @@ import { AppError, errorKinds } from '../errors.js'
 import { limits } from '../limits.js'
 import type { Decision, DecisionContext } from '../partitions/entity.js'
 import { type IoComponent, validateAnswer } from '../sdk/index.js'
+import { checkAsker } from './asker.js'
 import { Change } from './change.js'
 import { cancel, closeWhenUnwatched, isWatched, rearm } from './ending.js'
-import type { Asker, Attached, ClientMessage, IdentityProof, TransactionStart } from './messages.js'
+import type { Asker, Attached, ClientMessage, IdentityProof } from './messages.js'
 import { snapshotOf } from './snapshot.js'
 import { callStart, wake } from './starting.js'
 import { emptyNow, type Group, type TransactionState } from './state.js'
+import { isSentFor } from './uploads.js'
 
 type Of<Type extends ClientMessage['type']> = Extract<ClientMessage, { type: Type }>
-
-/** Other organizations' ids do not exist for the asker, and other people's are theirs alone. */
-export function checkAsker(start: TransactionStart, asker: Asker): void {
-  if (start.organizationId !== asker.organizationId)
-    throw new AppError('not-found', 'There is no such transaction.')
-  if (start.owner.id !== asker.userId) {
-    throw new AppError('forbidden', 'This transaction belongs to another person.')
-  }
-}
 
 /** Creates the transaction and tells the host to run the action; attaches when it exists already. */
 export function decideStart(
@@ -116,7 +109,9 @@ export function decideAnswer(
   if (group.refusedRenderId === message.renderId) throw new AppError('call-superseded')
   if (message.kind === 'RETURN' && change.now.completedAtMs !== null) throw new AppError('transaction-closed')
   if (change.now.closed) throw new AppError('transaction-closed')
-  const checked = validateAnswer(group.call, message, change.start.id)
+  const checked = validateAnswer(group.call, message, change.start.id, (component, file) =>
+    isSentFor(change.state, group, component, file),
+  )
   if (!checked.ok) throw new AppError('invalid-value', undefined, { fields: checked.fields })
   for (const claim of checked.identityClaims) requireIdentity(group, claim, message.identity)
   const { value } = checked

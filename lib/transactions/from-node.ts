@@ -128,8 +128,10 @@ export function decideHostAlive(
 export function decideLocate(state: TransactionState): Decision<TransactionState, Located> {
   const { start } = state
   if (start === null) return { state: null, reply: null }
-  const { place, organizationId, environmentId, instanceId } = start
-  return { state, reply: { place, organizationId, environmentId, instanceId, ownerEmail: start.owner.email } }
+  const { place, organizationId, environmentId, instanceId, owner } = start
+  const hasEnded = state.now.completedAtMs !== null
+  const reply = { place, organizationId, environmentId, instanceId, ownerEmail: owner.email, hasEnded }
+  return { state, reply }
 }
 
 /**

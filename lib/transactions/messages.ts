@@ -13,6 +13,7 @@ import type { Json } from '../partitions/entity.js'
 import type { IoCall, LoadingState } from '../sdk/io-call.js'
 import type { HostDelivery } from './change.js'
 import type { HttpHostAnswer, HttpRequest } from './http-request.js'
+import type { AllowedUpload } from './state.js'
 
 /** Everything about a run that never changes after it was started, except to whom it is bound. */
 export interface TransactionStart {
@@ -91,6 +92,15 @@ export type ClientMessage =
   | { readonly type: 'redirected'; readonly asker: Asker }
   /** This window may have missed something; replied to with null when another one is attached meanwhile. */
   | { readonly type: 'refresh'; readonly asker: Asker }
+  /** The person has chosen files for a field of a step; ids and addresses are made by the node that asks. */
+  | {
+      readonly type: 'allow-uploads'
+      readonly asker: Asker
+      readonly inputGroupKey: string
+      /** Index of the field. */
+      readonly component: number
+      readonly files: readonly Omit<AllowedUpload, 'inputGroupKey' | 'component' | 'isSent'>[]
+    }
   /** The socket of this browser window is gone. */
   | { readonly type: 'client-gone'; readonly clientId: ClientId }
 
@@ -148,6 +158,10 @@ export type NodeMessage =
       readonly message: string
       readonly deliveries: readonly { readonly to: string; readonly method: 'EMAIL' | 'SLACK' | null }[]
     }
+  /** A file is about to be taken: is it still wanted? With `asker`, who says so is checked as well. */
+  | { readonly type: 'upload-wanted'; readonly id: string; readonly asker?: Asker }
+  /** A file was sent whole. */
+  | { readonly type: 'uploaded'; readonly id: string }
   /** Where is this transaction? Asked by edges, which then check whether the person may go there. */
   | { readonly type: 'locate' }
 
@@ -162,6 +176,8 @@ export interface Attached {
 export type Located =
   | (Pick<TransactionStart, 'place' | 'organizationId' | 'environmentId' | 'instanceId'> & {
       readonly ownerEmail: string
+      /** It has a result. */
+      readonly hasEnded: boolean
     })
   | null
 

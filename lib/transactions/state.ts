@@ -7,6 +7,7 @@
  *   answer/<order>   what was answered to it, until the host has gone on; apart from the render, which may be large
  *   log/<index>      one log line
  *   note/<order>     one notification
+ *   upload/<id>      one file that was allowed to be sent
  *   result           how it ended
  *
  * The state is a value: deciding makes a new one and shares what did not change.
@@ -83,6 +84,24 @@ export interface Group {
   readonly setState: (Delivery & { readonly requestId: string }) | null
 }
 
+/** A file that the person may send for a step. */
+export interface AllowedUpload {
+  readonly id: string
+  /** For which step, and which of its fields. */
+  readonly inputGroupKey: string
+  readonly component: number
+  readonly name: string
+  readonly type: string
+  /** In bytes. */
+  readonly size: number
+  /** What it counts of the room of the transaction, in bytes. */
+  readonly bytes: number
+  /** Where the host reads it: what is answered. */
+  readonly url: string
+  /** It was sent whole. */
+  readonly isSent: boolean
+}
+
 /** Group as it is stored: the render and the answers are two records. */
 export type GroupRecord = Omit<Group, 'answer' | 'setState'>
 export type AnswerRecord = Pick<Group, 'answer' | 'setState'>
@@ -94,6 +113,7 @@ export interface TransactionState {
   readonly groups: readonly Group[]
   readonly logs: readonly LogLine[]
   readonly notes: readonly Notification[]
+  readonly uploads: readonly AllowedUpload[]
   readonly result: TransactionResult | null
 }
 
@@ -139,6 +159,7 @@ export function nowText(now: Now): string {
 export const groupRecord = (order: number): string => `group/${String(order).padStart(8, '0')}`
 export const answerRecord = (order: number): string => `answer/${String(order).padStart(8, '0')}`
 export const logRecord = (index: number): string => `log/${String(index).padStart(8, '0')}`
+export const uploadRecord = (id: string): string => `upload/${id}`
 export const noteRecord = (order: number): string => `note/${String(order).padStart(8, '0')}`
 
 /** Awaiting input while any step waits for an answer. */
@@ -152,6 +173,7 @@ export function loadTransaction(records: ReadonlyMap<string, Json>): Transaction
   const groups: Group[] = []
   const logs: LogLine[] = []
   const notes: Notification[] = []
+  const uploads: AllowedUpload[] = []
   for (const [name, value] of records) {
     if (name.startsWith('group/')) {
       const group = value as unknown as GroupRecord
@@ -160,6 +182,7 @@ export function loadTransaction(records: ReadonlyMap<string, Json>): Transaction
     }
     if (name.startsWith('log/')) logs.push(value as unknown as LogLine)
     else if (name.startsWith('note/')) notes.push(value as unknown as Notification)
+    else if (name.startsWith('upload/')) uploads.push(value as unknown as AllowedUpload)
   }
   groups.sort((a, b) => a.order - b.order)
   logs.sort((a, b) => a.index - b.index || a.atMs - b.atMs)
@@ -172,6 +195,7 @@ export function loadTransaction(records: ReadonlyMap<string, Json>): Transaction
     groups,
     logs,
     notes,
+    uploads,
     result: (records.get('result') as unknown as TransactionResult | undefined) ?? null,
   }
 }

@@ -36,6 +36,7 @@ import {
 import type { TransactionMessage } from './messages.js'
 import { decideHostBound, decideHostUnreachable } from './starting.js'
 import { loadTransaction, type TransactionState } from './state.js'
+import { decideAllowUploads, decideUploaded, decideUploadWanted } from './uploads.js'
 
 export const transactionKind: EntityKind<TransactionState, TransactionMessage> = {
   name: 'transaction',
@@ -54,6 +55,7 @@ const content: ReadonlySet<TransactionMessage['type'] | 'alarm'> = new Set([
   'redirect',
   'complete',
   'notification',
+  'allow-uploads',
 ] as const)
 
 function decide(
@@ -110,6 +112,12 @@ function decide(
       return decideNotification(state, message, context)
     case 'locate':
       return decideLocate(state)
+    case 'allow-uploads':
+      return decideAllowUploads(state, message, context)
+    case 'upload-wanted':
+      return decideUploadWanted(state, message)
+    case 'uploaded':
+      return decideUploaded(state, message, context)
     case 'alarm':
       return decideAlarm(state, message, context)
   }

@@ -10,7 +10,7 @@ import type { Place } from '../../clients/wire.js'
 import type { ChoiceButton, IoCall } from '../../sdk/io-call.js'
 import { themeClass } from '../io/button-links.js'
 import { FieldError } from '../io/field.js'
-import { type Component, decodeComponent } from '../io/method.js'
+import { type Component, decodeComponent, type FileTransfer } from '../io/method.js'
 import { methodOf } from '../io/registry.js'
 import { useServices } from '../services.js'
 import type { Answer, StepErrors } from '../transaction-runner.js'
@@ -28,6 +28,8 @@ interface StepFormProps {
   refused: StepErrors | undefined
   onAnswer: (answer: Answer) => void
   onState: (values: readonly unknown[]) => void
+  /** Files of the field with this index. */
+  filesOf?: (component: number) => FileTransfer
 }
 
 export function StepForm(props: StepFormProps) {
@@ -55,6 +57,7 @@ function Fields({
   refused,
   onAnswer,
   onState,
+  filesOf,
 }: StepFormProps & { components: readonly Component[] }) {
   const { memory } = useServices()
   const methods = components.map(component => methodOf(component.methodName))
@@ -62,22 +65,28 @@ function Fields({
     const kept = isClosed ? null : memory.draft(draftKey)
     return components.map((component, index) => kept?.[index] ?? methods[index]?.initial(component))
   })
+  /** As they are now, also for what a field tells between two renders. */
+  const latest = useRef(drafts)
   const [wasTried, setTried] = useState(false)
   /** How often Continue was pressed in vain. */
   const [attempts, setAttempts] = useState(0)
+  /** What was pressed while a field was not ready yet. */
+  const [held, setHeld] = useState<{ choice: string | null } | null>(null)
   /** Which render each field was last edited under. */
   const [edited, setEdited] = useState<Readonly<Record<number, string>>>({})
   const form = useRef<HTMLFormElement>(null)
   const off = isClosed || isSending
 
   const edit = (index: number, draft: unknown) => {
-    const next = drafts.map((old, at) => (at === index ? draft : old))
+    const next = latest.current.map((old, at) => (at === index ? draft : old))
+    latest.current = next
     setDrafts(next)
-    setEdited({ ...edited, [index]: call.id })
+    setEdited(before => ({ ...before, [index]: call.id }))
     memory.saveDraft(draftKey, next)
   }
 
   const readings = components.map((component, index) => methods[index]?.read(drafts[index], component))
+  const isWaiting = readings.some(reading => reading && 'wait' in reading)
   const errorOf = (index: number): string | null => {
     if (off) return null
     const reading = readings[index]
@@ -87,24 +96,38 @@ function Fields({
     return refusal ?? components[index]?.error ?? null
   }
 
+  const send = (choice: string | null) => {
+    // The same fields are judged again by the host; its old words no longer hold.
+    setEdited({})
+    onAnswer({
+      values: readings.map(reading => (reading && 'value' in reading ? reading.value : null)),
+      ...(choice === null ? {} : { choice }),
+    })
+  }
+
   const submit = (event: FormEvent<HTMLFormElement>) => {
     event.preventDefault()
-    if (off) return
+    if (off || held !== null) return
     setTried(true)
     const wrong = readings.findIndex(reading => reading && 'error' in reading)
     if (wrong >= 0) {
       setAttempts(attempts + 1)
       return
     }
-    // The same fields are judged again by the host; its old words no longer hold.
-    setEdited({})
     const button = (event.nativeEvent as SubmitEvent).submitter
-    const choice = call.choiceButtons?.length ? button?.getAttribute('value') : null
-    onAnswer({
-      values: readings.map(reading => (reading && 'value' in reading ? reading.value : null)),
-      ...(choice === null || choice === undefined ? {} : { choice }),
-    })
+    const choice = call.choiceButtons?.length ? (button?.getAttribute('value') ?? null) : null
+    if (isWaiting) setHeld({ choice })
+    else send(choice)
   }
+
+  // What was pressed goes out once nothing is waited for any more, unless something turned out wrong.
+  useEffect(() => {
+    if (held === null || (isWaiting && !off)) return
+    setHeld(null)
+    if (off) return
+    if (readings.some(reading => reading && 'error' in reading)) setAttempts(attempts + 1)
+    else send(held.choice)
+  })
 
   useFirstFocus(form, off)
   const errors = components.map((_component, index) => errorOf(index))
@@ -140,7 +163,7 @@ function Fields({
       className="grid min-w-0 gap-6"
       onSubmit={submit}
       onKeyDown={submitByKey}
-      aria-busy={isSending}
+      aria-busy={isSending || held !== null}
     >
       {components.map((component, index) => {
         const View = methods[index]?.View
@@ -157,6 +180,7 @@ function Fields({
               onDraft={draft => edit(index, draft)}
               isDisabled={off}
               error={errors[index] ?? null}
+              files={filesOf?.(index)}
               onState={
                 component.isStateful
                   ? state => onState(components.map((_other, at) => (at === index ? state : null)))
@@ -181,7 +205,7 @@ function Fields({
           <FieldError text={wholeError} />
         </div>
       )}
-      {waits && !isClosed && <ContinueButtons call={call} isSending={isSending} />}
+      {waits && !isClosed && <ContinueButtons call={call} isSending={isSending || held !== null} />}
     </form>
   )
 }

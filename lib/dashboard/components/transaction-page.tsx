@@ -95,6 +95,7 @@ export function TransactionPage({
                     refused={state.errors[key]}
                     onAnswer={answer => runner.answer(key, step.call.id, answer)}
                     onState={values => runner.setState(key, step.call.id, values)}
+                    filesOf={component => runner.files(key, component)}
                   />
                 </div>
               )

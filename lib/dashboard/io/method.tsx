@@ -4,7 +4,7 @@
  * One file per method; `registry.ts` is the only list of them.
  */
 import type { ComponentType } from 'react'
-import type { Place } from '../../clients/wire.js'
+import type { Place, UploadGrant } from '../../clients/wire.js'
 import type { IoComponent } from '../../sdk/io-call.js'
 import type { Encoding } from '../encoding.js'
 import { isRecord, type Props } from '../props.js'
@@ -22,7 +22,16 @@ export interface Component {
   error: string | null
 }
 
-export type Reading = { value: unknown } | { error: string }
+/** `wait`: nothing is wrong, but it is not there yet; what was pressed is sent as soon as it is. */
+export type Reading = { value: unknown } | { error: string } | { wait: true }
+
+/** How files get to where they are kept. */
+export interface FileTransfer {
+  /** Asks for a place for each. Rejects with a `RequestError`. */
+  ask: (files: readonly { name: string; type: string; size: number }[]) => Promise<UploadGrant[]>
+  /** Says that one has been sent. */
+  confirm: (uploadId: string) => Promise<void>
+}
 
 export interface FieldProps<Draft> {
   /** Id of the control: starts with a letter, usable in CSS as it is. */
@@ -36,6 +45,8 @@ export interface FieldProps<Draft> {
   /** Answered, ended or on its way: shown, not editable. */
   isDisabled: boolean
   error: string | null
+  /** For files, where the step can be answered. */
+  files?: FileTransfer | undefined
   /** Tells the host a new state of this component; absent where it has none. */
   onState?: ((state: unknown) => void) | undefined
   /** Answers the whole step with this value at once, for methods that have buttons of their own. */

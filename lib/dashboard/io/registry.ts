@@ -24,6 +24,7 @@ import { spreadsheet } from './spreadsheet.js'
 import { displayTable, selectTable } from './table.js'
 import { text } from './text.js'
 import { unknown } from './unknown.js'
+import { upload } from './upload.js'
 import { url } from './url.js'
 import { html, markdown } from './words.js'
 
@@ -39,6 +40,7 @@ const methods: Readonly<Record<string, Method>> = {
   INPUT_DATETIME: dateTime,
   INPUT_RICH_TEXT: richText,
   INPUT_SPREADSHEET: spreadsheet,
+  UPLOAD_FILE: upload,
   SEARCH: search,
   SELECT_SINGLE: selectSingle,
   SELECT_MULTIPLE: selectMultiple,

@@ -257,7 +257,6 @@ t.test('what has no effect is said once, in one line each', async t => {
   const root = t.testdir()
   const environment = {
     SLACK_CLIENT_ID: 'a',
-    S3_BUCKET: 'b',
     GHOST_MODE: 'true',
     CI: '1',
     NODE_ENV: 'production',
@@ -266,10 +265,32 @@ t.test('what has no effect is said once, in one line each', async t => {
   t.same(notices, [
     'WORKOS_CLIENT_ID has no effect yet.',
     'SLACK_CLIENT_ID has no effect yet.',
-    'S3_BUCKET has no effect yet.',
     'GHOST_MODE has no effect: there are no anonymous organizations.',
   ])
   t.same(load(root, {}).notices, [])
+})
+
+t.test('a store for files is whole, or there is none', async t => {
+  const s3 = (environment: Record<string, string>) => load(t.testdir(), { environment }).config.s3
+  t.equal(s3({}), null)
+  t.match(s3({ S3_BUCKET: 'files', S3_REGION: 'eu-central-1' }), {
+    bucket: 'files',
+    region: 'eu-central-1',
+    endpoint: null,
+    credentials: null,
+  })
+  const other = s3({
+    S3_BUCKET: 'files',
+    S3_ENDPOINT: 'https://store.example.com',
+    S3_KEY_ID: 'id',
+    S3_KEY_SECRET: 'hidden',
+  })
+  t.match(other, { region: 'us-east-1', endpoint: 'https://store.example.com', credentials: { keyId: 'id' } })
+  t.equal(other?.credentials?.secret.reveal(), 'hidden')
+  t.throws(() => s3({ S3_BUCKET: 'files' }), /s3:region \(S3_REGION\) is missing/)
+  t.throws(() => s3({ S3_REGION: 'eu-central-1' }), /s3:bucket \(S3_BUCKET\) is missing/)
+  t.throws(() => s3({ S3_BUCKET: 'b', S3_REGION: 'r', S3_KEY_ID: 'id' }), /s3:key-secret .* is missing/)
+  t.throws(() => s3({ S3_BUCKET: 'b', S3_REGION: 'r', S3_KEY_SECRET: 's' }), /s3:key-id .* is missing/)
 })
 
 t.test('secrets stay hidden however the configuration is printed', async t => {

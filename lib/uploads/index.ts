@@ -1,0 +1,11 @@
+/** Files that people send for a step of a run. See README.md beside this file. */
+export { chunkKind } from './chunk.js'
+export { diskStorage } from './disk-storage.js'
+export { fileHeaders } from './file-types.js'
+export { isUploadId, UploadLinks, uploadsPath } from './links.js'
+export { ringStorage } from './ring-storage.js'
+export { s3Storage } from './s3-storage.js'
+export { spaceKind } from './space.js'
+export type { ByteStorage, DirectStorage, UploadStorage } from './storage.js'
+export { type Upload, type UploadPlace, uploadKind } from './upload.js'
+export { type OpenedFile, type UploadGrant, Uploads, type UploadsWanted } from './uploads.js'
