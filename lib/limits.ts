@@ -403,6 +403,20 @@ export const limitTable = {
     reason: 'then a mail has failed, and administrators see it',
   },
   mailsKeptDays: { value: 30, unit: 'days', reason: 'in the outbox, sent or not' },
+  // history
+  historyValueCharactersMax: {
+    value: 16_384,
+    unit: 'characters',
+    reason: 'of one value that was entered, as the history keeps it; a longer one is left out',
+  },
+  historyInputCharactersMax: {
+    value: 262_144,
+    unit: 'characters',
+    reason: 'of all that was entered in one run, as the history keeps it',
+  },
+  historyCountMax: { value: 10_000, unit: 'runs', reason: 'counted for a list; of more it says "more than"' },
+  historyExportRowsMax: { value: 100_000, unit: 'runs', reason: 'in one export; narrow it down by time' },
+  historyExportsMax: { value: 2, unit: 'exports', reason: 'being made by one node at once' },
   // requests to others
   outboundSocketsPerOriginMax: {
     value: 128,

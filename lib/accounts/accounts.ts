@@ -24,6 +24,9 @@ import type { ConfirmationLinks } from './email-confirmations.js'
 import { type EnvironmentInfo, findEnvironment, listEnvironments } from './environments.js'
 import { createGuard } from './guard.js'
 import {
+  countTransactions,
+  type ExportedTransaction,
+  exportTransactions,
   type HistoryRow,
   listTransactions,
   mayReadTransactions,
@@ -33,6 +36,7 @@ import {
   type TransactionFilter,
   type TransactionListing,
   type TransactionPlace,
+  transactionFacets,
   writeHistory,
 } from './history.js'
 import { createHttpHostAccounts, type HttpHostAccounts } from './http-hosts.js'
@@ -121,6 +125,26 @@ export interface AccountsService
     environmentSlug: string,
     filter: TransactionFilter,
   ): Promise<{ transactions: TransactionListing[]; next: string | null }>
+  /** How many runs that list has, up to a bound. */
+  countTransactions(
+    userId: UserId,
+    organizationSlug: string,
+    environmentSlug: string,
+    filter: TransactionFilter,
+  ): Promise<{ count: number; isMore: boolean }>
+  /** The whole list, page after page, up to a bound; it is an audit row that somebody took it. */
+  exportTransactions(
+    userId: UserId,
+    organizationSlug: string,
+    environmentSlug: string,
+    filter: TransactionFilter,
+    origin: Origin,
+  ): Promise<AsyncGenerator<readonly ExportedTransaction[]>>
+  transactionFacets(
+    userId: UserId,
+    organizationSlug: string,
+    environmentSlug: string,
+  ): ReturnType<typeof transactionFacets>
 
   recordNotification(notification: NewNotification): Promise<{ id: string; isNew: boolean }>
   /** For the partitions' outbox. Rejects only when it should be tried again. */
@@ -190,6 +214,17 @@ export function createAccounts(options: AccountsOptions): AccountsService {
   /** The person in the organization, where no environment matters: every organization has `production`. */
   const member = (userId: UserId, organizationSlug: string): Promise<Actor> =>
     identities.actor(userId, organizationSlug, 'production')
+
+  /** The person where they may read runs, their own at least. */
+  const reader = async (
+    userId: UserId,
+    organizationSlug: string,
+    environmentSlug: string,
+  ): Promise<Actor> => {
+    const actor = await identities.actor(userId, organizationSlug, environmentSlug)
+    if (!mayReadTransactions(actor)) throw new AppError('forbidden')
+    return actor
+  }
 
   const denied = (actor: Actor, what: string, origin: Origin): AppError => {
     audit({
@@ -321,11 +356,23 @@ export function createAccounts(options: AccountsOptions): AccountsService {
         details: { key: id },
       })
     },
-    async transactions(userId, organizationSlug, environmentSlug, filter) {
-      const actor = await identities.actor(userId, organizationSlug, environmentSlug)
-      if (!mayReadTransactions(actor)) throw new AppError('forbidden')
-      return listTransactions(database, actor, filter)
+    transactions: async (userId, organizationSlug, environmentSlug, filter) =>
+      listTransactions(database, await reader(userId, organizationSlug, environmentSlug), filter),
+    countTransactions: async (userId, organizationSlug, environmentSlug, filter) =>
+      countTransactions(database, await reader(userId, organizationSlug, environmentSlug), filter),
+    async exportTransactions(userId, organizationSlug, environmentSlug, filter, origin) {
+      const actor = await reader(userId, organizationSlug, environmentSlug)
+      audit({
+        name: 'transactions.exported',
+        userId,
+        organizationId: actor.organization.id,
+        address: origin.address,
+        details: { environment: environmentSlug },
+      })
+      return exportTransactions(database, actor, filter)
     },
+    transactionFacets: async (userId, organizationSlug, environmentSlug) =>
+      transactionFacets(database, await reader(userId, organizationSlug, environmentSlug)),
     async transaction(userId, id, origin) {
       const place = await placeOfTransaction(database, id)
       if (!place) throw new AppError('not-found')

@@ -37,6 +37,14 @@ export interface HistoryNotification {
   readonly deliveries: readonly { readonly to: string; readonly method: NotificationMethod | null }[]
 }
 
+/** What was entered in one step. */
+export interface HistoryInput {
+  readonly order: number
+  readonly atMs: number
+  readonly choice: string | null
+  readonly fields: readonly { readonly label: string; readonly method: string; readonly value: unknown }[]
+}
+
 /** One version of one transaction. */
 export interface HistoryRow {
   readonly id: TransactionId
@@ -52,6 +60,9 @@ export interface HistoryRow {
   readonly resultStatus: 'SUCCESS' | 'FAILURE' | 'CANCELED' | 'REDIRECTED' | null
   readonly resultData: unknown
   readonly resultMeta?: unknown
+  /** Secrets are masked in both. */
+  readonly inputs?: readonly HistoryInput[]
+  readonly params?: unknown
   readonly backgroundable: boolean
   readonly createdAtMs: number
   readonly updatedAtMs: number
@@ -82,6 +93,16 @@ export interface TransactionFilter {
   readonly mine?: boolean
   /** Only those that have not ended. */
   readonly open?: boolean
+  /** Full path of the action. */
+  readonly action?: string | undefined
+  /** E-mail address of who started it. */
+  readonly person?: string | undefined
+  readonly status?: 'OPEN' | NonNullable<HistoryRow['resultStatus']> | undefined
+  /** Started at this time or later, and before that one. */
+  readonly fromMs?: number | undefined
+  readonly untilMs?: number | undefined
+  /** Part of the name of an action or a person, or the id of a run. */
+  readonly search?: string | undefined
   /** 1 to 100. */
   readonly limit?: number
   /** `next` of the page before. */
@@ -90,6 +111,7 @@ export interface TransactionFilter {
 
 const pageMax = 100
 const pageDefault = 50
+const facetsMax = 500
 
 const ownerColumn = `case when people.id is not null then jsonb_build_object('id', people.id, 'email', people.email,
   'firstName', people.first_name, 'lastName', people.last_name) end as owner`
@@ -151,20 +173,21 @@ async function insert(database: Queryable, rows: readonly HistoryRow[]): Promise
     `with given as (
        select row.*, environments.id as known from jsonb_to_recordset($1::jsonb) as row(id text, "organizationId" text,
          "environmentId" text, "developerId" text, "ownerId" text, slug text, name text, "hostId" text, status text,
-         "resultStatus" text, "resultData" jsonb, "resultMeta" jsonb, backgroundable boolean, "createdAtMs" float8,
+         "resultStatus" text, "resultData" jsonb, "resultMeta" jsonb, inputs jsonb, params jsonb, backgroundable boolean, "createdAtMs" float8,
          "updatedAtMs" float8, "completedAtMs" float8, epoch bigint, seq bigint)
        join environments on environments.id = row."environmentId"
          and environments.organization_id = row."organizationId"
        where row."developerId" is null or exists (select from people where people.id = row."developerId")
      ), written as (
        insert into transactions as old (id, organization_id, environment_id, developer_id, owner_id, action_id,
-         action_slug, action_name, host_id, status, result_status, result_data, result_meta, backgroundable, created_at,
-         updated_at, completed_at, epoch, seq)
+         action_slug, action_name, host_id, status, result_status, result_data, result_meta, inputs, params, backgroundable,
+         created_at, updated_at, completed_at, epoch, seq)
        select given.id, "organizationId", "environmentId", "developerId", people.id,
          (select actions.id from actions where actions.organization_id = "organizationId"
            and actions.environment_id = "environmentId" and coalesce(actions.developer_id, '') = coalesce("developerId", '')
            and actions.slug = given.slug),
-         given.slug, given.name, "hostId", status, "resultStatus", "resultData", "resultMeta", given.backgroundable,
+         given.slug, given.name, "hostId", status, "resultStatus", "resultData", "resultMeta",
+         coalesce(given.inputs, '[]'), coalesce(given.params, '{}'), given.backgroundable,
          to_timestamp("createdAtMs" / 1000), to_timestamp("updatedAtMs" / 1000), to_timestamp("completedAtMs" / 1000),
          epoch, seq
        from given left join people on people.id = given."ownerId"
@@ -172,7 +195,7 @@ async function insert(database: Queryable, rows: readonly HistoryRow[]): Promise
        on conflict (id) do update set owner_id = excluded.owner_id, action_id = coalesce(excluded.action_id, old.action_id),
          action_name = excluded.action_name, host_id = excluded.host_id, status = excluded.status,
          result_status = excluded.result_status, result_data = excluded.result_data, result_meta = excluded.result_meta,
-         updated_at = excluded.updated_at, completed_at = excluded.completed_at, epoch = excluded.epoch, seq = excluded.seq
+         inputs = excluded.inputs, params = excluded.params, updated_at = excluded.updated_at, completed_at = excluded.completed_at, epoch = excluded.epoch, seq = excluded.seq
        where (old.epoch, old.seq) < (excluded.epoch, excluded.seq)
      ), notified as (
        insert into notifications (id, organization_id, environment_id, transaction_id, title, message, created_at)
@@ -244,34 +267,126 @@ export function mayReadTransactions(actor: Pick<Actor, 'permissions' | 'environm
   return actor.permissions.has(isConsole ? 'READ_DEV_TRANSACTIONS' : 'READ_USER_PROD_TRANSACTIONS')
 }
 
+/** What is looked for among what is visible. Values are $8 to $15. */
+const matching = `(not $8 or completed_at is null)
+  and ($9::text is null or action_slug = $9)
+  and ($10::text is null or owner_id = (select id from people where lower(email) = lower($10)))
+  and ($11::text is null or coalesce(result_status, 'OPEN') = $11)
+  and ($12::timestamptz is null or transactions.created_at >= $12)
+  and ($13::timestamptz is null or transactions.created_at < $13)
+  and ($14::text is null or transactions.id = $15 or action_slug ilike $14 or action_name ilike $14 or owner_id in (
+    select id from people where (email ilike $14 or concat_ws(' ', first_name, last_name) ilike $14)
+      and exists (select from memberships where person_id = people.id and organization_id = $1)))`
+
+function matchingValues(filter: TransactionFilter): unknown[] {
+  const timeOf = (atMs: number | undefined) => (atMs === undefined ? null : new Date(atMs))
+  const search = filter.search === undefined ? null : storableText(filter.search)
+  return [
+    filter.open ?? false,
+    filter.action ?? null,
+    filter.person ?? null,
+    filter.status ?? null,
+    timeOf(filter.fromMs),
+    timeOf(filter.untilMs),
+    search === null ? null : `%${search.replace(/[\\%_]/g, '\\$&')}%`,
+    search,
+  ]
+}
+
+interface ListedRow {
+  readonly id: TransactionId
+  readonly action_slug: string
+  readonly action_name: string
+  readonly status: HistoryStatus
+  readonly result_status: HistoryRow['resultStatus']
+  readonly backgroundable: boolean
+  readonly created_at: Date
+  readonly completed_at: Date | null
+  readonly owner: TransactionListing['owner']
+}
+
 /** Transactions of the actor's place that they may see, newest first. */
 export async function listTransactions(
   database: Queryable,
   actor: Actor,
   filter: TransactionFilter,
 ): Promise<{ transactions: TransactionListing[]; next: string | null }> {
+  const { rows, next } = await pageOfRows<ListedRow>(
+    database,
+    actor,
+    filter,
+    `transactions.id, action_slug, action_name, status, result_status, backgroundable, transactions.created_at,
+       completed_at, ${ownerColumn}`,
+  )
+  return { transactions: rows.map(listingOf), next }
+}
+
+/** How many there are on all pages, counted up to a bound: what is beyond it is only told. */
+export async function countTransactions(
+  database: Queryable,
+  actor: Actor,
+  filter: TransactionFilter,
+): Promise<{ count: number; isMore: boolean }> {
+  const { rows } = await database.query<{ count: number }>(
+    `select count(*)::integer as count from (
+       select from transactions where ${visible} and ${matching} limit $16) as counted`,
+    [...visibleValues(actor, filter.mine ?? false), ...matchingValues(filter), limits.historyCountMax + 1],
+  )
+  const count = rows[0]?.count ?? 0
+  return { count: Math.min(count, limits.historyCountMax), isMore: count > limits.historyCountMax }
+}
+
+/** A run with everything in it but its log, for an export. */
+export interface ExportedTransaction extends TransactionListing {
+  readonly hostId: string | null
+  readonly params: unknown
+  readonly inputs: readonly HistoryInput[]
+  readonly resultData: unknown
+}
+
+/** The same list whole, page after page; it ends at a bound. */
+export async function* exportTransactions(
+  database: Queryable,
+  actor: Actor,
+  filter: TransactionFilter,
+): AsyncGenerator<readonly ExportedTransaction[]> {
+  let cursor: string | null = filter.cursor ?? null
+  for (let count = 0; count < limits.historyExportRowsMax; ) {
+    const page: { rows: (ListedRow & StoredTransaction)[]; next: string | null } = await pageOfRows(
+      database,
+      actor,
+      { ...filter, limit: pageMax, ...(cursor !== null && { cursor }) },
+      `transactions.*, ${ownerColumn}`,
+    )
+    yield page.rows.map(row => ({
+      ...listingOf(row),
+      hostId: row.host_id,
+      params: row.params,
+      inputs: row.inputs,
+      resultData: row.result_data,
+    }))
+    count += page.rows.length
+    cursor = page.next
+    if (cursor === null) return
+  }
+}
+
+async function pageOfRows<Row extends ListedRow>(
+  database: Queryable,
+  actor: Actor,
+  filter: TransactionFilter,
+  columns: string,
+): Promise<{ rows: Row[]; next: string | null }> {
   const limit = Math.max(1, Math.min(filter.limit ?? pageDefault, pageMax))
   const after = filter.cursor === undefined ? null : decodeCursor(filter.cursor)
-  const { rows } = await database.query<{
-    id: TransactionId
-    action_slug: string
-    action_name: string
-    status: HistoryStatus
-    result_status: HistoryRow['resultStatus']
-    backgroundable: boolean
-    created_at: Date
-    completed_at: Date | null
-    owner: TransactionListing['owner']
-  }>(
-    `select transactions.id, action_slug, action_name, status, result_status, backgroundable,
-       transactions.created_at, completed_at, ${ownerColumn}
-     from transactions left join people on people.id = transactions.owner_id
-     where ${visible} and (not $8 or completed_at is null)
-       and ($9::timestamptz is null or (transactions.created_at, transactions.id) < ($9, $10))
-     order by transactions.created_at desc, transactions.id desc limit $11`,
+  const { rows } = await database.query<Row & Record<string, unknown>>(
+    `select ${columns} from transactions left join people on people.id = transactions.owner_id
+     where ${visible} and ${matching}
+       and ($16::timestamptz is null or (transactions.created_at, transactions.id) < ($16, $17))
+     order by transactions.created_at desc, transactions.id desc limit $18`,
     [
       ...visibleValues(actor, filter.mine ?? false),
-      filter.open ?? false,
+      ...matchingValues(filter),
       after?.createdAt ?? null,
       after?.id ?? null,
       limit + 1,
@@ -279,20 +394,43 @@ export async function listTransactions(
   )
   const page = rows.slice(0, limit)
   const last = page.at(-1)
+  return { rows: page, next: rows.length > limit && last ? encodeCursor(last.created_at, last.id) : null }
+}
+
+function listingOf(row: ListedRow): TransactionListing {
   return {
-    transactions: page.map(row => ({
-      id: row.id,
-      slug: row.action_slug,
-      name: row.action_name,
-      status: row.status,
-      resultStatus: row.result_status,
-      backgroundable: row.backgroundable,
-      owner: row.owner,
-      createdAt: row.created_at.toISOString(),
-      completedAt: row.completed_at?.toISOString() ?? null,
-    })),
-    next: rows.length > limit && last ? encodeCursor(last.created_at, last.id) : null,
+    id: row.id,
+    slug: row.action_slug,
+    name: row.action_name,
+    status: row.status,
+    resultStatus: row.result_status,
+    backgroundable: row.backgroundable,
+    owner: row.owner,
+    createdAt: row.created_at.toISOString(),
+    completedAt: row.completed_at?.toISOString() ?? null,
   }
+}
+
+/** What a list can be narrowed down to: actions of the place, and, for who may see their runs, its people. */
+export async function transactionFacets(
+  database: Queryable,
+  actor: Actor,
+): Promise<{ actions: { slug: string; name: string | null }[]; people: { email: string; name: string }[] }> {
+  const isConsole = actor.environment.slug === 'development'
+  const actions = await database.query<{ slug: string; name: string | null }>(
+    `select slug, name from actions where organization_id = $1 and environment_id = $2
+       and developer_id is not distinct from $3 order by slug limit $4`,
+    [actor.organization.id, actor.environment.id, isConsole ? actor.user.id : null, facetsMax],
+  )
+  if (isConsole || !actor.permissions.has('READ_ORG_PROD_TRANSACTIONS'))
+    return { actions: actions.rows, people: [] }
+  const people = await database.query<{ email: string; name: string }>(
+    `select email, concat_ws(' ', first_name, last_name) as name from people
+     join memberships on memberships.person_id = people.id
+     where memberships.organization_id = $1 order by lower(email) limit $2`,
+    [actor.organization.id, facetsMax],
+  )
+  return { actions: actions.rows, people: people.rows }
 }
 
 export interface TransactionPlace {
@@ -330,6 +468,9 @@ export async function placeOfTransaction(database: Queryable, id: string): Promi
 export interface StoredRun extends TransactionListing {
   readonly resultData: unknown
   readonly resultMeta: unknown
+  readonly params: unknown
+  readonly inputs: readonly HistoryInput[]
+  readonly hostId: string | null
   readonly epoch: number
   readonly seq: number
   readonly logs: readonly HistoryLogLine[]
@@ -361,6 +502,9 @@ export async function readTransaction(
     resultStatus: row.result_status,
     resultData: row.result_data,
     resultMeta: row.result_meta,
+    params: row.params,
+    inputs: row.inputs,
+    hostId: row.host_id,
     backgroundable: row.backgroundable,
     owner: row.owner,
     createdAt: row.created_at.toISOString(),
@@ -379,6 +523,9 @@ interface StoredTransaction {
   readonly result_status: HistoryRow['resultStatus']
   readonly result_data: unknown
   readonly result_meta: unknown
+  readonly params: unknown
+  readonly inputs: readonly HistoryInput[]
+  readonly host_id: string | null
   readonly backgroundable: boolean
   readonly owner: TransactionListing['owner']
   readonly created_at: Date

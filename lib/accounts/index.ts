@@ -34,6 +34,8 @@ export type {
 export { type EnvironmentInfo, environmentColors } from './environments.js'
 export type { Asker } from './guard.js'
 export type {
+  ExportedTransaction,
+  HistoryInput,
   HistoryLogLine,
   HistoryNotification,
   HistoryRow,

@@ -7,7 +7,7 @@ import type { Place } from '../clients/wire.js'
 
 export type Route =
   | { screen: 'root' | 'sign-in' | 'sign-up' | 'set-up' | 'confirm-email' | 'verify-mfa' | 'not-found' }
-  | { screen: 'live' | 'console' | 'keys' | 'cluster'; place: Place }
+  | { screen: 'live' | 'console' | 'keys' | 'cluster' | 'history'; place: Place }
   | { screen: 'action'; place: Place; slug: string }
   /** `section` is empty where none is named; `rest` is what follows it. */
   | { screen: 'organization'; place: Place; section: string; rest: readonly string[] }
@@ -50,6 +50,9 @@ export function parseRoute(pathname: string): Route {
   }
   if (rest[0] === 'transactions' && rest[1] !== undefined && rest[2] === undefined) {
     return { screen: 'transaction', place, transactionId: rest[1] }
+  }
+  if ((rest[0] === 'transactions' || rest[0] === 'history') && rest[1] === undefined) {
+    return { screen: 'history', place }
   }
   if (!inConsole && rest[0] === 'organization') {
     return { screen: 'organization', place, section: rest[1] ?? '', rest: rest.slice(2) }
@@ -100,6 +103,16 @@ export function clusterHref(place: Place): string {
 
 export function transactionHref(place: Place, transactionId: string): string {
   return `${placeHref(place)}/transactions/${encodeURIComponent(transactionId)}`
+}
+
+/** `/dashboard/acme/transactions`, `/dashboard/acme/develop/transactions` */
+export function historyHref(place: Place): string {
+  return `${placeHref(place)}/transactions`
+}
+
+/** A run as the history tells of it, also while a node still holds it. */
+export function pastRunHref(place: Place, transactionId: string): string {
+  return `${transactionHref(place, transactionId)}?history`
 }
 
 /** Path and query of an action; empty parameters are left out. */

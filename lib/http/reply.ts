@@ -10,7 +10,7 @@ export interface Reply {
   readonly headers?: Readonly<Record<string, string | readonly string[]>>
   /** JSON, unless it is text or bytes; absent for no body. */
   readonly body?: unknown
-  /** In place of a body: bytes as they come, with their `content-length` among the headers. */
+  /** In place of a body: bytes as they come, with their `content-length` among the headers where it is known. */
   readonly stream?: AsyncIterable<Uint8Array>
 }
 

@@ -3,8 +3,8 @@ import { z } from 'zod'
 import type { HistoryStatus, StoredRun, TransactionPlace } from '../accounts/index.js'
 import { AppError } from '../errors.js'
 import { isId } from '../ids.js'
-import { limitOf } from './page-limit.js'
 import { ok } from './reply.js'
+import { transactionFilterOf } from './routes-history.js'
 import type { HttpServer } from './server.js'
 
 const keyShape = z.object({
@@ -48,12 +48,7 @@ export function addOrganizationRoutes(http: HttpServer): void {
   http.route('GET', '/api/v1/organizations/:org/environments/:env/transactions', browser, async context => {
     const { user } = await context.signedIn()
     const { org = '', env = '' } = context.params
-    const page = await context.accounts.transactions(user.id, org, env, {
-      mine: isOn(context.query.get('mine')),
-      open: isOn(context.query.get('open')),
-      cursor: context.query.get('cursor') ?? undefined,
-      ...limitOf(context.query.get('limit')),
-    })
+    const page = await context.accounts.transactions(user.id, org, env, transactionFilterOf(context.query))
     return ok(page)
   })
 
@@ -96,9 +91,8 @@ function described(run: StoredRun & { place: TransactionPlace }) {
             ...(run.resultMeta !== null && { meta: run.resultMeta }),
           },
     logs: run.logs,
+    params: run.params,
+    inputs: run.inputs,
+    host: run.hostId,
   }
-}
-
-function isOn(text: string | null): boolean {
-  return text === '1' || text === 'true'
 }

@@ -27,6 +27,7 @@ import { addAdministrationRoutes } from './routes-administration.js'
 import { addAuthRoutes } from './routes-auth.js'
 import { addClusterRoutes, type ClusterOptions } from './routes-cluster.js'
 import { addHealthRoutes, type HealthOptions } from './routes-health.js'
+import { addHistoryRoutes } from './routes-history.js'
 import { addHttpHostRoutes, type HttpHostHooks } from './routes-http-hosts.js'
 import { addIdentityRoutes } from './routes-identity.js'
 import { addMetricsRoute, type MetricsOptions } from './routes-metrics.js'
@@ -291,6 +292,7 @@ export function createHttpServer(options: HttpServerOptions): HttpServer {
   addSignUpRoutes(http)
   addOrganizationRoutes(http)
   addAdministrationRoutes(http, options.httpHosts)
+  addHistoryRoutes(http)
   addAuthRoutes(http)
   addSdkRoutes(http, options.sdk ?? {}, log)
   if (options.httpHosts) addHttpHostRoutes(http, options.httpHosts)

@@ -1,7 +1,7 @@
 /** From the records of an entity to its row in the history. Only transactions have one. */
 import type { HistoryRow } from '../accounts/index.js'
 import type { HistoryItem } from '../partitions/index.js'
-import { loadTransaction } from '../transactions/index.js'
+import { inputsOf, loadTransaction, masked } from '../transactions/index.js'
 
 /** Null for what has no row, e.g. a transaction that was removed meanwhile. */
 export function historyRow({ key, version, records }: HistoryItem): HistoryRow | null {
@@ -21,6 +21,8 @@ export function historyRow({ key, version, records }: HistoryItem): HistoryRow |
     resultStatus: now.status === 'completed' ? (result?.status ?? null) : null,
     resultData: result?.data ?? null,
     ...(result?.meta !== undefined && { resultMeta: result.meta }),
+    inputs: inputsOf(records),
+    params: masked(start.params),
     backgroundable: start.backgroundable,
     createdAtMs: now.startedAtMs,
     updatedAtMs: now.completedAtMs ?? now.startedAtMs,

@@ -9,6 +9,7 @@ import { type IoComponent, validateAnswer } from '../sdk/index.js'
 import { checkAsker } from './asker.js'
 import { Change } from './change.js'
 import { cancel, closeWhenUnwatched, isWatched, rearm } from './ending.js'
+import { inputRecordName, recordedInput } from './inputs.js'
 import type { Asker, Attached, ClientMessage, IdentityProof } from './messages.js'
 import { snapshotOf } from './snapshot.js'
 import { callStart, wake } from './starting.js'
@@ -119,6 +120,7 @@ export function decideAnswer(
   if (message.kind === 'RETURN') {
     const answer = { id: group.renderId, renderId: group.renderId, value, requestId, delivered: false }
     change.putAnswer(group, { answer, setState: null })
+    recordInput(change, group, message)
     change.showStatus()
     change.deliver({ inputGroupKey: group.inputGroupKey, deliveryId: answer.id, value })
   } else {
@@ -127,6 +129,16 @@ export function decideAnswer(
     change.deliver({ inputGroupKey: group.inputGroupKey, deliveryId: setState.id, value })
   }
   return change.done({})
+}
+
+/** For the history, without secrets. */
+function recordInput(change: Change, group: Group, message: Of<'answer'>): void {
+  const { inputCharacters } = change.now
+  const step = { order: group.order, atMs: change.context.nowMs, toRender: group.call.toRender }
+  const recorded = recordedInput(step, message, limits.historyInputCharactersMax - inputCharacters)
+  if (recorded === null) return
+  change.record(inputRecordName(group.order), recorded.input)
+  change.setNow({ inputCharacters: inputCharacters + recorded.characters })
 }
 
 /**

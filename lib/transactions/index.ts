@@ -6,6 +6,7 @@ export {
   httpHostKey,
   wakeHost,
 } from './http-request.js'
+export { inputsOf, masked, type RecordedInput } from './inputs.js'
 export type {
   Asker,
   Attached,

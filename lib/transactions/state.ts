@@ -8,6 +8,7 @@
  *   log/<index>      one log line
  *   note/<order>     one notification
  *   upload/<id>      one file that was allowed to be sent
+ *   input/<order>    what was entered in one step, for the history alone (inputs.ts)
  *   result           how it ended
  *
  * The state is a value: deciding makes a new one and shares what did not change.
@@ -49,6 +50,8 @@ export interface Now {
   readonly logs: number
   readonly logCharacters: number
   readonly notes: number
+  /** Of what was entered and is kept for the history. */
+  readonly inputCharacters: number
   /** Ids of renders whose answer the host has taken: sent again by a host, they are never shown again. Newest last. */
   readonly answeredRenders: readonly string[]
   /**
@@ -134,6 +137,7 @@ export const emptyNow: Now = {
   logs: 0,
   logCharacters: 0,
   notes: 0,
+  inputCharacters: 0,
   answeredRenders: [],
   answeredRequests: [],
 }

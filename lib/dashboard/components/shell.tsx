@@ -10,6 +10,7 @@ import { isAdministrator, type Organization } from '../api.js'
 import {
   actionHref,
   clusterHref,
+  historyHref,
   isConsole,
   keysHref,
   listHref,
@@ -183,6 +184,13 @@ function Navigation({
               Console
             </NavLink>
           )}
+          <NavLink
+            href={historyHref(place)}
+            icon="history"
+            isCurrent={pathname.startsWith(historyHref(place))}
+          >
+            History
+          </NavLink>
           <NavLink href={keysHref(place)} icon="key" isCurrent={pathname === keysHref(place)}>
             Keys
           </NavLink>

@@ -13,6 +13,7 @@ const ActionScreen = lazy(() => import('./action.js'))
 const TransactionScreen = lazy(() => import('./transaction.js'))
 const KeysScreen = lazy(() => import('./organization/keys.js'))
 const OrganizationFrame = lazy(() => import('./organization/frame.js'))
+const HistoryScreen = lazy(() => import('./history.js'))
 const ClusterScreen = lazy(() => import('./cluster.js'))
 
 export function Signed({ route }: { route: Route }) {
@@ -49,6 +50,9 @@ export function Signed({ route }: { route: Route }) {
                 place={place}
                 transactionId={route.transactionId}
               />
+            )}
+            {route.screen === 'history' && (
+              <HistoryScreen key={`${place.organization}+${place.environment}`} place={place} />
             )}
             {route.screen === 'cluster' &&
               (isAdministrator(session) ? <ClusterScreen /> : <NotFound home={home} />)}

@@ -3,21 +3,30 @@
  * time after its end; from then on, and for who may see it but did not start it, the history tells of it.
  */
 import { useEffect, useMemo, useState, useSyncExternalStore } from 'react'
+import { useLocation } from 'react-router'
 import type { Place, TransactionSnapshot } from '../../clients/wire.js'
-import { useGo } from '../components/app-link.js'
+import { AppLink, useGo } from '../components/app-link.js'
 import { ControlPanel } from '../components/control-panel.js'
 import { Banner, Loading, Notice } from '../components/notice.js'
 import { ResultView } from '../components/result-view.js'
+import { RunDetails } from '../components/run-details.js'
 import { Header, TransactionPage } from '../components/transaction-page.js'
 import { RequestError } from '../connection.js'
 import { formatDateTime } from '../format.js'
-import { actionHref } from '../links.js'
+import { actionHref, transactionHref } from '../links.js'
 import { useLive, useServices } from '../services.js'
 import { viewOfSnapshot } from '../transaction.js'
 import { TransactionRunner } from '../transaction-runner.js'
 import { NotFound } from './signed.js'
 
 export default function TransactionScreen({ place, transactionId }: { place: Place; transactionId: string }) {
+  const { search } = useLocation()
+  // Who comes from the history wants what it tells, and takes a run from nobody's window.
+  if (new URLSearchParams(search).has('history')) return <Past transactionId={transactionId} />
+  return <Present place={place} transactionId={transactionId} />
+}
+
+function Present({ place, transactionId }: { place: Place; transactionId: string }) {
   const { memory, encoding, newId } = useServices()
   const { connection } = useLive()
   const [runner, setRunner] = useState<TransactionRunner | null>(null)
@@ -92,11 +101,15 @@ function PastRun({ run }: { run: TransactionSnapshot }) {
         />
         {run.result === null ? (
           <Banner tone="plain" role="status">
-            It has not ended yet. Who started it goes on with it.
+            It has not ended yet. Who started it goes on with it.{' '}
+            <AppLink className="link" href={transactionHref(run.place, run.transactionId)}>
+              Open the run
+            </AppLink>
           </Banner>
         ) : (
           <ResultView result={run.result} />
         )}
+        <RunDetails transactionId={run.transactionId} />
       </main>
       <ControlPanel view={view} place={run.place} slug={run.slug} isPast />
     </>
