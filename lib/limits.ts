@@ -510,6 +510,18 @@ export const limitTable = {
   uploadAttemptsMax: { value: 20, unit: 'attempts', reason: 'to send one file' },
   // http
   requestBodyBytesMax: { value: 1_048_576, unit: 'bytes', reason: 'JSON bodies' },
+  apiRequestsPerMinuteMax: {
+    value: 1_200,
+    unit: 'requests/min',
+    reason: 'of one session, token or key on one node; a busy window makes 60',
+  },
+  apiRequestsPerAddressPerMinuteMax: {
+    value: 12_000,
+    unit: 'requests/min',
+    reason: 'from one address: an office behind one router has many people',
+  },
+  apiCallersMax: { value: 20_000, unit: 'callers', reason: 'whose requests are counted; 100 bytes each' },
+  accessTokensPerPersonMax: { value: 50, unit: 'tokens', reason: 'more than anybody keeps track of' },
   requestMsMax: { value: 30_000, unit: 'ms', reason: 'slow requests' },
 } as const satisfies Record<string, Limit>
 

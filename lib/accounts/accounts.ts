@@ -8,6 +8,7 @@ import type { SessionId, UserId } from '../ids.js'
 import { limits as defaultLimits, type Limits } from '../limits.js'
 import type { Log } from '../log.js'
 import { createAccessRules } from './access-rules.js'
+import { type AccessTokens, createAccessTokens } from './access-tokens.js'
 import type { AccountParts } from './account-parts.js'
 import {
   type DeclarationPlace,
@@ -78,6 +79,7 @@ export interface AccountsOptions {
 export interface AccountsService
   extends Accounts,
     SignIn,
+    AccessTokens,
     HttpHostAccounts,
     IdentityProofs,
     OwnAccount,
@@ -239,6 +241,7 @@ export function createAccounts(options: AccountsOptions): AccountsService {
 
   return {
     ...signIn,
+    ...createAccessTokens(parts),
     ...proofs,
     ...own,
     ...resets,

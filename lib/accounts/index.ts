@@ -1,6 +1,13 @@
 /** The public face of the accounts. */
 
 export { noStoredRules } from './access-rules.js'
+export {
+  isAccessToken,
+  type TokenIdentity,
+  type TokenListing,
+  type TokenScope,
+  tokenDaysMax,
+} from './access-tokens.js'
 export { type AccountsOptions, type AccountsService, createAccounts } from './accounts.js'
 export type {
   ActionSettings,

@@ -1,11 +1,19 @@
 /** One request as a handler sees it: parsed, bounded, and with the ways to find out who is asking. */
 import type { IncomingMessage } from 'node:http'
 import type { z } from 'zod'
-import type { AccountsService, Asker, ClientIdentity, HostIdentity, Origin } from '../accounts/index.js'
+import type {
+  AccountsService,
+  Asker,
+  ClientIdentity,
+  HostIdentity,
+  Origin,
+  Person,
+} from '../accounts/index.js'
 import { AppError } from '../errors.js'
 import type { Reply } from './reply.js'
 
-export interface Context {
+/** `Body` is what the route takes. */
+export interface Context<Body = unknown> {
   readonly request: IncomingMessage
   readonly method: string
   readonly path: string
@@ -16,19 +24,28 @@ export interface Context {
   readonly origin: Origin
   /** The value of the session cookie, whatever it is worth. */
   readonly token: string | undefined
-  /** The JSON body, checked. Rejects with `bad-request` or `invalid-value`, naming fields. */
+  /**
+   * The JSON body, checked against the shape that the route gives, or this one. Rejects with `bad-request` or
+   * `invalid-value`, naming fields.
+   */
+  body(): Promise<Body>
   body<Value>(shape: z.ZodType<Value>): Promise<Value>
   /** Who is signed in, or null. */
   session(): Promise<ClientIdentity | null>
   /** Rejects with `not-signed-in`. */
   signedIn(): Promise<ClientIdentity>
+  /**
+   * Who asks: who is signed in, or the person of an access token, on routes of the API. Rejects with `not-signed-in`, and
+   * with `forbidden` where the token may only read.
+   */
+  person(): Promise<Person>
   /** The key in the Authorization header, if there is one. */
   bearer(): string | undefined
   setSession(token: string, expiresAtMs: number): Record<string, string>
   clearSession(): Record<string, string>
 }
 
-export type Handler = (context: Context) => Promise<Reply> | Reply
+export type Handler<Body = unknown> = (context: Context<Body>) => Promise<Reply> | Reply
 
 /** Checks a parsed body against a shape. */
 export function checked<Value>(value: unknown, shape: z.ZodType<Value>): Value {

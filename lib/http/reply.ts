@@ -1,5 +1,5 @@
 /** What a handler answers with, and how it is written. Handlers return values; only this file touches the response. */
-import type { IncomingMessage, ServerResponse } from 'node:http'
+import { type IncomingMessage, type ServerResponse, STATUS_CODES } from 'node:http'
 import { pipeline, Readable } from 'node:stream'
 import { AppError, type ErrorBody, errorBody } from '../errors.js'
 import { limits } from '../limits.js'
@@ -37,7 +37,13 @@ export function errorReply(error: unknown, shape: ErrorShape, log: Log, newRefer
     body = { ...body, message: `${body.message} (reference ${reference})` }
   }
   if (shape === 'sdk') return { status, headers, body: { type: 'error', message: body.message } }
-  return { status, headers, body }
+  // Problem details (RFC 9457), with the code and the fields that our own readers go by.
+  const problem = { type: 'about:blank', title: STATUS_CODES[status] ?? '', status, detail: body.message }
+  return {
+    status,
+    headers: { ...headers, 'content-type': 'application/problem+json' },
+    body: { ...problem, ...body },
+  }
 }
 
 /** Writes the reply. Does nothing when one was written or the reader is gone. */

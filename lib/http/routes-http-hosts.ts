@@ -43,41 +43,69 @@ const declareShape = z.object({
 export function addHttpHostRoutes(http: HttpServer, hosts: HttpHostHooks): void {
   const browser = { caller: 'browser' } as const
 
-  http.route('GET', '/api/v1/organizations/:org/http-hosts', browser, async context => {
-    const { user } = await context.signedIn()
-    const { accounts, origin, params } = context
-    return ok({ httpHosts: await accounts.httpHosts(user.id, params.org ?? '', origin) })
-  })
+  http.route(
+    'GET',
+    '/api/v1/organizations/:org/http-hosts',
+    { ...browser, api: { tag: 'Serverless hosts', summary: 'Lists serverless hosts' } },
+    async context => {
+      const user = await context.person()
+      const { accounts, origin, params } = context
+      return ok({ httpHosts: await accounts.httpHosts(user.id, params.org ?? '', origin) })
+    },
+  )
 
   // Whoever may register an address is told its secret, as often as they do.
-  http.route('POST', '/api/v1/organizations/:org/http-hosts', browser, async context => {
-    const { user } = await context.signedIn()
-    const { accounts, origin, params } = context
-    const { url } = await context.body(newShape)
-    const refusal = hosts.refusal(url)
-    if (refusal !== undefined) throw new AppError('invalid-value', refusal, { fields: { url: refusal } })
-    const host = await accounts.addHttpHost(user.id, params.org ?? '', url, origin)
-    await hosts.register(host)
-    const { id, status } = host
-    return { status: 201, body: { id, url, status, secret: hosts.secretOf(id) } }
-  })
+  http.route(
+    'POST',
+    '/api/v1/organizations/:org/http-hosts',
+    {
+      ...browser,
+      api: {
+        tag: 'Serverless hosts',
+        summary: 'Registers the address of a serverless host; tells its secret',
+        body: newShape,
+        status: 201,
+      },
+    },
+    async context => {
+      const user = await context.person()
+      const { accounts, origin, params } = context
+      const { url } = await context.body()
+      const refusal = hosts.refusal(url)
+      if (refusal !== undefined) throw new AppError('invalid-value', refusal, { fields: { url: refusal } })
+      const host = await accounts.addHttpHost(user.id, params.org ?? '', url, origin)
+      await hosts.register(host)
+      const { id, status } = host
+      return { status: 201, body: { id, url, status, secret: hosts.secretOf(id) } }
+    },
+  )
 
-  http.route('POST', '/api/v1/organizations/:org/http-hosts/:id/check', browser, async context => {
-    const { user } = await context.signedIn()
-    const { accounts, origin, params } = context
-    const host = await accounts.httpHost(user.id, params.org ?? '', params.id ?? '', origin)
-    const isReachable = await hosts.check(host)
-    return ok({ status: isReachable ? 'ONLINE' : 'UNREACHABLE' })
-  })
+  http.route(
+    'POST',
+    '/api/v1/organizations/:org/http-hosts/:id/check',
+    { ...browser, api: { tag: 'Serverless hosts', summary: 'Asks a serverless host whether it is there' } },
+    async context => {
+      const user = await context.person()
+      const { accounts, origin, params } = context
+      const host = await accounts.httpHost(user.id, params.org ?? '', params.id ?? '', origin)
+      const isReachable = await hosts.check(host)
+      return ok({ status: isReachable ? 'ONLINE' : 'UNREACHABLE' })
+    },
+  )
 
-  http.route('DELETE', '/api/v1/organizations/:org/http-hosts/:id', browser, async context => {
-    const { user } = await context.signedIn()
-    const { accounts, origin, params } = context
-    const id = params.id ?? ''
-    await accounts.removeHttpHost(user.id, params.org ?? '', id, origin)
-    await hosts.remove(id as HttpHostId)
-    return ok({})
-  })
+  http.route(
+    'DELETE',
+    '/api/v1/organizations/:org/http-hosts/:id',
+    { ...browser, api: { tag: 'Serverless hosts', summary: 'Removes a serverless host' } },
+    async context => {
+      const user = await context.person()
+      const { accounts, origin, params } = context
+      const id = params.id ?? ''
+      await accounts.removeHttpHost(user.id, params.org ?? '', id, origin)
+      await hosts.remove(id as HttpHostId)
+      return ok({})
+    },
+  )
 
   http.route('POST', '/api/hosts/declare', { caller: 'sdk' }, async context => {
     const identity = await hostOf(context)

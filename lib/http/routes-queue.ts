@@ -69,24 +69,37 @@ export function addQueueRoutes(http: HttpServer, hooks: QueueHooks): void {
     })
   })
 
-  http.route('PATCH', `${path}/:id`, browser, async context => {
-    const { assignee } = await context.body(assignShape)
-    const actor = await manager(context)
-    await context.accounts.queue.assign(actor, context.params.id ?? '', assignee)
-    return ok({})
-  })
+  http.route(
+    'PATCH',
+    `${path}/:id`,
+    {
+      ...browser,
+      api: { tag: 'Queue', summary: 'Gives what waits in the queue to somebody else', body: assignShape },
+    },
+    async context => {
+      const { assignee } = await context.body()
+      const actor = await manager(context)
+      await context.accounts.queue.assign(actor, context.params.id ?? '', assignee)
+      return ok({})
+    },
+  )
 
-  http.route('DELETE', `${path}/:id`, browser, async context => {
-    await context.accounts.queue.dismiss(await manager(context), context.params.id ?? '')
-    return ok({})
-  })
+  http.route(
+    'DELETE',
+    `${path}/:id`,
+    { ...browser, api: { tag: 'Queue', summary: 'Dismisses what waits in the queue' } },
+    async context => {
+      await context.accounts.queue.dismiss(await manager(context), context.params.id ?? '')
+      return ok({})
+    },
+  )
 }
 
 const path = '/api/v1/organizations/:org/environments/:env/queue'
 
 /** Who may decide about other people's work: whoever may change what is run there. */
 async function manager(context: Context & { accounts: AccountsService }): Promise<Actor> {
-  const { user } = await context.signedIn()
+  const user = await context.person()
   const { org = '', env = '' } = context.params
   const actor = await context.accounts.actor(user.id, org, env)
   const permission = env === 'development' ? 'WRITE_DEV_ACTIONS' : 'WRITE_PROD_ACTIONS'

@@ -7,12 +7,13 @@
  * it leaves a row in the audit log.
  */
 import { z } from 'zod'
-import type {
-  Actor,
-  Permission,
-  ScheduleSettings,
-  StoredSchedule,
-  StoredScheduleRun,
+import {
+  type Actor,
+  isAccessToken,
+  type Permission,
+  type ScheduleSettings,
+  type StoredSchedule,
+  type StoredScheduleRun,
 } from '../accounts/index.js'
 import { AppError } from '../errors.js'
 import { isId, type UserId } from '../ids.js'
@@ -83,92 +84,159 @@ type Changes = z.infer<typeof changeShape>
 export function addScheduleRoutes(http: HttpServer, { schedules }: ScheduleRoutesOptions): void {
   const browser = { caller: 'browser' } as const
 
-  http.route('POST', path, browser, async context => {
-    const body = await context.body(newShape)
-    const { actor } = await placeOf(context, body.organization, body.environment)
-    const { settings, runnerId } = await changed(context, actor, defaults, body, schedules.nowMs())
-    requireRunner(context, actor, runnerId)
-    const place = { organizationId: actor.organization.id, environmentId: actor.environment.id }
-    const whole = { ...settings, enabled: !(body.paused ?? false) }
-    const schedule = await schedules.create(place, body.action, whole)
-    audit(context, actor, 'schedule.created', schedule)
-    return {
-      status: 201,
-      headers: { location: `${path}/${schedule.id}` },
-      body: described(schedule, schedules.nowMs()),
-    }
-  })
+  http.route(
+    'POST',
+    path,
+    { ...browser, api: { tag: 'Schedules', summary: 'Makes a schedule', body: newShape, status: 201 } },
+    async context => {
+      const body = await context.body()
+      const { actor } = await placeOf(context, body.organization, body.environment)
+      const { settings, runnerId } = await changed(context, actor, defaults, body, schedules.nowMs())
+      requireRunner(context, actor, runnerId)
+      const place = { organizationId: actor.organization.id, environmentId: actor.environment.id }
+      const whole = { ...settings, enabled: !(body.paused ?? false) }
+      const schedule = await schedules.create(place, body.action, whole)
+      audit(context, actor, 'schedule.created', schedule)
+      return {
+        status: 201,
+        headers: { location: `${path}/${schedule.id}` },
+        body: described(schedule, schedules.nowMs()),
+      }
+    },
+  )
 
-  http.route('GET', path, browser, async context => {
-    const { query } = context
-    const { actor } = await placeOf(
-      context,
-      query.get('organization') ?? undefined,
-      query.get('environment') ?? undefined,
-    )
-    const place = { organizationId: actor.organization.id, environmentId: actor.environment.id }
-    const found = await schedules.list(place, query.get('action'))
-    return ok({ schedules: found.map(schedule => described(schedule, schedules.nowMs())) })
-  })
+  http.route(
+    'GET',
+    path,
+    {
+      ...browser,
+      api: {
+        tag: 'Schedules',
+        summary: 'Lists the schedules of an environment',
+        query: {
+          organization: 'Slug; that of the key, where one is used.',
+          environment: 'Slug; production when absent.',
+          action: 'Slug: only those of this action.',
+        },
+      },
+    },
+    async context => {
+      const { query } = context
+      const { actor } = await placeOf(
+        context,
+        query.get('organization') ?? undefined,
+        query.get('environment') ?? undefined,
+      )
+      const place = { organizationId: actor.organization.id, environmentId: actor.environment.id }
+      const found = await schedules.list(place, query.get('action'))
+      return ok({ schedules: found.map(schedule => described(schedule, schedules.nowMs())) })
+    },
+  )
 
-  http.route('GET', `${path}/:id`, browser, async context => {
-    const { schedule } = await scheduleOf(context, schedules)
-    const runs = (await schedules.newestRuns(schedule.id)).map(describedRun)
-    return ok({ ...described(schedule, schedules.nowMs()), runs })
-  })
+  http.route(
+    'GET',
+    `${path}/:id`,
+    { ...browser, api: { tag: 'Schedules', summary: 'One schedule with its newest runs' } },
+    async context => {
+      const { schedule } = await scheduleOf(context, schedules)
+      const runs = (await schedules.newestRuns(schedule.id)).map(describedRun)
+      return ok({ ...described(schedule, schedules.nowMs()), runs })
+    },
+  )
 
-  http.route('GET', `${path}/:id/runs`, browser, async context => {
-    const { schedule } = await scheduleOf(context, schedules)
-    const { before, limit } = pageOf(context.query)
-    const runs = await schedules.history(schedule.id, { beforeMs: before, limit })
-    const last = runs.at(-1)
-    const next = runs.length === limit && last ? new Date(last.dueAtMs).toISOString() : null
-    return ok({ runs: runs.map(describedRun), next })
-  })
+  http.route(
+    'GET',
+    `${path}/:id/runs`,
+    {
+      ...browser,
+      api: {
+        tag: 'Schedules',
+        summary: 'Runs of a schedule, newest first',
+        query: { before: 'ISO time: only older ones.', limit: 'Of a page, 1 to 100.' },
+      },
+    },
+    async context => {
+      const { schedule } = await scheduleOf(context, schedules)
+      const { before, limit } = pageOf(context.query)
+      const runs = await schedules.history(schedule.id, { beforeMs: before, limit })
+      const last = runs.at(-1)
+      const next = runs.length === limit && last ? new Date(last.dueAtMs).toISOString() : null
+      return ok({ runs: runs.map(describedRun), next })
+    },
+  )
 
-  http.route('PATCH', `${path}/:id`, browser, async context => {
-    const body = await context.body(changeShape)
-    const { actor, schedule } = await scheduleOf(context, schedules)
-    const { settings, runnerId } = await changed(context, actor, schedule, body, schedules.nowMs())
-    requireRunner(context, actor, runnerId)
-    const after = await schedules.update(schedule.id, current => {
-      // What was decided on what somebody else has changed meanwhile is not written.
-      if (current.revision !== schedule.revision) throw new AppError('conflict')
-      return settings
-    })
-    audit(context, actor, 'schedule.changed', schedule)
-    return ok(described(after, schedules.nowMs()))
-  })
+  http.route(
+    'PATCH',
+    `${path}/:id`,
+    { ...browser, api: { tag: 'Schedules', summary: 'Changes a schedule', body: changeShape } },
+    async context => {
+      const body = await context.body()
+      const { actor, schedule } = await scheduleOf(context, schedules)
+      const { settings, runnerId } = await changed(context, actor, schedule, body, schedules.nowMs())
+      requireRunner(context, actor, runnerId)
+      const after = await schedules.update(schedule.id, current => {
+        // What was decided on what somebody else has changed meanwhile is not written.
+        if (current.revision !== schedule.revision) throw new AppError('conflict')
+        return settings
+      })
+      audit(context, actor, 'schedule.changed', schedule)
+      return ok(described(after, schedules.nowMs()))
+    },
+  )
 
   for (const verb of ['pause', 'resume'] as const) {
-    http.route('POST', `${path}/:id/${verb}`, browser, async context => {
-      const { actor, schedule } = await scheduleOf(context, schedules)
-      if (verb === 'resume') requireRunner(context, actor, runnerOf(schedule))
-      const after = await schedules.update(schedule.id, current => {
-        if (current.revision !== schedule.revision) throw new AppError('conflict')
-        return { ...current, enabled: verb === 'resume' }
-      })
-      audit(context, actor, verb === 'pause' ? 'schedule.paused' : 'schedule.resumed', schedule)
-      return ok(described(after, schedules.nowMs()))
-    })
+    http.route(
+      'POST',
+      `${path}/:id/${verb}`,
+      {
+        ...browser,
+        api: {
+          tag: 'Schedules',
+          summary: verb === 'pause' ? 'Stops the ticks of a schedule' : 'Lets the ticks of a schedule go on',
+        },
+      },
+      async context => {
+        const { actor, schedule } = await scheduleOf(context, schedules)
+        if (verb === 'resume') requireRunner(context, actor, runnerOf(schedule))
+        const after = await schedules.update(schedule.id, current => {
+          if (current.revision !== schedule.revision) throw new AppError('conflict')
+          return { ...current, enabled: verb === 'resume' }
+        })
+        audit(context, actor, verb === 'pause' ? 'schedule.paused' : 'schedule.resumed', schedule)
+        return ok(described(after, schedules.nowMs()))
+      },
+    )
   }
 
-  http.route('POST', `${path}/:id/run`, browser, async context => {
-    const { requestId } = hasBody(context.request) ? await context.body(runShape) : {}
-    if (requestId !== undefined && !isId(requestId)) throw invalid('requestId', 'not an id')
-    const { actor, schedule } = await scheduleOf(context, schedules)
-    requireRunner(context, actor, runnerOf(schedule))
-    const run = await schedules.runNow(schedule, requestId)
-    audit(context, actor, 'schedule.run', schedule)
-    return { status: 202, body: describedRun(run) }
-  })
+  http.route(
+    'POST',
+    `${path}/:id/run`,
+    {
+      ...browser,
+      api: { tag: 'Schedules', summary: 'Runs it now, beside its ticks', body: runShape, status: 202 },
+    },
+    async context => {
+      const { requestId } = hasBody(context.request) ? await context.body() : {}
+      if (requestId !== undefined && !isId(requestId)) throw invalid('requestId', 'not an id')
+      const { actor, schedule } = await scheduleOf(context, schedules)
+      requireRunner(context, actor, runnerOf(schedule))
+      const run = await schedules.runNow(schedule, requestId)
+      audit(context, actor, 'schedule.run', schedule)
+      return { status: 202, body: describedRun(run) }
+    },
+  )
 
-  http.route('DELETE', `${path}/:id`, browser, async context => {
-    const { actor, schedule } = await scheduleOf(context, schedules)
-    await schedules.delete(schedule)
-    audit(context, actor, 'schedule.deleted', schedule)
-    return ok({})
-  })
+  http.route(
+    'DELETE',
+    `${path}/:id`,
+    { ...browser, api: { tag: 'Schedules', summary: 'Deletes a schedule' } },
+    async context => {
+      const { actor, schedule } = await scheduleOf(context, schedules)
+      await schedules.delete(schedule)
+      audit(context, actor, 'schedule.deleted', schedule)
+      return ok({})
+    },
+  )
 }
 
 /** What a new schedule has where nothing is said. */
@@ -257,7 +325,7 @@ async function askerAt(
   environment: string | undefined,
 ): Promise<Actor> {
   const { accounts } = context
-  if (context.bearer() !== undefined) {
+  if (isKeyGiven(context)) {
     const key = await hostOf(context)
     if (key.kind !== 'PRODUCTION') throw new AppError('forbidden', 'Schedules need a live key.')
     const isElsewhere =
@@ -266,7 +334,7 @@ async function askerAt(
     if (isElsewhere) throw new AppError('forbidden', 'This key is for another environment.')
     return await accounts.unattendedActor(key.user.id, key.organization.slug, key.environment.slug)
   }
-  const { user } = await context.signedIn()
+  const user = await context.person()
   if (organization === undefined) throw invalid('organization', 'required')
   return await accounts.actor(user.id, organization, environment ?? 'production')
 }
@@ -277,8 +345,8 @@ async function scheduleOf(
   schedules: Schedules,
 ): Promise<{ actor: Actor; schedule: StoredSchedule }> {
   // Who is nobody hears nothing of what there is.
-  if (context.bearer() === undefined) await context.signedIn()
-  else await hostOf(context)
+  if (isKeyGiven(context)) await hostOf(context)
+  else await context.person()
   const { id = '' } = context.params
   if (!isId(id)) throw new AppError('not-found', 'There is no such schedule.')
   const schedule = await schedules.read(id)
@@ -297,6 +365,11 @@ async function scheduleOf(
     })
     throw new AppError('not-found', 'There is no such schedule.')
   }
+}
+
+function isKeyGiven(context: Context): boolean {
+  const text = context.bearer()
+  return text !== undefined && !isAccessToken(text)
 }
 
 function requireOr(context: Context, actor: Actor, permission: Permission, what: string): void {

@@ -10,7 +10,8 @@ import { randomUUID } from 'node:crypto'
 import type { IncomingMessage, Server as NodeServer, ServerResponse } from 'node:http'
 import { join } from 'node:path'
 import restify from 'restify'
-import type { AccountsService } from '../accounts/index.js'
+import type { z } from 'zod'
+import { type AccountsService, type ClientIdentity, isAccessToken } from '../accounts/index.js'
 import { AppError } from '../errors.js'
 import { limits as defaultLimits, type Limits } from '../limits.js'
 import type { Log } from '../log.js'
@@ -20,8 +21,11 @@ import { type Context, checked, type Handler } from './context.js'
 import { type SessionCookie, sessionCookie } from './cookies.js'
 import { createDashboardFiles } from './dashboard-files.js'
 import { commonHeaders } from './headers.js'
+import type { ApiDescription, ApiRoute } from './openapi.js'
 import { createPeer } from './peer.js'
+import { RateLimits } from './rate-limits.js'
 import { type ErrorShape, errorReply, type Reply, write } from './reply.js'
+import { addAccessTokenRoutes } from './routes-access-tokens.js'
 import { addAccountRoutes } from './routes-account.js'
 import { addAdministrationRoutes } from './routes-administration.js'
 import { addAuthRoutes } from './routes-auth.js'
@@ -31,6 +35,7 @@ import { addHistoryRoutes } from './routes-history.js'
 import { addHttpHostRoutes, type HttpHostHooks } from './routes-http-hosts.js'
 import { addIdentityRoutes } from './routes-identity.js'
 import { addMetricsRoute, type MetricsOptions } from './routes-metrics.js'
+import { addOpenApiRoute } from './routes-openapi.js'
 import { addOrganizationRoutes } from './routes-organizations.js'
 import { addPasswordResetRoutes } from './routes-password-resets.js'
 import { addQueueRoutes, type QueueHooks } from './routes-queue.js'
@@ -50,12 +55,14 @@ const urlCharactersMax = 8_192
 
 export type HttpMethod = 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE'
 
-export interface RouteOptions {
+export interface RouteOptions<Body = unknown> {
   /**
    * Who calls it. `browser`: speaks with the session cookie, so changes are refused unless they come from our own
    * pages. `sdk`: speaks with a key, errors look as SDKs expect. `open`: anybody, nothing is done in anybody's name.
    */
   readonly caller: 'browser' | 'sdk' | 'open'
+  /** Makes it part of the API: it stands in its description, and takes access tokens. */
+  readonly api?: ApiDescription<Body>
 }
 
 export interface HttpServer {
@@ -63,7 +70,9 @@ export interface HttpServer {
   readonly nodeServer: NodeServer
   readonly cookie: SessionCookie
   /** Adds a route of another room; parameters as `:name`. */
-  route(method: HttpMethod, path: string, options: RouteOptions, handler: Handler): void
+  route<Body>(method: HttpMethod, path: string, options: RouteOptions<Body>, handler: Handler<Body>): void
+  /** Those that are part of the API. */
+  readonly apiRoutes: readonly ApiRoute[]
   /** The address of who asks, also for websocket handshakes. */
   address(request: IncomingMessage): string
   /** True when the request's Origin is our own, also for websocket handshakes. */
@@ -203,9 +212,21 @@ export function createHttpServer(options: HttpServerOptions): HttpServer {
     }
   }
 
-  const contextOf = (request: IncomingMessage, params: Readonly<Record<string, string>>): Context => {
-    const token = cookie.read(request.headers.cookie)
+  const contextOf = <Body>(
+    request: IncomingMessage,
+    params: Readonly<Record<string, string>>,
+    api: ApiDescription<Body> | undefined,
+  ): Context<Body> => {
+    const accessToken = accessTokenOf(request)
+    // Whoever sends a token means it: a cookie beside it is not looked at.
+    const token = accessToken === undefined ? cookie.read(request.headers.cookie) : undefined
     const userAgent = request.headers['user-agent'] ?? null
+    const signedIn = async (): Promise<ClientIdentity> => {
+      if (accessToken !== undefined) throw new AppError('forbidden', 'An access token cannot do this.')
+      const identity = await accounts.authenticateSession(token)
+      if (!identity) throw new AppError('not-signed-in')
+      return identity
+    }
     return {
       request,
       method: request.method ?? '',
@@ -215,7 +236,8 @@ export function createHttpServer(options: HttpServerOptions): HttpServer {
       accounts,
       origin: { address: peer.address(request), userAgent, previousToken: token },
       token,
-      async body(shape) {
+      async body<Value>(shape: z.ZodType<Value | Body> | undefined = api?.body): Promise<Value | Body> {
+        if (!shape) throw new Error(`the route ${pathOf(request)} takes no body`)
         const value = await readJson(request, {
           bytesMax: limits.requestBodyBytesMax,
           depthMax: limits.frameDepthMax,
@@ -223,10 +245,17 @@ export function createHttpServer(options: HttpServerOptions): HttpServer {
         return checked(value, shape)
       },
       session: () => accounts.authenticateSession(token),
-      async signedIn() {
-        const identity = await accounts.authenticateSession(token)
-        if (!identity) throw new AppError('not-signed-in')
-        return identity
+      signedIn,
+      async person() {
+        if (accessToken === undefined) return (await signedIn()).user
+        // Only what stands in the description is open to scripts.
+        if (!api) throw new AppError('forbidden', 'An access token cannot do this.')
+        const identity = await accounts.authenticateToken(accessToken)
+        if (!identity) throw new AppError('not-signed-in', 'This access token is wrong or has ended.')
+        if (identity.scope === 'read' && request.method !== 'GET' && request.method !== 'HEAD') {
+          throw new AppError('forbidden', 'This access token may only read.')
+        }
+        return identity.user
       },
       bearer: () => /^Bearer +(\S+)$/i.exec(request.headers.authorization ?? '')?.[1],
       setSession: (text, expiresAtMs) => ({
@@ -236,12 +265,33 @@ export function createHttpServer(options: HttpServerOptions): HttpServer {
     }
   }
 
-  const route: HttpServer['route'] = (method, path, { caller }, handler) => {
+  const apiRoutes: ApiRoute[] = []
+  const clock = { nowMs: () => performance.now(), callersMax: limits.apiCallersMax }
+  const perCaller = new RateLimits({ ...clock, perMinuteMax: limits.apiRequestsPerMinuteMax })
+  const perAddress = new RateLimits({ ...clock, perMinuteMax: limits.apiRequestsPerAddressPerMinuteMax })
+
+  /** Counts a request of a browser or script; sets the headers that say what is left. Throws `too-many-requests`. */
+  const checkRate = (request: IncomingMessage, response: ServerResponse): void => {
+    const address = peer.address(request)
+    const caller = accessTokenOf(request) ?? cookie.read(request.headers.cookie) ?? address
+    const all = perAddress.take(address)
+    const { isAllowed, left, waitSeconds } = all.isAllowed ? perCaller.take(caller) : all
+    response.setHeader('ratelimit-policy', `"minute";q=${limits.apiRequestsPerMinuteMax};w=60`)
+    response.setHeader('ratelimit', `"minute";r=${left};t=${waitSeconds}`)
+    if (isAllowed) return
+    throw new AppError('too-many-requests', `Too many requests: wait ${waitSeconds} s.`)
+  }
+
+  const route: HttpServer['route'] = (method, path, { api, caller }, handler) => {
+    if (api) apiRoutes.push({ method, path, description: api as ApiDescription })
     const shape: ErrorShape = caller === 'sdk' ? 'sdk' : 'dashboard'
     const handle = async (request: restify.Request, response: ServerResponse): Promise<void> => {
       try {
-        if (caller === 'browser' && method !== 'GET') checkOrigin(request)
-        answer(request, response, await handler(contextOf(request, request.params)))
+        if (caller === 'browser') {
+          checkRate(request, response)
+          if (method !== 'GET') checkOrigin(request)
+        }
+        answer(request, response, await handler(contextOf(request, request.params, api)))
       } catch (error) {
         if (error instanceof AppError && error.code === 'cross-origin') {
           accounts.audit({
@@ -265,6 +315,7 @@ export function createHttpServer(options: HttpServerOptions): HttpServer {
     nodeServer,
     cookie,
     route,
+    apiRoutes,
     address: request => peer.address(request),
     sameOrigin,
     close(graceMs = 5_000) {
@@ -296,7 +347,15 @@ export function createHttpServer(options: HttpServerOptions): HttpServer {
   addAuthRoutes(http)
   addSdkRoutes(http, options.sdk ?? {}, log)
   if (options.httpHosts) addHttpHostRoutes(http, options.httpHosts)
+  addAccessTokenRoutes(http)
+  addOpenApiRoute(http)
   return http
+}
+
+/** Only those that look like one: API keys travel in the same header. */
+function accessTokenOf(request: IncomingMessage): string | undefined {
+  const text = /^Bearer +(\S+)$/i.exec(request.headers.authorization ?? '')?.[1]
+  return isAccessToken(text) ? text : undefined
 }
 
 function pathOf(request: IncomingMessage): string {
