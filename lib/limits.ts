@@ -457,7 +457,7 @@ export const limitTable = {
   uploadChunkBytes: {
     value: 262_144,
     unit: 'bytes',
-    reason: 'of a file in one record of a ring; written one by one, so that others come in between',
+    reason: 'of a file in one record of a ring; written a few at a time, so that others come in between',
   },
   uploadFilesPerFieldMax: { value: 100, unit: 'files', reason: 'one field asks for as many links at once' },
   uploadFilesPerTransactionMax: {
@@ -505,7 +505,7 @@ export const limitTable = {
   uploadsPerNodeMax: {
     value: 64,
     unit: 'files',
-    reason: 'being received by one node at once, and as many being sent; a chunk or two of each in memory',
+    reason: 'being received by one node at once, and as many being sent; a few chunks of each in memory',
   },
   uploadAttemptsMax: { value: 20, unit: 'attempts', reason: 'to send one file' },
   // http

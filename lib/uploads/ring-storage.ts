@@ -1,7 +1,7 @@
 /**
  * Files as records of the ring, in pieces of `uploadChunkBytes`: what is acknowledged is on every copy, and any node
- * gives it back. Pieces are written one after another, each when the one before is safe, so that a file takes no more of
- * the ring's queues than one piece and the browser is slowed down instead.
+ * gives it back. A few pieces are on their way at once, the next goes when one of them is safe: so a file takes no more
+ * of the ring's queues than those, and the browser is slowed down instead.
  */
 import { AppError } from '../errors.js'
 import { limits } from '../limits.js'
@@ -9,6 +9,8 @@ import type { EntityRuntime } from '../partitions/index.js'
 import { type ChunkMessage, chunkKey } from './chunk.js'
 import type { ByteStorage } from './storage.js'
 
+/** Of one file, being written or read. */
+const piecesAtOnceMax = 4
 const inTime = { deadlineMs: limits.clientCallMsMax, isRefusable: true }
 
 export function ringStorage(runtime: Pick<EntityRuntime, 'send'>): ByteStorage {
@@ -21,15 +23,21 @@ export function ringStorage(runtime: Pick<EntityRuntime, 'send'>): ByteStorage {
     isDirect: false,
     bytesMax: limits.uploadBytesMax,
     async write({ id, size }, attempt, bytes) {
+      const writing = new Set<Promise<void>>()
       let index = 0
       try {
         for await (const piece of inPieces(bytes)) {
           const message: ChunkMessage = { type: 'put', id, attempt, base64: piece.toString('base64') }
-          await runtime.send(chunkKey(id, attempt, index), message, inTime)
+          const written = runtime.send<void>(chunkKey(id, attempt, index), message, inTime)
+          writing.add(written)
+          // Who waits for all hears of a failure; this one is only not to go unheard meanwhile.
+          written.then(() => writing.delete(written)).catch(() => undefined)
           index += 1
+          if (writing.size >= piecesAtOnceMax) await Promise.race(writing)
         }
+        await Promise.all(writing)
       } catch (error) {
-        // What stays goes with the upload.
+        // What stays, or is still being written, goes with the upload.
         drop(id, attempt, size).catch(() => undefined)
         throw error
       }
@@ -37,9 +45,17 @@ export function ringStorage(runtime: Pick<EntityRuntime, 'send'>): ByteStorage {
     async *read({ id, size }, attempt) {
       const ask = (index: number): Promise<{ base64: string }> =>
         runtime.send(chunkKey(id, attempt, index), { type: 'get' } satisfies ChunkMessage, inTime)
-      for (let index = 0; index < chunksOf(size); index += 1) {
-        const { base64 } = await again(() => ask(index))
-        yield Buffer.from(base64, 'base64')
+      const count = chunksOf(size)
+      const coming: Promise<{ base64: string }>[] = []
+      for (let index = 0, next = 0; index < count; index += 1) {
+        for (; next < count && coming.length < piecesAtOnceMax; next += 1) {
+          const wanted = next
+          const piece = again(() => ask(wanted))
+          piece.catch(() => undefined)
+          coming.push(piece)
+        }
+        const piece = await coming.shift()
+        if (piece) yield Buffer.from(piece.base64, 'base64')
       }
     },
     async remove({ attempts, id, size }) {
