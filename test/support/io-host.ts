@@ -362,13 +362,13 @@ const interval = new Interval({
     progress: async () => {
       await ctx.loading.start({ label: 'Working', description: 'On it', itemsInQueue: 3 })
       for (let index = 0; index < 3; index++) {
-        await pause(500)
+        await pause(1_000)
         await ctx.loading.completeOne()
-        await ctx.log('Item', index, { done: true })
+        await ctx.log('Item', index, 'done')
       }
-      await pause(500)
+      await pause(1_000)
       await ctx.loading.start()
-      await pause(500)
+      await pause(1_000)
       return 'finished'
     },
     notify: async () => {

@@ -178,7 +178,7 @@ function SearchField({ id, component, draft, onDraft, isDisabled, error, onState
               <div
                 id={`${id}-list`}
                 role="listbox"
-                aria-label={component.label}
+                aria-label="Results"
                 className="max-h-72 overflow-y-auto p-1"
               >
                 {results.map((result, position) => (

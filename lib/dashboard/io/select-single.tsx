@@ -121,7 +121,7 @@ function SingleField({ id, component, draft, onDraft, isDisabled, error }: Field
             <div
               id={`${id}-list`}
               role="listbox"
-              aria-label={component.label}
+              aria-label="Options"
               className="max-h-72 overflow-y-auto p-1"
             >
               {shown.map(({ option, index }, position) => (

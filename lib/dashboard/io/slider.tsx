@@ -58,7 +58,8 @@ function SliderField({ id, component, draft, onDraft, isDisabled, error }: Field
       <div className="flex items-center gap-4">
         <input
           type="range"
-          aria-label={`${component.label}, slider`}
+          aria-label="Slider"
+          aria-describedby={`${id}-label`}
           className="h-6 min-w-0 flex-1 accent-accent"
           min={min}
           max={max}

@@ -87,6 +87,20 @@ function HorizontalRows({
 }) {
   const { columns } = state.table
   const hasMenus = state.page.some(row => row.menu.length > 0)
+  const before = useRef<string | null>(null)
+  const toggle = (row: Row, isRange: boolean) => {
+    if (!selection || selection.isDisabled) return
+    const from =
+      isRange && !selection.isSingle ? state.matching.findIndex(({ key }) => key === before.current) : -1
+    const to = state.matching.findIndex(({ key }) => key === row.key)
+    before.current = row.key
+    if (from >= 0 && to >= 0) {
+      const range = state.matching.slice(Math.min(from, to), Math.max(from, to) + 1).map(({ key }) => key)
+      selection.onChange([...new Set([...selection.keys, ...range])])
+    } else if (selection.keys.includes(row.key)) {
+      selection.onChange(selection.keys.filter(key => key !== row.key))
+    } else selection.onChange(selection.isSingle ? [row.key] : [...selection.keys, row.key])
+  }
   return (
     <table className="w-full border-collapse text-left" aria-label={label === '' ? 'Table' : label}>
       <thead className="bg-sunken text-sm">
@@ -112,6 +126,7 @@ function HorizontalRows({
             place={place}
             hasMenu={hasMenus}
             selection={selection}
+            onToggle={isRange => toggle(row, isRange)}
           />
         ))}
       </tbody>
@@ -126,6 +141,7 @@ function BodyRow({
   place,
   hasMenu,
   selection,
+  onToggle,
 }: {
   id: string
   row: Row
@@ -133,19 +149,20 @@ function BodyRow({
   place: Place
   hasMenu: boolean
   selection: Selection | undefined
+  /** `isRange`: all rows from the one toggled before. */
+  onToggle: (isRange: boolean) => void
 }) {
   const isChosen = selection?.keys.includes(row.key) ?? false
-  const toggle = () => {
-    if (!selection || selection.isDisabled) return
-    if (isChosen) selection.onChange(selection.keys.filter(key => key !== row.key))
-    else selection.onChange(selection.isSingle ? [row.key] : [...selection.keys, row.key])
-  }
   return (
     <tr
       // biome-ignore lint/a11y/noRedundantRoles: suites tell body rows by it
       role="row"
       aria-selected={selection ? isChosen : undefined}
-      onClick={toggle}
+      onMouseDown={event => {
+        // A range of rows is meant, not one of words.
+        if (selection && event.shiftKey) event.preventDefault()
+      }}
+      onClick={event => onToggle(event.shiftKey)}
       className={selection ? `cursor-pointer ${isChosen ? 'bg-accent-soft' : 'hover:bg-sunken'}` : ''}
     >
       {selection && (
@@ -158,7 +175,9 @@ function BodyRow({
             aria-label={`Select ${cellText(row.cells[columns[0]?.cellKey ?? ''])}`}
             checked={isChosen}
             disabled={selection.isDisabled}
-            onChange={toggle}
+            onChange={event =>
+              onToggle(event.nativeEvent instanceof MouseEvent && event.nativeEvent.shiftKey)
+            }
             onClick={event => event.stopPropagation()}
           />
         </td>
