@@ -20,11 +20,21 @@ export interface Organization {
   role: string
   /** All that the person may do there. */
   permissions: string[]
+  /** It asks for a second factor, and the person has none: nothing of it is open to them. */
+  lacksSecondFactor: boolean
   environments: Environment[]
 }
 
 export interface Session {
-  user: { id: string; email: string; firstName: string | null; lastName: string | null }
+  user: {
+    id: string
+    email: string
+    firstName: string | null
+    lastName: string | null
+    emailConfirmed: boolean
+    /** IANA name, or null while it is not known. */
+    timeZone: string | null
+  }
   organizations: Organization[]
 }
 

@@ -15,13 +15,17 @@ import { SignInScreen } from './screens/sign-in.js'
 import { Signed } from './screens/signed.js'
 import { LiveProvider, useServices } from './services.js'
 
-const AccountScreen = lazy(() => import('./screens/account.js'))
+const SignUpScreen = lazy(() => import('./screens/sign-up.js'))
+const InvitationScreen = lazy(() => import('./screens/invitation.js'))
+const ForgotPasswordScreen = lazy(() => import('./screens/forgot-password.js'))
+const ResetPasswordScreen = lazy(() => import('./screens/reset-password.js'))
 
 type Who =
   | { kind: 'unknown' }
   | { kind: 'failed'; message: string }
   | { kind: 'out'; out: SignedOut }
-  | { kind: 'in'; session: Session }
+  /** `goTo`: where whoever has just come in goes, if that is known. */
+  | { kind: 'in'; session: Session; goTo: string | null }
 
 export function App() {
   const { api } = useServices()
@@ -30,16 +34,22 @@ export function App() {
   const location = useLocation()
   const route = parseRoute(location.pathname)
 
-  const ask = useCallback(async () => {
-    try {
-      const answer = await api.session()
-      const next: Who =
-        'session' in answer ? { kind: 'in', session: answer.session } : { kind: 'out', out: answer.signedOut }
-      setWho(next)
-    } catch (error) {
-      setWho({ kind: 'failed', message: error instanceof Error ? error.message : 'Something went wrong.' })
-    }
-  }, [api])
+  const come = useCallback(
+    async (goTo: string | null) => {
+      try {
+        const answer = await api.session()
+        const next: Who =
+          'session' in answer
+            ? { kind: 'in', session: answer.session, goTo }
+            : { kind: 'out', out: answer.signedOut }
+        setWho(next)
+      } catch (error) {
+        setWho({ kind: 'failed', message: error instanceof Error ? error.message : 'Something went wrong.' })
+      }
+    },
+    [api],
+  )
+  const ask = useCallback(() => come(null), [come])
 
   useEffect(() => {
     void ask()
@@ -68,12 +78,36 @@ export function App() {
       </Notice>
     )
   }
+  // Followed from mails, whoever is signed in here.
+  if (route.screen === 'reset-password') {
+    return (
+      <Suspense fallback={<Loading />}>
+        <ResetPasswordScreen onDone={ask} />
+      </Suspense>
+    )
+  }
+  const token = route.screen === 'sign-up' ? new URLSearchParams(location.search).get('token') : null
+  const isComing = who.kind === 'in' && who.goTo !== null
+  if (token !== null && !isComing && !(who.kind === 'out' && who.out.secondFactorNeeded)) {
+    return (
+      <Suspense fallback={<Loading />}>
+        <InvitationScreen token={token} session={who.kind === 'in' ? who.session : null} onDone={come} />
+      </Suspense>
+    )
+  }
   if (who.kind === 'out') {
+    if (route.screen === 'forgot-password') {
+      return (
+        <Suspense fallback={<Loading />}>
+          <ForgotPasswordScreen />
+        </Suspense>
+      )
+    }
     if (route.screen === 'set-up' || route.screen === 'sign-up') {
       if (route.screen === 'set-up' && !who.out.setupNeeded) return <Navigate to="/login" replace />
       return (
         <Suspense fallback={<Loading />}>
-          <AccountScreen kind={route.screen} known={who.out} onDone={ask} />
+          <SignUpScreen kind={route.screen} known={who.out} onDone={ask} />
         </Suspense>
       )
     }
@@ -89,13 +123,13 @@ export function App() {
     return <SignInScreen signUpEnabled={who.out.signUpEnabled} onDone={ask} />
   }
   if (entrances.has(route.screen)) {
-    return <Navigate to={landing(route.screen, who.session, destination(location))} replace />
+    return <Navigate to={who.goTo ?? landing(route.screen, who.session, destination(location))} replace />
   }
   return <SignedIn key={generation} session={who.session} onSignedOut={signedOut} refresh={ask} />
 }
 
 /** The screens in front of the sign-in: somebody who is in is sent on. */
-const entrances = new Set<Route['screen']>(['sign-in', 'sign-up', 'set-up', 'verify-mfa'])
+const entrances = new Set<Route['screen']>(['sign-in', 'sign-up', 'set-up', 'verify-mfa', 'forgot-password'])
 
 /** Where somebody wanted to go who was stopped: the address itself, or what an entrance was told of it. */
 function destination({ pathname, search, state }: Location): string | null {

@@ -8,6 +8,9 @@ import type { Place } from '../clients/wire.js'
 export type Route =
   | { screen: 'root' | 'sign-in' | 'sign-up' | 'set-up' | 'confirm-email' | 'verify-mfa' | 'not-found' }
   | { screen: 'live' | 'console' | 'keys' | 'cluster' | 'history'; place: Place }
+  | { screen: 'forgot-password' | 'reset-password' }
+  /** `section` is empty for the first. */
+  | { screen: 'account'; section: string }
   | { screen: 'action'; place: Place; slug: string }
   /** `section` is empty where none is named; `rest` is what follows it. */
   | { screen: 'organization'; place: Place; section: string; rest: readonly string[] }
@@ -30,6 +33,12 @@ export function parseRoute(pathname: string): Route {
     setup: { screen: 'set-up' },
     'confirm-email': { screen: 'confirm-email' },
     'verify-mfa': { screen: 'verify-mfa' },
+    'forgot-password': { screen: 'forgot-password' },
+    'reset-password': { screen: 'reset-password' },
+    account: { screen: 'account', section: '' },
+    // Addresses of the original.
+    'enroll-mfa': { screen: 'account', section: 'security' },
+    'new-organization': { screen: 'account', section: 'organizations' },
     dashboard: { screen: 'root' },
   }
   if (second === undefined) {
@@ -38,6 +47,7 @@ export function parseRoute(pathname: string): Route {
   if (first === 'transactions' && third === undefined) {
     return { screen: 'transaction', place: null, transactionId: second }
   }
+  if (first === 'account' && third === undefined) return { screen: 'account', section: second }
   if (first !== 'dashboard') return { screen: 'not-found' }
   const [organization = '', environment = 'production'] = second.split('+')
   const inConsole = third === 'develop'
@@ -85,6 +95,11 @@ export function placeHref(place: Place): string {
 /** Where the list of actions is: the dashboard itself when live, the console's index in development. */
 export function listHref(place: Place): string {
   return isConsole(place) ? `${placeHref(place)}/actions` : placeHref(place)
+}
+
+/** A section of a person's own account. */
+export function accountHref(section = ''): string {
+  return section === '' ? '/account' : `/account/${section}`
 }
 
 export function keysHref(place: Place): string {

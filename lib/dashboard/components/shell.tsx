@@ -8,6 +8,7 @@ import { useLocation } from 'react-router'
 import type { Place } from '../../clients/wire.js'
 import { isAdministrator, type Organization } from '../api.js'
 import {
+  accountHref,
   actionHref,
   clusterHref,
   historyHref,
@@ -288,6 +289,14 @@ function AccountMenu({ place }: { place: Place }) {
           Signed in as
           <span className="block truncate font-medium text-ink">{user.email}</span>
         </p>
+        {!user.emailConfirmed && (
+          <MenuItem
+            className={`${item} bg-warning-soft text-sm text-warning`}
+            render={<AppLink href="/confirm-email" />}
+          >
+            Confirm your email to create and deploy live actions
+          </MenuItem>
+        )}
         {(environments?.length ?? 0) > 1 &&
           environments?.map(environment => (
             <MenuItem
@@ -312,6 +321,10 @@ function AccountMenu({ place }: { place: Place }) {
               {organization.name}
             </MenuItem>
           ))}
+        <MenuItem className={item} render={<AppLink href={accountHref()} />}>
+          <Icon name="person" className="size-4 text-muted" />
+          Your account
+        </MenuItem>
         <MenuItem
           className={`${item} w-full`}
           onClick={() => void signOut()}

@@ -92,6 +92,11 @@ export function SignInScreen({
           </button>
         )}
       </form>
+      <p className="text-sm">
+        <AppLink href="/forgot-password" className="link">
+          Forgot your password?
+        </AppLink>
+      </p>
       {signUpEnabled && (
         <p className="text-sm text-muted">
           New here?{' '}

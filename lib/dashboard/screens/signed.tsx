@@ -1,11 +1,12 @@
 /** The screens behind the sign-in: which organization, which frame around it, which screen in it. */
-import { lazy, type ReactNode, Suspense } from 'react'
+import { lazy, type ReactNode, Suspense, useEffect } from 'react'
 import { Navigate } from 'react-router'
-import { isAdministrator } from '../api.js'
+import { isAdministrator, type Organization, type Session } from '../api.js'
+import { accountApi } from '../api-account.js'
 import { ConnectionNotice } from '../components/connection-notice.js'
 import { Loading, Notice } from '../components/notice.js'
 import { Shell } from '../components/shell.js'
-import { placeHref, type Route } from '../links.js'
+import { accountHref, placeHref, type Route } from '../links.js'
 import { useLive } from '../services.js'
 import { ListScreen } from './list.js'
 
@@ -14,10 +15,14 @@ const TransactionScreen = lazy(() => import('./transaction.js'))
 const KeysScreen = lazy(() => import('./organization/keys.js'))
 const OrganizationFrame = lazy(() => import('./organization/frame.js'))
 const HistoryScreen = lazy(() => import('./history.js'))
+const AccountFrame = lazy(() => import('./account/frame.js'))
+const ConfirmEmailScreen = lazy(() => import('./confirm-email.js'))
+const SecondFactorNeeded = lazy(() => import('./second-factor-needed.js'))
 const ClusterScreen = lazy(() => import('./cluster.js'))
 
 export function Signed({ route }: { route: Route }) {
   const { session } = useLive()
+  useTimeZone(session)
   const first = session.organizations[0]
   const home = first && placeHref({ organization: first.slug, environment: 'production' })
 
@@ -30,6 +35,7 @@ export function Signed({ route }: { route: Route }) {
         place.environment === 'production' ||
         organization.environments.some(environment => environment.slug === place.environment))
     if (!organization || !exists) return <Framed>{<NotFound home={home} />}</Framed>
+    if (organization.lacksSecondFactor) return <Gate organization={organization} />
     return (
       <Framed>
         <Shell place={place} organization={organization}>
@@ -70,7 +76,24 @@ export function Signed({ route }: { route: Route }) {
       </Framed>
     )
   }
+  if (route.screen === 'account') {
+    return (
+      <Framed>
+        <Suspense fallback={<Loading />}>
+          <AccountFrame section={route.section} />
+        </Suspense>
+      </Framed>
+    )
+  }
+  if (route.screen === 'confirm-email') {
+    return (
+      <Suspense fallback={<Loading />}>
+        <ConfirmEmailScreen session={session} />
+      </Suspense>
+    )
+  }
   if (route.screen === 'transaction' && first) {
+    if (first.lacksSecondFactor) return <Gate organization={first} />
     const place = { organization: first.slug, environment: 'production' }
     return (
       <Framed>
@@ -83,17 +106,26 @@ export function Signed({ route }: { route: Route }) {
     )
   }
   if (route.screen === 'not-found') return <Framed>{<NotFound home={home} />}</Framed>
-  if (home === undefined) {
-    return (
-      <Framed>
-        <Notice
-          title="No organization yet"
-          text="Your account is in no organization. Ask an administrator for an invitation."
-        />
-      </Framed>
-    )
-  }
+  if (home === undefined) return <Navigate to={accountHref('organizations')} replace />
   return <Navigate to={home} replace />
+}
+
+/** The organization asks for a second factor first. */
+function Gate({ organization }: { organization: Organization }) {
+  return (
+    <Suspense fallback={<Loading />}>
+      <SecondFactorNeeded organization={organization} />
+    </Suspense>
+  )
+}
+
+/** The first window of a person tells where they are; they may change it in their account. */
+function useTimeZone({ user }: Session): void {
+  const isUnknown = user.timeZone === null
+  useEffect(() => {
+    const { timeZone } = Intl.DateTimeFormat().resolvedOptions()
+    if (isUnknown && timeZone) accountApi.changeProfile({ timeZone }).catch(() => undefined)
+  }, [isUnknown])
 }
 
 function Framed({ children }: { children: ReactNode }) {

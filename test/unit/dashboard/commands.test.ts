@@ -37,7 +37,14 @@ const directory: Directory = {
 }
 const environment = (slug: string, name: string) => ({ slug, name, color: null })
 const session: Session = {
-  user: { id: 'u', email: 'ann@example.com', firstName: null, lastName: null },
+  user: {
+    id: 'u',
+    email: 'ann@example.com',
+    firstName: null,
+    lastName: null,
+    emailConfirmed: true,
+    timeZone: null,
+  },
   organizations: [
     {
       id: 'o',
@@ -45,6 +52,7 @@ const session: Session = {
       name: 'Ours',
       role: 'admin',
       permissions: [],
+      lacksSecondFactor: false,
       environments: [environment('production', 'Production'), environment('development', 'Development')],
     },
     {
@@ -53,6 +61,7 @@ const session: Session = {
       name: 'Others',
       role: 'member',
       permissions: [],
+      lacksSecondFactor: false,
       environments: [environment('production', 'Production'), environment('staging', 'Staging')],
     },
   ],

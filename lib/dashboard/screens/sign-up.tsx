@@ -11,13 +11,13 @@ import { Banner } from '../components/notice.js'
 import { RequestError } from '../connection.js'
 import { useServices } from '../services.js'
 
-interface AccountScreenProps {
+interface SignUpScreenProps {
   kind: 'set-up' | 'sign-up'
   known: SignedOut
   onDone: () => Promise<void>
 }
 
-export default function AccountScreen({ kind, known, onDone }: AccountScreenProps) {
+export default function SignUpScreen({ kind, known, onDone }: SignUpScreenProps) {
   const { api } = useServices()
   const isSetUp = kind === 'set-up'
   const [step, setStep] = useState<'address' | 'rest'>(isSetUp ? 'rest' : 'address')

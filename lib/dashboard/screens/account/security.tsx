@@ -1,0 +1,244 @@
+/** Password and second factor. */
+import { Dialog, DialogDismiss, DialogHeading } from '@ariakit/react'
+import { useState } from 'react'
+import { accountApi } from '../../api-account.js'
+import { AppLink } from '../../components/app-link.js'
+import { Input } from '../../components/input.js'
+import { Banner } from '../../components/notice.js'
+import { ProofField, useProof } from '../../components/proof-field.js'
+import { RecoveryCodes } from '../../components/recovery-codes.js'
+import { SecondFactorSetup } from '../../components/second-factor-setup.js'
+import { useSubmission } from '../../components/submission.js'
+import { formatDateTime } from '../../format.js'
+import { useLive } from '../../services.js'
+import type { SectionProps } from './frame.js'
+import { Part, Section } from './section.js'
+
+export default function SecuritySection(props: SectionProps) {
+  return (
+    <Section title="Security">
+      <Password {...props} />
+      <SecondFactor {...props} />
+    </Section>
+  )
+}
+
+function Password({ account }: SectionProps) {
+  const [current, setCurrent] = useState('')
+  const [wanted, setWanted] = useState('')
+  const [isChanged, setChanged] = useState(false)
+  const submission = useSubmission({ current: 'current-password', password: 'new-password' })
+  if (!account.hasPassword) {
+    return (
+      <Part title="Password" text="Your account has none.">
+        <AppLink href="/forgot-password" className="link justify-self-start">
+          Choose one with a link by mail
+        </AppLink>
+      </Part>
+    )
+  }
+  return (
+    <Part title="Password" text="All other sessions end when it changes.">
+      <form
+        className="grid max-w-md gap-4"
+        onChange={() => setChanged(false)}
+        onSubmit={submission.on(async () => {
+          await accountApi.changePassword(current, wanted)
+          setCurrent('')
+          setWanted('')
+          setChanged(true)
+        })}
+      >
+        {submission.problem !== null && (
+          <Banner tone="danger" role="alert">
+            {submission.problem}
+          </Banner>
+        )}
+        <Input
+          name="current-password"
+          label="Current password"
+          type="password"
+          autoComplete="current-password"
+          required
+          maxLength={1_000}
+          error={submission.errors['current-password']}
+          value={current}
+          onChange={event => setCurrent(event.target.value)}
+        />
+        <Input
+          name="new-password"
+          label="New password"
+          type="password"
+          autoComplete="new-password"
+          hint="A few words that belong to nobody else make a good one."
+          required
+          maxLength={1_000}
+          error={submission.errors['new-password']}
+          value={wanted}
+          onChange={event => setWanted(event.target.value)}
+        />
+        <div className="flex flex-wrap items-center gap-4">
+          <button type="submit" className="button primary" disabled={submission.isBusy}>
+            {submission.isBusy && <span className="spinner" />}
+            Change the password
+          </button>
+          <span role="status" className="text-sm text-success">
+            {isChanged && 'Changed. All other sessions have ended.'}
+          </span>
+        </div>
+      </form>
+    </Part>
+  )
+}
+
+function SecondFactor({ account, reload }: SectionProps) {
+  const { refresh } = useLive()
+  const [isSettingUp, setSettingUp] = useState(false)
+  const [codes, setCodes] = useState<readonly string[] | null>(null)
+  const [asked, setAsked] = useState<'renew' | 'remove' | null>(null)
+  const changed = async () => {
+    setSettingUp(false)
+    await Promise.all([reload(), refresh()])
+  }
+  const { secondFactor } = account
+  if (isSettingUp) {
+    return (
+      <Part title="Set up a second factor">
+        <SecondFactorSetup
+          email={account.email}
+          hasPassword={account.hasPassword}
+          onDone={changed}
+          onCancel={() => setSettingUp(false)}
+        />
+      </Part>
+    )
+  }
+  if (codes !== null) {
+    return (
+      <Part title="New recovery codes" text="The old ones open nothing any more.">
+        <RecoveryCodes codes={codes} email={account.email} onKept={() => setCodes(null)} />
+      </Part>
+    )
+  }
+  if (secondFactor === null) {
+    return (
+      <Part
+        title="Second factor"
+        text="Besides your password, signing in then takes a code of an app on your phone. A stolen password alone opens nothing."
+      >
+        <button
+          type="button"
+          className="button primary justify-self-start"
+          onClick={() => setSettingUp(true)}
+        >
+          Set up a second factor
+        </button>
+      </Part>
+    )
+  }
+  return (
+    <Part
+      title="Second factor"
+      text={
+        secondFactor.kind === 'TOTP'
+          ? `On since ${formatDateTime(new Date(secondFactor.since))}. ${leftWords(secondFactor.recoveryCodesLeft)}`
+          : 'Registered by an operator.'
+      }
+    >
+      {secondFactor.kind === 'TOTP' && secondFactor.recoveryCodesLeft < 3 && (
+        <Banner tone="warning">Make new recovery codes before you run out of them.</Banner>
+      )}
+      <div className="flex flex-wrap gap-3">
+        {secondFactor.kind === 'TOTP' && (
+          <button type="button" className="button" onClick={() => setAsked('renew')}>
+            New recovery codes
+          </button>
+        )}
+        <button type="button" className="button" onClick={() => setAsked('remove')}>
+          Switch it off
+        </button>
+      </div>
+      <AskedDialog
+        key={asked}
+        asked={asked}
+        hasPassword={account.hasPassword}
+        onClose={() => setAsked(null)}
+        onRenewed={async made => {
+          setAsked(null)
+          setCodes(made)
+          await reload()
+        }}
+        onRemoved={async () => {
+          setAsked(null)
+          await changed()
+        }}
+      />
+    </Part>
+  )
+}
+
+function AskedDialog({
+  asked,
+  hasPassword,
+  onClose,
+  onRenewed,
+  onRemoved,
+}: {
+  asked: 'renew' | 'remove' | null
+  hasPassword: boolean
+  onClose: () => void
+  onRenewed: (codes: readonly string[]) => Promise<void>
+  onRemoved: () => Promise<void>
+}) {
+  const proof = useProof('dialog-proof', hasPassword)
+  const submission = useSubmission({ password: 'dialog-proof', code: 'dialog-proof' })
+  const isRemoving = asked === 'remove'
+  return (
+    <Dialog
+      open={asked !== null}
+      onClose={onClose}
+      unmountOnHide
+      backdrop={<div className="bg-black/40" />}
+      className="card fixed inset-4 z-50 m-auto grid h-fit max-w-md gap-4 p-6 shadow-xl"
+    >
+      <DialogHeading className="text-lg font-semibold">
+        {isRemoving ? 'Switch the second factor off?' : 'Make new recovery codes?'}
+      </DialogHeading>
+      <p className="text-muted">
+        {isRemoving
+          ? 'Your password alone opens your account then. Organizations that ask for a second factor close to you.'
+          : 'The codes you have kept open nothing from then on.'}
+      </p>
+      <form
+        className="grid gap-4"
+        onSubmit={submission.on(async () => {
+          if (!isRemoving) return onRenewed(await accountApi.renewRecoveryCodes(proof.proof))
+          await accountApi.removeSecondFactor(proof.proof)
+          await onRemoved()
+        })}
+      >
+        {submission.problem !== null && (
+          <Banner tone="danger" role="alert">
+            {submission.problem}
+          </Banner>
+        )}
+        <ProofField entry={proof} error={submission.errors['dialog-proof']} />
+        <div className="flex flex-wrap justify-end gap-3">
+          <DialogDismiss className="button">{isRemoving ? 'Keep it on' : 'Cancel'}</DialogDismiss>
+          <button
+            type="submit"
+            className={isRemoving ? 'button danger bg-red-500' : 'button primary'}
+            disabled={submission.isBusy}
+          >
+            {submission.isBusy && <span className="spinner" />}
+            {isRemoving ? 'Switch it off' : 'Make new codes'}
+          </button>
+        </div>
+      </form>
+    </Dialog>
+  )
+}
+
+function leftWords(count: number): string {
+  return count === 1 ? 'One recovery code is left.' : `${count} recovery codes are left.`
+}

@@ -1,0 +1,119 @@
+/** Where a person is signed in, and an end to it. */
+import { Dialog, DialogDismiss, DialogHeading } from '@ariakit/react'
+import { useCallback, useEffect, useState } from 'react'
+import { accountApi, type OwnSession } from '../../api-account.js'
+import { Banner, Loading } from '../../components/notice.js'
+import { useSubmission } from '../../components/submission.js'
+import { formatDateTime } from '../../format.js'
+import { useLive } from '../../services.js'
+import { browserName } from '../../user-agent.js'
+import { Section } from './section.js'
+
+export default function SessionsSection() {
+  const { signOut } = useLive()
+  const [sessions, setSessions] = useState<readonly OwnSession[] | null>(null)
+  const [problem, setProblem] = useState<string | null>(null)
+  const [ending, setEnding] = useState<OwnSession | 'others' | null>(null)
+  const submission = useSubmission()
+
+  const load = useCallback(async () => {
+    try {
+      setSessions(await accountApi.sessions())
+      setProblem(null)
+    } catch (error) {
+      setProblem(error instanceof Error ? error.message : 'Something went wrong.')
+    }
+  }, [])
+  useEffect(() => {
+    void load()
+  }, [load])
+
+  const end = async () => {
+    if (ending === null) return
+    if (ending !== 'others' && ending.isCurrent) return signOut()
+    const ended = ending === 'others' ? (sessions ?? []).filter(({ isCurrent }) => !isCurrent) : [ending]
+    for (const { id } of ended) await accountApi.endSession(id)
+    await load()
+    setEnding(null)
+  }
+
+  const others = sessions?.filter(({ isCurrent }) => !isCurrent) ?? []
+  return (
+    <Section title="Sessions">
+      {problem !== null && (
+        <Banner tone="danger" role="alert">
+          {problem}
+        </Banner>
+      )}
+      {sessions === null && problem === null && <Loading />}
+      {sessions !== null && (
+        <ul className="card divide-y divide-line">
+          {sessions.map(session => (
+            <li key={session.id} className="flex flex-wrap items-center gap-x-4 gap-y-2 px-4 py-3">
+              <span className="min-w-0 flex-1 basis-56">
+                <span className="block font-medium">
+                  {browserName(session.userAgent)}
+                  {session.isCurrent && (
+                    <span className="ml-2 rounded-full bg-accent-soft px-2 py-0.5 text-xs font-medium text-accent">
+                      This browser
+                    </span>
+                  )}
+                </span>
+                <span className="block text-sm break-words text-muted">
+                  {session.address ?? 'Unknown address'} · since {formatDateTime(new Date(session.createdAt))}{' '}
+                  · last used {formatDateTime(new Date(session.lastUsedAt))}
+                </span>
+              </span>
+              <button
+                type="button"
+                className="button small"
+                aria-label={`End the session of ${browserName(session.userAgent)} since ${formatDateTime(new Date(session.createdAt))}`}
+                onClick={() => setEnding(session)}
+              >
+                {session.isCurrent ? 'Sign out' : 'End'}
+              </button>
+            </li>
+          ))}
+        </ul>
+      )}
+      {others.length > 1 && (
+        <button type="button" className="button justify-self-start" onClick={() => setEnding('others')}>
+          End all others
+        </button>
+      )}
+      <Dialog
+        open={ending !== null}
+        onClose={() => setEnding(null)}
+        unmountOnHide
+        backdrop={<div className="bg-black/40" />}
+        className="card fixed inset-4 z-50 m-auto grid h-fit max-w-md gap-4 p-6 shadow-xl"
+      >
+        <DialogHeading className="text-lg font-semibold">
+          {ending === 'others'
+            ? 'End all other sessions?'
+            : ending?.isCurrent
+              ? 'Sign out of this browser?'
+              : 'End this session?'}
+        </DialogHeading>
+        <p className="text-muted">Whoever uses it has to sign in again. It ends within seconds.</p>
+        {submission.problem !== null && (
+          <Banner tone="danger" role="alert">
+            {submission.problem}
+          </Banner>
+        )}
+        <div className="flex flex-wrap justify-end gap-3">
+          <DialogDismiss className="button">Cancel</DialogDismiss>
+          <button
+            type="button"
+            className="button danger bg-red-500"
+            disabled={submission.isBusy}
+            onClick={() => void submission.run(end)}
+          >
+            {submission.isBusy && <span className="spinner" />}
+            {ending !== 'others' && ending?.isCurrent ? 'Sign out' : 'End it'}
+          </button>
+        </div>
+      </Dialog>
+    </Section>
+  )
+}
