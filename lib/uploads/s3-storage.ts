@@ -29,6 +29,8 @@ const answerMsMax = 10_000
 
 /** Loads the client: only who has S3 pays for it. */
 export async function s3Storage(options: S3Options): Promise<DirectStorage & { close(): void }> {
+  // What versions that are not installed will need is no news for operators.
+  process.env.AWS_SDK_JS_NODE_VERSION_SUPPORT_WARNING_DISABLED ??= 'true'
   const [aws, { getSignedUrl }] = await Promise.all([
     import('@aws-sdk/client-s3'),
     import('@aws-sdk/s3-request-presigner'),
@@ -63,7 +65,7 @@ export async function s3Storage(options: S3Options): Promise<DirectStorage & { c
     isDirect: true,
     bytesMax: limits.uploadS3BytesMax,
     async target({ id, size }, validMs) {
-      // Always the same: what the person has sent is called by its name when it is read.
+      // Always the same: it is called by its type when it is read.
       const type = 'application/octet-stream'
       const command = new aws.PutObjectCommand({ ...objectOf(id), ContentLength: size, ContentType: type })
       const url = await getSignedUrl(client, command, {

@@ -27,7 +27,7 @@ export interface DirectStorage {
   readonly bytesMax: number
   /** Where a browser sends the file, and with which headers. */
   target(
-    upload: { readonly id: string; readonly type: string; readonly size: number },
+    upload: { readonly id: string; readonly size: number },
     validMs: number,
   ): Promise<{ readonly url: string; readonly headers: Readonly<Record<string, string>> }>
   /** True when the file is there with the size that was announced. */
