@@ -137,6 +137,11 @@ export class Clients {
   async drain(spreadMs: number): Promise<void> {
     this.#draining = true
     this.#heartbeat?.cancel()
+    await this.disconnect(spreadMs)
+  }
+
+  /** Closes all sockets, as a restart would: browsers come back at once. */
+  async disconnect(spreadMs = 0): Promise<void> {
     await inTurn([...this.#connections], spreadMs, this.#options.clock, connection =>
       connection.close(1012, 'Closing briefly for a planned restart.'),
     )

@@ -42,6 +42,7 @@ export interface Config {
   /** As configured; `openDataDirectory` completes them. */
   readonly secrets: ConfiguredSecrets
   readonly accounts: { readonly signup: boolean }
+  readonly development: { readonly tools: boolean }
   readonly timers: {
     readonly auth: 'key' | 'open'
     /** As `Outbound` takes it. */
@@ -234,6 +235,7 @@ function configOf(values: Values, folder: string): Config {
       cookie: values['secrets:cookie'],
     },
     accounts: { signup: values['accounts:signup'] },
+    development: { tools: values['development:tools'] },
     timers: {
       auth: values['timers:auth'],
       callbacks: { allow: values['timers:callbacks:allow'] },

@@ -187,6 +187,12 @@ export const keys = {
     default: true,
     description: 'whether people may sign up by themselves; the first account is always made by set-up',
   },
+  'development:tools': {
+    type: 'boolean',
+    default: false,
+    description:
+      'tools for who develops this server or actions: /api/system/reboot, for anybody, and the same in the command bar; never where others work',
+  },
   'timers:auth': {
     type: 'choice',
     default: 'key',

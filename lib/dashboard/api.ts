@@ -35,6 +35,8 @@ export interface Session {
     /** IANA name, or null while it is not known. */
     timeZone: string | null
   }
+  /** The server's tools for developing are on. */
+  developmentTools?: boolean
   organizations: Organization[]
 }
 
@@ -112,6 +114,11 @@ export class Api {
   /** Second step of signing in, where there is one: a code of an app, or a recovery code. */
   async enterSecondFactor(code: string): Promise<void> {
     await callApi('POST', '/api/v1/session/second-factor', { code })
+  }
+
+  /** One of the tools for developing: closes this window's socket, and all others, as a restart would. */
+  async simulateRestart(): Promise<void> {
+    await callApi('GET', '/api/system/reboot')
   }
 
   async signOut(): Promise<void> {

@@ -22,7 +22,7 @@ export interface Command {
   readonly label: string
   /** Where it is or what it belongs to. */
   readonly hint: string
-  readonly kind: 'action' | 'page' | 'place' | 'sign-out'
+  readonly kind: 'action' | 'page' | 'place' | 'simulate-restart' | 'sign-out'
   /** Absent for what is done rather than gone to. */
   readonly href?: string
 }
@@ -79,6 +79,10 @@ function placesOf(place: Place, session: Session): Command[] {
     if (slug === place.organization && isAdministrator(session)) {
       commands.push(go('Cluster', 'Nodes', clusterHref(console)))
     }
+  }
+  if (session.developmentTools) {
+    const label = 'Simulate Interval restart'
+    commands.push({ id: 'restart', label, hint: 'Development', kind: 'simulate-restart' })
   }
   return [...commands, { id: 'sign-out', label: 'Sign out', hint: session.user.email, kind: 'sign-out' }]
 }

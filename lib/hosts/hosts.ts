@@ -331,6 +331,11 @@ export class Hosts {
   async drain(spreadMs: number): Promise<void> {
     this.#draining = true
     this.#heartbeat?.cancel()
+    await this.disconnect(spreadMs)
+  }
+
+  /** Closes all sockets, as `drain` does: hosts come back after their retry interval. */
+  async disconnect(spreadMs = 0): Promise<void> {
     const { clock } = this.#options
     await inTurn([...this.#sockets.all()], spreadMs, clock, async connection => {
       // An SDK that is dropped before it is introduced never comes back.

@@ -9,12 +9,16 @@ import type { HttpServer } from './server.js'
 export const passwordShape = z.string().min(1).max(1_000)
 export const emailShape = z.string().min(1).max(320)
 
-export function addSessionRoutes(http: HttpServer): void {
+/** `hasTools`: the command bar offers the tools of `routes-development.ts`. */
+export function addSessionRoutes(http: HttpServer, hasTools: boolean): void {
   const browser = { caller: 'browser' } as const
 
   http.route('GET', '/api/v1/session', browser, async context => {
     const identity = await context.session()
-    if (identity) return ok(await profileOf(context.accounts, identity.user))
+    if (identity) {
+      const profile = await profileOf(context.accounts, identity.user)
+      return ok(hasTools ? { ...profile, developmentTools: true } : profile)
+    }
     if (await context.accounts.secondFactorDue(context.token)) {
       const { code, message } = new AppError('not-signed-in', 'Enter the code of your second factor.')
       const body = { code, message, setupNeeded: false, signUpEnabled: false, secondFactorNeeded: true }

@@ -30,6 +30,7 @@ import { addAccountRoutes } from './routes-account.js'
 import { addAdministrationRoutes } from './routes-administration.js'
 import { addAuthRoutes } from './routes-auth.js'
 import { addClusterRoutes, type ClusterOptions } from './routes-cluster.js'
+import { addDevelopmentRoutes, type DevelopmentTools } from './routes-development.js'
 import { addHealthRoutes, type HealthOptions } from './routes-health.js'
 import { addHistoryRoutes } from './routes-history.js'
 import { addHttpHostRoutes, type HttpHostHooks } from './routes-http-hosts.js'
@@ -92,6 +93,8 @@ export interface HttpServerOptions {
   readonly metrics?: MetricsOptions
   /** Without it there is no `/api/v1/cluster`. */
   readonly cluster?: ClusterOptions
+  /** Without it there are none. */
+  readonly development?: DevelopmentTools | undefined
   /** Without it nothing can be queued. */
   readonly queue?: QueueHooks
   /** Without it there are no schedules. */
@@ -336,7 +339,7 @@ export function createHttpServer(options: HttpServerOptions): HttpServer {
   if (options.schedules) addScheduleRoutes(http, options.schedules)
   if (options.timers) addTimerRoutes(http, options.timers)
   if (options.uploads) addUploadRoutes(http, options.uploads)
-  addSessionRoutes(http)
+  addSessionRoutes(http, options.development !== undefined)
   addIdentityRoutes(http)
   addAccountRoutes(http)
   addPasswordResetRoutes(http)
@@ -348,6 +351,7 @@ export function createHttpServer(options: HttpServerOptions): HttpServer {
   addSdkRoutes(http, options.sdk ?? {}, log)
   if (options.httpHosts) addHttpHostRoutes(http, options.httpHosts)
   addAccessTokenRoutes(http)
+  if (options.development) addDevelopmentRoutes(http, options.development)
   addOpenApiRoute(http)
   return http
 }

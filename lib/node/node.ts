@@ -489,6 +489,13 @@ class Node {
       health: { notReady: () => this.#notReady(), commit: app.commit ?? undefined },
       ...(this.#httpHosts && { httpHosts: this.#httpHosts.routes }),
       ...(this.#queue && { queue: this.#queue }),
+      ...(this.#config.development.tools && {
+        development: {
+          disconnectAll: async () => {
+            await Promise.all([clients.disconnect(), hosts.disconnect()])
+          },
+        },
+      }),
       ...(this.#uploads && { uploads: this.#uploads.uploads }),
       ...(this.#schedules && { schedules: { schedules: this.#schedules } }),
       sdk: {

@@ -10,7 +10,7 @@ import { sdkHost } from '../support/sdk-host.js'
 import { accessibilityProblems, continueButton, gone, isAt, reads, resultOf, Stage, shown } from './stage.js'
 
 t.setTimeout(300_000)
-const stage = await Stage.open(t)
+const stage = await Stage.open(t, { flags: ['--development:tools=true'] })
 const seeded = await stage.seed()
 const home = `/dashboard/${seeded.organization.slug}`
 const lines = Array.from({ length: 60 }, (_, index) => `Line ${index}`).join('\n\n')
@@ -128,6 +128,26 @@ await stage.scenario(
   },
 )
 
+await stage.scenario(
+  t,
+  'a restart is simulated: what was typed is kept, and the run goes on',
+  async scenario => {
+    const { t, page } = scenario
+    await page.goto(`${home}/actions/greet`)
+    await page.getByLabel('Who').fill('Grace')
+    await page.locator('[data-pw-command-bar-toggle]').click()
+    const closed = page.waitForEvent('websocket')
+    await page
+      .locator('[data-pw-command-bar-results] [role="option"]', { hasText: 'Simulate Interval restart' })
+      .click()
+    // The old one is gone when another is made.
+    await closed
+    t.equal(await page.getByLabel('Who').inputValue(), 'Grace')
+    await continueButton(page).click()
+    t.equal(await resultOf(page), 'greetingHello, Grace')
+  },
+)
+
 await stage.scenario(t, 'the command bar: found, moved through and chosen by keyboard', async scenario => {
   const { t, page, picture } = scenario
   await page.goto(`${home}/actions/greet`)
@@ -135,7 +155,7 @@ await stage.scenario(t, 'the command bar: found, moved through and chosen by key
   t.equal(await page.locator('[role="option"]').count(), 0, 'closed, it is not there')
   await page.locator('[data-pw-command-bar-toggle]').click()
   const options = page.locator('[data-pw-command-bar-results] [role="option"]')
-  await counts(options, 8)
+  await counts(options, 9)
   await picture('command bar')
   t.same(await accessibilityProblems(page), [])
   await page.keyboard.press('Escape')

@@ -6,7 +6,7 @@ import { Combobox, ComboboxItem, ComboboxList, ComboboxProvider, Dialog } from '
 import { useMemo, useState } from 'react'
 import type { Place } from '../../clients/wire.js'
 import { type Command, commandsOf, fittingCommands } from '../commands.js'
-import { useDirectory, useLive } from '../services.js'
+import { useDirectory, useLive, useServices } from '../services.js'
 import { emptyDirectory } from '../tree.js'
 import { useGo } from './app-link.js'
 import { Icon, type IconName } from './icon.js'
@@ -15,6 +15,7 @@ const icons: Record<Command['kind'], IconName> = {
   action: 'play',
   page: 'folder',
   place: 'chevronRight',
+  'simulate-restart': 'restart',
   'sign-out': 'close',
 }
 
@@ -22,6 +23,7 @@ export default function CommandBar({ place, onClose }: { place: Place; onClose: 
   const { session, signOut } = useLive()
   const { directory } = useDirectory(place)
   const [query, setQuery] = useState('')
+  const { api } = useServices()
   const go = useGo()
   const commands = useMemo(
     () => commandsOf(place, directory ?? emptyDirectory, session),
@@ -31,8 +33,10 @@ export default function CommandBar({ place, onClose }: { place: Place; onClose: 
 
   const run = (command: Command) => {
     onClose()
-    if (command.href === undefined) void signOut()
-    else go(command.href)
+    if (command.href !== undefined) go(command.href)
+    else if (command.kind === 'sign-out') void signOut()
+    // The connection says by itself that it was lost and is back.
+    else void api.simulateRestart()
   }
 
   return (

@@ -36,6 +36,15 @@ t.test('health', async t => {
   t.equal((await ask('HEAD', '/health/live')).text, '')
 })
 
+t.test('tools for developing are there only where they were switched on', async t => {
+  t.equal((await ask('GET', '/api/system/reboot')).status, 404)
+  let count = 0
+  const disconnectAll = async () => void (count += 1)
+  const open = await testServer(t, accounts, { development: { disconnectAll } })
+  t.equal((await open.ask('GET', '/api/system/reboot')).status, 200)
+  t.equal(count, 1)
+})
+
 t.test('pages, files, and nothing', async t => {
   const html = { accept: 'text/html,*/*' }
   for (const path of ['/', '/dashboard/ours/actions/a', '/health-check/nothing']) {
