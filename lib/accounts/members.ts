@@ -100,34 +100,13 @@ export function createMemberAccounts(guard: Guard): MemberAccounts {
         if (!isGrantable(actor, member.permissions)) {
           throw guard.denied(by, actor, 'remove a member above oneself')
         }
-        return takeOut(client, organizationId, memberId, member)
+        await checkMayLose(client, organizationId, memberId, member)
+        return (await deleteMembership(client, organizationId, memberId as UserId)) ?? []
       })
       guard.rightsChanged(by, actor, 'member.removed', { member: memberId, keys: keys.length })
       identities.announce({ keys })
     },
   }
-}
-
-/**
- * Somebody leaves by themselves. Returns the keys that ended: whoever calls it announces them once the transaction is
- * through. Rejects with `conflict` for the owner and the last administrator.
- */
-export async function leaveOrganization(
-  client: Queryable,
-  organizationId: OrganizationId,
-  personId: UserId,
-): Promise<string[]> {
-  return takeOut(client, organizationId, personId, await lockMember(client, organizationId, personId))
-}
-
-async function takeOut(
-  client: Queryable,
-  organizationId: OrganizationId,
-  personId: string,
-  member: Locked,
-): Promise<string[]> {
-  await checkMayLose(client, organizationId, personId, member)
-  return (await deleteMembership(client, organizationId, personId as UserId)) ?? []
 }
 
 /** The member, and the organization, held until the transaction ends: of two who leave at once, one is the last. */

@@ -25,7 +25,10 @@ export interface OrganizationSettings {
 export interface OrganizationSettingsAccounts {
   /** Rejects with `forbidden`. */
   settings(by: Asker): Promise<OrganizationSettings>
-  /** Rejects with `forbidden`, `invalid-value`, or `conflict` for a slug that is taken. */
+  /**
+   * Rejects with `forbidden`, `invalid-value`, or `conflict` for a slug that is taken, and for who asks for a second
+   * factor without one of their own.
+   */
   changeSettings(
     by: Asker,
     wanted: {
@@ -87,6 +90,10 @@ export function createOrganizationSettings(guard: Guard): OrganizationSettingsAc
       if (name === '') {
         const message = 'Give the organization a name.'
         throw new AppError('invalid-value', message, { fields: { name: message } })
+      }
+      if (requireSecondFactor === true && !(await hasSecondFactor(database, by.userId))) {
+        const message = 'Set up a second factor of your own first.'
+        throw new AppError('conflict', message, { fields: { requireSecondFactor: message } })
       }
       try {
         await database.query(
@@ -164,6 +171,12 @@ export function createOrganizationSettings(guard: Guard): OrganizationSettingsAc
       return { httpHosts: ended.httpHosts }
     },
   }
+}
+
+/** Whoever asks others for one would be the first to be shut out. */
+async function hasSecondFactor(client: Queryable, personId: UserId): Promise<boolean> {
+  const { rows } = await client.query('select from second_factors where person_id = $1', [personId])
+  return rows.length > 0
 }
 
 /** Held until the transaction ends: of two who give it away at once, one is no owner any more. */

@@ -229,7 +229,7 @@ export class Clients {
         try {
           await this.#options.accounts.actor(connection.identity.user.id, organization, environment)
         } catch (error) {
-          if (error instanceof AppError && error.code === 'not-found') {
+          if (error instanceof AppError && !error.kind.retryable) {
             connection.close(1008, 'What this window showed is not open to you any more.')
           }
         }

@@ -64,6 +64,8 @@ export interface ApiKey {
   kind: KeyKind
   environment: string
   label: string
+  /** Whose it is. */
+  email: string
   /** The beginning of the key, to tell it apart. */
   prefix: string
   createdAtMs: number | null
@@ -258,6 +260,7 @@ function toKey(row: Record<string, unknown>): ApiKey {
     kind: row.kind === 'PRODUCTION' ? 'PRODUCTION' : 'DEVELOPMENT',
     environment: String(environment ?? ''),
     label: String(row.label ?? ''),
+    email: isRecord(row.user) ? String(row.user.email ?? '') : '',
     prefix: String(row.prefix ?? ''),
     createdAtMs: momentOf(row.createdAtMs ?? row.createdAt),
     lastUsedAtMs: momentOf(row.lastUsedAtMs ?? row.lastUsedAt),

@@ -4,7 +4,7 @@ import { Icon } from './icon.js'
 const confirmationMs = 2_000
 
 /** Copies a text; works on plain http too, where the clipboard API is not there. */
-export function CopyButton({ text }: { text: string }) {
+export function CopyButton({ text, label }: { text: string; label?: string }) {
   const [isCopied, setCopied] = useState(false)
   const copy = async () => {
     const done = navigator.clipboard
@@ -18,7 +18,7 @@ export function CopyButton({ text }: { text: string }) {
     setTimeout(() => setCopied(false), confirmationMs)
   }
   return (
-    <button type="button" className="button small" onClick={copy}>
+    <button type="button" className="button small" aria-label={isCopied ? undefined : label} onClick={copy}>
       <Icon name={isCopied ? 'check' : 'copy'} className="size-4" />
       <span aria-live="polite">{isCopied ? 'Copied' : 'Copy'}</span>
     </button>

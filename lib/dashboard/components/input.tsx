@@ -8,8 +8,9 @@ interface InputProps extends InputHTMLAttributes<HTMLInputElement> {
   error?: string | undefined
 }
 
-export function Input({ label, hint, error, ...rest }: InputProps) {
-  const id = `input-${rest.name}`
+export function Input({ label, hint, error, id: ownId, ...rest }: InputProps) {
+  // Two fields of one name on a page are told apart by an id of their own.
+  const id = ownId ?? `input-${rest.name}`
   const describedBy = [hint && `${id}-hint`, error && `${id}-error`].filter(Boolean).join(' ')
   return (
     <div className="grid gap-1.5">

@@ -61,7 +61,7 @@ export default function OrganizationFrame({
           ))}
         </ul>
       </nav>
-      <div className="border-b border-line px-4 py-2.5 sm:px-8 lg:hidden">
+      <nav aria-label="Sections" className="border-b border-line px-4 py-2.5 sm:px-8 lg:hidden">
         <MenuProvider placement="bottom-start">
           <MenuButton className="button small" aria-label={`Section: ${current.label}`}>
             {current.label}
@@ -71,7 +71,7 @@ export default function OrganizationFrame({
             unmountOnHide
             gutter={6}
             className="card z-40 grid w-60 gap-0.5 p-1.5 shadow-xl outline-none"
-            aria-label="Sections"
+            aria-label="Sections of the organization"
           >
             {shown.map(entry => (
               <MenuItem
@@ -86,7 +86,7 @@ export default function OrganizationFrame({
             ))}
           </Menu>
         </MenuProvider>
-      </div>
+      </nav>
       <div className="flex min-w-0 flex-col">
         <Suspense fallback={<Loading />}>
           <Screen key={current.slug} organization={organization} rest={rest} />

@@ -1,64 +1,39 @@
 /** API keys of an organization: make one (its text is shown once), list them, revoke one after asking. */
-import { Dialog, DialogDismiss, DialogHeading } from '@ariakit/react'
-import { type FormEvent, useCallback, useEffect, useState } from 'react'
+import { type FormEvent, useCallback, useState } from 'react'
 import type { ApiKey, KeyKind, Organization } from '../../api.js'
+import { Ask } from '../../components/ask.js'
 import { CopyButton } from '../../components/copy-button.js'
 import { Input } from '../../components/input.js'
-import { Banner, Loading } from '../../components/notice.js'
+import { Banner } from '../../components/notice.js'
+import { Badge, Empty, Section } from '../../components/section.js'
 import { formatDateTime } from '../../format.js'
 import { useServices } from '../../services.js'
+import { useLoaded } from '../../use-loaded.js'
 
 export default function KeysScreen({ organization }: { organization: Organization }) {
   const { api } = useServices()
-  const [keys, setKeys] = useState<readonly ApiKey[] | null>(null)
-  const [problem, setProblem] = useState<string | null>(null)
+  const keys = useLoaded(useCallback(() => api.keys(organization.slug), [api, organization.slug]))
   const [made, setMade] = useState<string | null>(null)
   const [revoking, setRevoking] = useState<ApiKey | null>(null)
-
-  const load = useCallback(async () => {
-    try {
-      setKeys(await api.keys(organization.slug))
-      setProblem(null)
-    } catch (error) {
-      setProblem(error instanceof Error ? error.message : 'Something went wrong.')
-    }
-  }, [api, organization.slug])
-  useEffect(() => {
-    void load()
-  }, [load])
-
-  const revoke = async () => {
-    if (!revoking) return
-    try {
-      await api.revokeKey(organization.slug, revoking.id)
-      await load()
-    } catch (error) {
-      setProblem(error instanceof Error ? error.message : 'Something went wrong.')
-    } finally {
-      setRevoking(null)
-    }
-  }
+  const nameOf = (environment: string) =>
+    organization.environments.find(({ slug }) => slug === environment)?.name ?? environment
 
   return (
-    <main className="mx-auto grid w-full max-w-4xl content-start gap-8 px-4 py-8 sm:px-8">
-      <header className="grid gap-1">
-        <h2 className="text-2xl font-semibold tracking-tight">Keys</h2>
-        <p className="text-muted">
-          A host connects with a key. Development keys reach your own console alone.
-        </p>
-      </header>
-      {problem !== null && (
-        <Banner tone="danger" role="alert">
-          {problem}
-        </Banner>
+    <Section
+      title="Keys"
+      text="A host connects with a key. Development keys reach your own console alone; a live key everybody in its environment."
+      problem={keys.problem}
+      isLoading={keys.value === null}
+    >
+      {organization.permissions.includes('CREATE_DEV_API_KEYS') && (
+        <NewKey
+          organization={organization}
+          onMade={async text => {
+            setMade(text)
+            await keys.reload()
+          }}
+        />
       )}
-      <NewKey
-        organization={organization}
-        onMade={async text => {
-          setMade(text)
-          await load()
-        }}
-      />
       {made !== null && (
         <Banner tone="success" role="status">
           <div className="grid gap-2 py-1">
@@ -70,53 +45,63 @@ export default function KeysScreen({ organization }: { organization: Organizatio
           </div>
         </Banner>
       )}
-      {keys === null && problem === null && <Loading />}
-      {keys?.length === 0 && <p className="text-muted">There are no keys yet.</p>}
-      {keys !== null && keys.length > 0 && (
-        <ul className="card divide-y divide-line">
-          {keys.map(key => (
-            <li key={key.id} className="flex flex-wrap items-center gap-x-4 gap-y-1 px-4 py-3">
-              <span className="min-w-0 flex-1">
-                <span className="block truncate font-medium">
-                  {key.label === '' ? 'Without a label' : key.label}
+      {keys.value?.length === 0 ? (
+        <Empty title="There are no keys yet.">Make one above, and give it to a host.</Empty>
+      ) : (
+        <ul className="card divide-y divide-line" aria-label="Keys">
+          {keys.value?.map(key => (
+            <li key={key.id} className="flex flex-wrap items-center gap-x-4 gap-y-2 px-4 py-3">
+              <div className="min-w-0 flex-1 basis-60">
+                <p className="flex flex-wrap items-center gap-x-2 gap-y-1 font-medium">
+                  <span className="min-w-0 break-words">
+                    {key.label === '' ? 'Without a label' : key.label}
+                  </span>
+                  <Badge tone={key.kind === 'DEVELOPMENT' ? 'plain' : 'accent'}>
+                    {key.kind === 'DEVELOPMENT' ? 'Console' : nameOf(key.environment)}
+                  </Badge>
                   {key.prefix !== '' && (
-                    <code className="ml-2 font-mono text-sm font-normal text-muted">{key.prefix}…</code>
+                    <code className="font-mono text-sm font-normal text-muted">{key.prefix}…</code>
                   )}
-                </span>
-                <span className="block text-sm text-muted">
-                  {key.kind === 'DEVELOPMENT' ? 'Development' : `Live, ${key.environment}`}
-                  {key.createdAtMs !== null && ` · made ${formatDateTime(new Date(key.createdAtMs))}`}
-                  {key.lastUsedAtMs !== null && ` · last used ${formatDateTime(new Date(key.lastUsedAtMs))}`}
-                </span>
-              </span>
-              <button type="button" className="button small" onClick={() => setRevoking(key)}>
+                </p>
+                <p className="text-sm break-words text-muted">
+                  {[
+                    key.email,
+                    key.createdAtMs !== null && `made ${formatDateTime(new Date(key.createdAtMs))}`,
+                    key.lastUsedAtMs === null
+                      ? 'never used'
+                      : `last used ${formatDateTime(new Date(key.lastUsedAtMs))}`,
+                  ]
+                    .filter(Boolean)
+                    .join(' · ')}
+                </p>
+              </div>
+              <button
+                type="button"
+                className="button small"
+                aria-label={`Revoke ${key.label || key.prefix}`}
+                onClick={() => setRevoking(key)}
+              >
                 Revoke
               </button>
             </li>
           ))}
         </ul>
       )}
-      <Dialog
-        open={revoking !== null}
-        onClose={() => setRevoking(null)}
-        unmountOnHide
-        backdrop={<div className="bg-black/40" />}
-        className="card fixed inset-4 z-50 m-auto grid h-fit max-w-md gap-4 p-6 shadow-xl"
-      >
-        <DialogHeading className="text-lg font-semibold">
-          Revoke “{revoking?.label || revoking?.prefix}”?
-        </DialogHeading>
-        <p className="text-muted">
+      {revoking !== null && (
+        <Ask
+          title={`Revoke “${revoking.label || revoking.prefix}”?`}
+          action="Revoke the key"
+          onClose={() => setRevoking(null)}
+          onConfirmed={async () => {
+            await api.revokeKey(organization.slug, revoking.id)
+            setMade(null)
+            await keys.reload()
+          }}
+        >
           Hosts that use it are disconnected within seconds and cannot come back with it.
-        </p>
-        <div className="flex justify-end gap-3">
-          <DialogDismiss className="button">Keep it</DialogDismiss>
-          <button type="button" className="button danger bg-red-500" onClick={revoke}>
-            Revoke the key
-          </button>
-        </div>
-      </Dialog>
-    </main>
+        </Ask>
+      )}
+    </Section>
   )
 }
 
@@ -132,10 +117,9 @@ function NewKey({
   const [environment, setEnvironment] = useState('development')
   const [problem, setProblem] = useState<string | null>(null)
   const [isBusy, setBusy] = useState(false)
-  const others = organization.environments.filter(known => known.slug !== 'development')
-  const live = others.some(known => known.slug === 'production')
-    ? others
-    : [{ slug: 'production', name: 'Production', color: null }, ...others]
+  const live = organization.permissions.includes('CREATE_PROD_API_KEYS')
+    ? organization.environments.filter(known => known.slug !== 'development')
+    : []
 
   const submit = async (event: FormEvent) => {
     event.preventDefault()
@@ -183,7 +167,11 @@ function NewKey({
       <button type="submit" className="button primary" disabled={isBusy}>
         Create key
       </button>
-      {problem !== null && <p className="text-sm text-danger sm:col-span-3">{problem}</p>}
+      {problem !== null && (
+        <p className="text-sm text-danger sm:col-span-3" role="alert">
+          {problem}
+        </p>
+      )}
     </form>
   )
 }

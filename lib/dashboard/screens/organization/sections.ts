@@ -22,7 +22,39 @@ export interface Section {
 }
 
 export const sections: readonly Section[] = [
+  { slug: 'users', label: 'Users', permission: 'READ_ORG_USERS', Screen: lazy(() => import('./users.js')) },
+  { slug: 'teams', label: 'Teams', permission: 'READ_ORG_USERS', Screen: lazy(() => import('./teams.js')) },
+  {
+    slug: 'actions',
+    label: 'Actions and access',
+    permission: 'WRITE_PROD_ACTIONS',
+    Screen: lazy(() => import('./actions.js')),
+  },
   { slug: 'keys', label: 'Keys', permission: 'CREATE_DEV_API_KEYS', Screen: lazy(() => import('./keys.js')) },
+  {
+    slug: 'environments',
+    label: 'Environments',
+    permission: 'READ_ORG_SETTINGS',
+    Screen: lazy(() => import('./environments.js')),
+  },
+  {
+    slug: 'hosts',
+    label: 'Serverless hosts',
+    permission: 'READ_ORG_SETTINGS',
+    Screen: lazy(() => import('./hosts.js')),
+  },
+  {
+    slug: 'settings',
+    label: 'Settings',
+    permission: 'READ_ORG_SETTINGS',
+    Screen: lazy(() => import('./settings.js')),
+  },
+  {
+    slug: 'audit',
+    label: 'Audit log',
+    permission: 'WRITE_ORG_SETTINGS',
+    Screen: lazy(() => import('./audit.js')),
+  },
 ]
 
 /** The sections a person may see. */
