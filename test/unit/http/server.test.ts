@@ -39,7 +39,9 @@ t.test('health', async t => {
 t.test('tools for developing are there only where they were switched on', async t => {
   t.equal((await ask('GET', '/api/system/reboot')).status, 404)
   let count = 0
-  const disconnectAll = async () => void (count += 1)
+  const disconnectAll = async (): Promise<void> => {
+    count += 1
+  }
   const open = await testServer(t, accounts, { development: { disconnectAll } })
   t.equal((await open.ask('GET', '/api/system/reboot')).status, 200)
   t.equal(count, 1)
