@@ -4,31 +4,23 @@
  * Invariant: at most `socketsMax` connections are in use, which the lanes see to, and hardly more are open: one that idles
  * makes room for one that is needed.
  */
-import { Agent, type AgentOptions } from 'node:http'
-import { Agent as SecureAgent } from 'node:https'
-import type { LookupFunction, Socket } from 'node:net'
+import type { LookupFunction } from 'node:net'
 import { limits } from '../limits.js'
+import { Connection } from './connection.js'
+import { Connector } from './connector.js'
+import type { Target } from './target.js'
 
 export class Connections {
-  readonly #agents: { readonly plain: Agent; readonly secure: SecureAgent }
-  /** For a second try: its connections are new, and not kept. */
-  readonly #freshAgents: { readonly plain: Agent; readonly secure: SecureAgent }
+  readonly #connector: Connector
   readonly #socketsMax: number
-  readonly #open = new Set<Socket>()
+  readonly #open = new Set<Connection>()
+  /** By origin, those used last at the end. No list is empty. */
+  readonly #idle = new Map<string, Connection[]>()
   #isClosed = false
 
   constructor(lookup: LookupFunction, socketsMax: number) {
+    this.#connector = new Connector(lookup)
     this.#socketsMax = socketsMax
-    const kept: AgentOptions = {
-      lookup,
-      keepAlive: true,
-      // Ends what idles; a connection in use is not touched by it.
-      timeout: limits.outboundIdleMsMax,
-      maxFreeSockets: limits.outboundSocketsPerOriginMax,
-    }
-    const fresh: AgentOptions = { lookup, keepAlive: false }
-    this.#agents = { plain: new Agent(kept), secure: new SecureAgent(kept) }
-    this.#freshAgents = { plain: new Agent(fresh), secure: new SecureAgent(fresh) }
   }
 
   get isClosed(): boolean {
@@ -40,36 +32,59 @@ export class Connections {
     return this.#open.size
   }
 
-  agentFor(isSecure: boolean, isFresh: boolean): Agent {
-    if (this.#open.size >= this.#socketsMax) this.#closeOneIdle()
-    const agents = isFresh ? this.#freshAgents : this.#agents
-    return isSecure ? agents.secure : agents.plain
+  /** The one used last of those that idle, or a new one. */
+  take(target: Target): Connection {
+    const idle = this.#idle.get(target.origin)
+    while (idle && idle.length > 0) {
+      const connection = idle.pop()
+      if (idle.length === 0) this.#idle.delete(target.origin)
+      if (connection?.isUsable) return connection
+    }
+    return this.takeNew(target)
   }
 
-  /** A request has got this connection. */
-  noticed(socket: Socket): void {
-    if (this.#open.has(socket)) return
-    this.#open.add(socket)
-    socket.once('close', () => this.#open.delete(socket))
+  takeNew(target: Target): Connection {
+    if (this.#open.size >= this.#socketsMax) this.#closeOneIdle()
+    const connection = new Connection(
+      target,
+      opened => this.#connector.open(target, opened),
+      () => this.#forget(connection),
+    )
+    this.#open.add(connection)
+    return connection
+  }
+
+  /** Keeps it for the next, if it can serve again; else closes it. */
+  giveBack(connection: Connection): void {
+    connection.finished()
+    const idle = this.#idle.get(connection.origin)
+    if (!connection.isUsable) connection.destroy()
+    else if (!idle) this.#idle.set(connection.origin, [connection])
+    else if (idle.length < limits.outboundSocketsPerOriginMax) idle.push(connection)
+    else connection.destroy()
   }
 
   /** Closes all, those in use too. */
   close(): void {
     this.#isClosed = true
-    for (const agents of [this.#agents, this.#freshAgents]) {
-      agents.plain.destroy()
-      agents.secure.destroy()
-    }
+    for (const connection of [...this.#open]) connection.destroy()
+  }
+
+  #forget(connection: Connection): void {
+    this.#open.delete(connection)
+    const idle = this.#idle.get(connection.origin)
+    const at = idle?.indexOf(connection) ?? -1
+    if (!idle || at < 0) return
+    idle.splice(at, 1)
+    if (idle.length === 0) this.#idle.delete(connection.origin)
   }
 
   #closeOneIdle(): void {
-    for (const agent of [this.#agents.plain, this.#agents.secure]) {
-      for (const idle of Object.values(agent.freeSockets)) {
-        const [socket] = idle ?? []
-        if (!socket) continue
-        socket.destroy()
-        return
-      }
+    for (const [connection] of this.#idle.values()) {
+      if (!connection) continue
+      this.#forget(connection)
+      connection.destroy()
+      return
     }
   }
 }

@@ -31,14 +31,14 @@ export interface OutboundResponse {
   readonly body: Buffer
 }
 
-/** What is written before the body. */
+/** What is written before the body, but for what frames the message. */
 export interface RequestHead {
   readonly method: string
-  readonly headers: Record<string, string | number>
+  /** Names and values in turn. */
+  readonly headers: string[]
 }
 
 const methods = new Set(['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS'])
-const methodsWithBody = new Set(['POST', 'PUT', 'PATCH'])
 
 /** They frame the message or steer the connection. */
 const ownHeaders = new Set([
@@ -54,29 +54,52 @@ const ownHeaders = new Set([
   'upgrade',
 ])
 
-/**
- * Method and headers for `host` (`name:port` as in the URL).
- * @throws OutboundError `failed` for a method, a header name or a value that may not be sent
- */
-export function headOf({ method, headers = {}, body }: OutboundRequest, host: string): RequestHead {
-  const upper = String(method).toUpperCase()
-  if (!methods.has(upper)) throw new OutboundError('failed', `The method ${shown(method)} is not supported.`)
-  const written: Record<string, string | number> = { host }
-  for (const [name, value] of Object.entries(headers)) {
+/** How many names of headers are remembered as ones that may be sent, and how long they may be, in characters. */
+const rememberedMax = 256
+const rememberedCharactersMax = 64
+
+/** What is written before bodies. Thousands of requests have headers of the same names; each name is judged once. */
+export class Heads {
+  readonly #goodNames = new Set<string>()
+
+  /**
+   * Method and headers.
+   * @throws OutboundError `failed` for a method, a header name or a value that may not be sent
+   */
+  of({ method, headers = {} }: OutboundRequest): RequestHead {
+    const upper = String(method).toUpperCase()
+    if (!methods.has(upper))
+      throw new OutboundError('failed', `The method ${shown(method)} is not supported.`)
+    const written: string[] = []
+    for (const name of Object.keys(headers)) {
+      if (!this.#goodNames.has(name)) this.#judge(name)
+      const value = headers[name]
+      try {
+        validateHeaderValue(name, value as string)
+      } catch (error) {
+        throw cannotBeSent(name, error)
+      }
+      written.push(name, value as string)
+    }
+    return { method: upper, headers: written }
+  }
+
+  #judge(name: string): void {
     if (ownHeaders.has(name.toLowerCase())) {
       throw new OutboundError('failed', `The header ${shown(name)} cannot be set: the connection needs it.`)
     }
     try {
       validateHeaderName(name)
-      validateHeaderValue(name, value)
     } catch (error) {
-      throw new OutboundError('failed', `The header ${shown(name)} cannot be sent.`, error)
+      throw cannotBeSent(name, error)
     }
-    written[name] = value
+    if (this.#goodNames.size >= rememberedMax) this.#goodNames.clear()
+    if (name.length <= rememberedCharactersMax) this.#goodNames.add(name)
   }
-  const bytes = body === undefined ? 0 : Buffer.byteLength(body)
-  if (bytes > 0 || methodsWithBody.has(upper)) written['content-length'] = bytes
-  return { method: upper, headers: written }
+}
+
+function cannotBeSent(name: string, cause: unknown): OutboundError {
+  return new OutboundError('failed', `The header ${shown(name)} cannot be sent.`, cause)
 }
 
 /** Cut and quoted, for a sentence. */

@@ -13,7 +13,7 @@ import { Exchange, givenUp } from './exchange.js'
 import { Lanes, type Ticket } from './lanes.js'
 import { Lookups } from './lookups.js'
 import { OutboundError } from './outbound-error.js'
-import { headOf, type OutboundRequest, type OutboundResponse, type RequestHead } from './outbound-request.js'
+import { Heads, type OutboundRequest, type OutboundResponse, type RequestHead } from './outbound-request.js'
 import { type Target, Targets } from './target.js'
 
 export interface OutboundOptions {
@@ -29,6 +29,7 @@ export interface OutboundOptions {
 
 export class Outbound {
   readonly #targets: Targets
+  readonly #heads = new Heads()
   readonly #connections: Connections
   readonly #lanes: Lanes
   readonly #running = new Set<Exchange>()
@@ -76,7 +77,7 @@ export class Outbound {
     let head: RequestHead
     try {
       target = this.#targets.of(request.url)
-      head = headOf(request, target.host)
+      head = this.#heads.of(request)
       if (this.#connections.isClosed) throw new OutboundError('failed', 'This node is shutting down.')
       if (request.signal?.aborted) throw new OutboundError('failed', givenUp)
     } catch (error) {
@@ -87,7 +88,10 @@ export class Outbound {
       const exchange: Exchange = new Exchange(request, head, target, this.#connections, result => {
         this.#running.delete(exchange)
         // Only then is its connection free for the next.
-        queueMicrotask(() => ticket?.leave())
+        queueMicrotask(() => {
+          exchange.leaveConnection()
+          ticket?.leave()
+        })
         if (result instanceof OutboundError) reject(result)
         else resolve(result)
       })

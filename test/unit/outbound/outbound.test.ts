@@ -178,13 +178,77 @@ t.test('connections are kept, and closed when idle', async t => {
   const server = await serveRaw(t, socket => socket.write('HTTP/1.1 204 No Content\r\n\r\n'))
   for (let count = 0; count < 5; count += 1) t.equal((await ask(outbound, server.url)).status, 204)
   t.equal(server.connections, 1)
+  const says = (text: string) => (socket: Socket) =>
+    socket.write(`HTTP/1.1 204 No Content\r\nkeep-alive: timeout=${text}\r\n\r\n`)
+  const [patient, hasty] = [await serveRaw(t, says('600')), await serveRaw(t, says('1'))]
+  for (let count = 0; count < 2; count += 1)
+    for (const { url } of [patient, hasty]) t.equal((await ask(outbound, url)).status, 204)
+  t.equal(patient.connections, 1)
+  t.equal(hasty.connections, 2, 'one that is about to be closed is not kept')
   const fromMs = Date.now()
   await eventually(() => {
-    if (server.open.size > 0) throw new Error('still open')
+    if (server.open.size + patient.open.size > 0) throw new Error('still open')
   })
   const tookMs = Date.now() - fromMs
   t.ok(tookMs > 2_000 && tookMs < 6_000, `closed after ${tookMs} ms`)
   t.equal(outbound.openConnections, 0)
+})
+
+t.test('a connection is not kept when more may come over it than was asked for', async t => {
+  const outbound = outboundOf(t)
+  const answer = 'HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok'
+  const keep = { responseBytesMax: 10 }
+  const ending = await serveRaw(t, socket => socket.end(answer))
+  for (let count = 1; count <= 20; count += 1) {
+    t.equal((await ask(outbound, ending.url, keep)).body.toString(), 'ok')
+    t.equal(ending.connections, count, 'one that ends with the answer')
+  }
+  const twice = await serveRaw(t, socket =>
+    socket.write(`${answer}HTTP/1.1 500 No\r\ncontent-length: 0\r\n\r\n`),
+  )
+  t.equal((await ask(outbound, twice.url)).status, 200)
+  t.equal((await ask(outbound, twice.url)).status, 200, 'not what was said before it was asked')
+  t.equal(twice.connections, 2)
+  const unread = await serveRaw(t, socket => socket.pause().write(answer))
+  t.equal(
+    (await ask(outbound, unread.url, { ...keep, body: Buffer.alloc(20_000_000) })).body.toString(),
+    'ok',
+  )
+  t.equal(
+    (await ask(outbound, unread.url, keep)).body.toString(),
+    'ok',
+    'one on which the request was not read',
+  )
+  t.equal(unread.connections, 2)
+  const late = await serveRaw(t, (socket, connection) => {
+    // The body of the answer to HEAD comes with the next request.
+    const isNext = connection === 1 && socket.bytesWritten > 0
+    socket.write(
+      isNext ? 'HTTP/1.1 500 No\r\ncontent-length: 0\r\n\r\n' : answer.slice(0, connection > 1 ? 99 : -2),
+    )
+  })
+  t.equal((await ask(outbound, late.url, { method: 'HEAD' })).status, 200)
+  t.equal((await ask(outbound, late.url, keep)).body.toString(), 'ok')
+  t.equal(late.connections, 2)
+})
+
+t.test('heads of answers', async t => {
+  const outbound = outboundOf(t)
+  const early = 'HTTP/1.1 103 Early Hints\r\nlink: </a>\r\n\r\n'
+  const last =
+    'HTTP/1.1 200 OK\r\nX-A: 1\r\nx-a: \xe9\r\nset-cookie: a=1\r\nSet-Cookie: b=2\r\n__proto__: x\r\n'
+  const hinting = await serveRaw(t, socket => {
+    socket.write(Buffer.from(`${early}${early}${last}content-length: 0\r\n\r\n`, 'latin1'))
+  })
+  const { status, headers } = await ask(outbound, hinting.url)
+  t.equal(status, 200, 'provisional ones are passed over')
+  t.equal(headers['x-a'], '1, \xe9')
+  t.same(headers['set-cookie'], ['a=1', 'b=2'])
+  t.same(Object.keys(headers), ['x-a', 'set-cookie', '__proto__', 'content-length'])
+  const continuing = await serveRaw(t, socket => {
+    socket.write('HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n')
+  })
+  await t.rejects(ask(outbound, continuing.url), { reason: 'failed', message: /100 Continue/ })
 })
 
 t.test('a kept connection that the peer has closed leads to one second try on a new one', async t => {
@@ -386,6 +450,16 @@ t.test('peers that do not behave', async t => {
       'an endless header',
       'too-large',
       socket => flood(socket.write(`${head}x: `) ? socket : socket, 'b'.repeat(9_000)),
+    ],
+    [
+      'thousands of headers',
+      'too-large',
+      socket => socket.write(`${head}${'a:\r\n'.repeat(12_000)}content-length: 1\r\n\r\n`),
+    ],
+    [
+      'thousands of headers, and no end',
+      'too-large',
+      socket => socket.write(`${head}${'a:\r\n'.repeat(12_000)}`),
     ],
     [
       'provisional answers only',
