@@ -403,6 +403,22 @@ export const limitTable = {
     reason: 'then a mail has failed, and administrators see it',
   },
   mailsKeptDays: { value: 30, unit: 'days', reason: 'in the outbox, sent or not' },
+  // notifications
+  notificationLeaseMs: {
+    value: 60_000,
+    unit: 'ms',
+    reason: 'a node that has taken a delivery and died keeps others from it for so long',
+  },
+  notificationsPerHourMax: {
+    value: 100,
+    unit: 'notifications/h',
+    reason: 'of one organization to one recipient: an action in a loop; more have failed',
+  },
+  noticesPerTransactionMax: {
+    value: 20,
+    unit: 'notices',
+    reason: 'by which a run in the background tells its person that it waits for them',
+  },
   // history
   historyValueCharactersMax: {
     value: 16_384,

@@ -7,6 +7,7 @@ import { AppError } from '../errors.js'
 import type { SessionId, UserId } from '../ids.js'
 import { limits as defaultLimits, type Limits } from '../limits.js'
 import type { Log } from '../log.js'
+import type { Slack } from '../slack/index.js'
 import { createAccessRules } from './access-rules.js'
 import { type AccessTokens, createAccessTokens } from './access-tokens.js'
 import type { AccountParts } from './account-parts.js'
@@ -19,8 +20,10 @@ import {
 import { type Administration, createAdministration } from './administration.js'
 import { generateKey, insertKey, type KeyKind, type KeyListing, listKeys, revokeKey } from './api-keys.js'
 import { type Audit, createAudit } from './audit.js'
+import { type ChannelAccounts, createChannelAccounts } from './channels.js'
 import type { Clock } from './clock.js'
-import type { Accounts, Actor, AuditEvent, ClientIdentity, Role } from './contract.js'
+import type { Accounts, Actor, AuditEvent, ClientIdentity, HostIdentity, Role } from './contract.js'
+import { defaultTargets, type OwnNotification, ownNotifications, seenNotifications } from './deliveries.js'
 import type { ConfirmationLinks } from './email-confirmations.js'
 import { type EnvironmentInfo, findEnvironment, listEnvironments } from './environments.js'
 import { createGuard } from './guard.js'
@@ -57,6 +60,7 @@ import { createSecondFactorSetup, type SecondFactorSetup } from './second-factor
 import { createSecondFactors, type SecondFactors } from './second-factors.js'
 import { deleteSession, listSessions, type SessionInfo } from './sessions.js'
 import { createSignIn, type Origin, type SignIn } from './sign-in.js'
+import { SlackConnections } from './slack-connections.js'
 import { unknownTeamSlugs } from './teams.js'
 
 export interface AccountsOptions {
@@ -71,6 +75,8 @@ export interface AccountsOptions {
   readonly signUp?: boolean
   /** Whether mails are sent. Otherwise they stay in the outbox, and nothing may wait for one. Default false. */
   readonly sendsMail?: boolean
+  /** The app of Slack, where one is set up. */
+  readonly slack?: Slack | null
   readonly limits?: Limits
   /** Weaker ones only for tests. */
   readonly passwordParameters?: ScryptParameters
@@ -82,6 +88,7 @@ export interface AccountsService
     AccessTokens,
     HttpHostAccounts,
     IdentityProofs,
+    ChannelAccounts,
     OwnAccount,
     OwnOrganizations,
     PasswordResets,
@@ -148,6 +155,15 @@ export interface AccountsService
     environmentSlug: string,
   ): ReturnType<typeof transactionFacets>
 
+  /** Who hears of what an action says to nobody in particular; empty where nothing is set. */
+  defaultTargets(
+    host: Pick<HostIdentity, 'organization'>,
+    action: { readonly environmentId: string; readonly slug: string },
+  ): ReturnType<typeof defaultTargets>
+  readonly slackConnections: SlackConnections
+  /** What was sent to the person in this organization, newest first. */
+  ownNotifications(userId: UserId, organizationSlug: string): Promise<OwnNotification[]>
+  seenNotifications(userId: UserId): Promise<void>
   recordNotification(notification: NewNotification): Promise<{ id: string; isNew: boolean }>
   /** For the partitions' outbox. Rejects only when it should be tried again. */
   writeHistory(rows: readonly HistoryRow[]): Promise<void>
@@ -211,6 +227,7 @@ export function createAccounts(options: AccountsOptions): AccountsService {
 
   const audit = (event: AuditEvent): void => audits.record(event)
 
+  const slackConnections = new SlackConnections(database, options.secret)
   const guard = createGuard({ database, clock, limits, identities, audit })
 
   /** The person in the organization, where no environment matters: every organization has `production`. */
@@ -249,6 +266,13 @@ export function createAccounts(options: AccountsOptions): AccountsService {
     ...createOwnOrganizations(parts, signIn),
     ...createHttpHostAccounts({ database, member, denied, audit }),
     ...createAdministration(guard, options.appUrl),
+    ...createChannelAccounts({
+      guard,
+      connections: slackConnections,
+      slack: options.slack ?? null,
+      sendsMail: options.sendsMail ?? false,
+      appUrl: options.appUrl,
+    }),
     database,
     audits,
     passwords,
@@ -398,6 +422,14 @@ export function createAccounts(options: AccountsOptions): AccountsService {
       throw new AppError('not-found')
     },
 
+    defaultTargets: ({ organization }, action) =>
+      defaultTargets(database, { organizationId: organization.id, ...action }),
+    slackConnections,
+    async ownNotifications(userId, organizationSlug) {
+      const { organization } = await member(userId, organizationSlug)
+      return ownNotifications(database, { userId, organizationId: organization.id })
+    },
+    seenNotifications: userId => seenNotifications(database, userId),
     recordNotification: notification => recordNotification(database, notification),
     writeHistory: rows => writeHistory(database, rows, log),
     placeOfTransaction: id => placeOfTransaction(database, id),

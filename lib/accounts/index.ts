@@ -38,6 +38,17 @@ export type {
   Person,
   Role,
 } from './contract.js'
+export {
+  type DueDelivery,
+  defaultTargets,
+  deliveredWithinAnHour,
+  endDelivered,
+  endUndelivered,
+  type OwnNotification,
+  ownNotifications,
+  seenNotifications,
+  takeDeliveries,
+} from './deliveries.js'
 export { type EnvironmentInfo, environmentColors } from './environments.js'
 export type { Asker } from './guard.js'
 export type {
@@ -90,5 +101,6 @@ export {
   writeScheduleRuns,
 } from './schedules.js'
 export type { Origin, SignedIn } from './sign-in.js'
+export { SlackConnections } from './slack-connections.js'
 export { slugShape } from './slugs.js'
 export type { TeamAccess, TeamListing, TeamMember } from './teams.js'

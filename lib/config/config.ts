@@ -63,6 +63,8 @@ export interface Config {
     readonly postmark: { readonly key: Secret; readonly url: string } | null
     readonly smtp: SmtpConfig | null
   }
+  /** Null: notifications go by e-mail only. */
+  readonly slack: { readonly clientId: string; readonly clientSecret: Secret; readonly url: string } | null
   /** Where uploaded files are kept; null: by the nodes. */
   readonly s3: {
     readonly bucket: string
@@ -254,6 +256,7 @@ function configOf(values: Values, folder: string): Config {
           : { key: values['mail:postmark-key'], url: values['mail:postmark-url'] },
       smtp: smtpOf(values),
     },
+    slack: slackOf(values),
     s3: s3Of(values),
     log: { level: verbose.has(values['log:level']) ? 'debug' : 'warn' },
     demo: values.demo,
@@ -287,6 +290,14 @@ function s3Of(values: Values): Config['s3'] {
     endpoint: values['s3:endpoint'],
     credentials: keyId !== null && secret !== null ? { keyId, secret } : null,
   }
+}
+
+function slackOf(values: Values): Config['slack'] {
+  const clientId = values['slack:client-id']
+  const clientSecret = values['slack:client-secret']
+  return clientId === null || clientSecret === null
+    ? null
+    : { clientId, clientSecret, url: values['slack:url'] }
 }
 
 function deepFreeze<Value>(value: Value): Value {

@@ -48,6 +48,13 @@ export function refuseContradictions({ config, values }: Pick<LoadedConfig, 'con
       'smtp:url',
     )
   }
+  const isHalfSlack = (values['slack:client-id'] === null) !== (values['slack:client-secret'] === null)
+  if (isHalfSlack) {
+    throw new ConfigurationError(
+      'slack:client-id (SLACK_CLIENT_ID) and slack:client-secret (SLACK_CLIENT_SECRET) belong together: give both.',
+      'slack:client-id',
+    )
+  }
   const ports: readonly (readonly [KeyPath, number])[] = [
     ['port', config.port],
     ['channel:port', config.channel.port],

@@ -352,17 +352,17 @@ export const keys = {
   'slack:client-id': {
     type: 'text',
     default: null,
-    description: 'Slack client, for notifications',
-    effect: 'later',
-    originals: [{ name: 'SLACK_CLIENT_ID', note: 'no effect yet: nothing is sent to Slack' }],
+    description:
+      'client id of an app of Slack, for notifications there; administrators connect their workspace',
+    originals: [{ name: 'SLACK_CLIENT_ID', note: 'the same' }],
   },
   'slack:client-secret': {
     type: 'secret',
     default: null,
-    description: 'Slack client secret, for notifications',
-    effect: 'later',
-    originals: [{ name: 'SLACK_CLIENT_SECRET', note: 'no effect yet: nothing is sent to Slack' }],
+    description: 'client secret of that app; its redirect address is <app:url>/api/auth/oauth/slack',
+    originals: [{ name: 'SLACK_CLIENT_SECRET', note: 'the same; workspaces have to be connected anew' }],
   },
+  'slack:url': { type: 'url', default: 'https://slack.com', description: 'where Slack is' },
   's3:key-id': {
     type: 'text',
     default: null,

@@ -5,7 +5,12 @@
 
 /** The header and the rows; all cells are text. */
 export function csvOf(columns: readonly string[], rows: readonly (readonly string[])[]): string {
-  return [columns, ...rows].map(row => `${row.map(cellOf).join(',')}\r\n`).join('')
+  return [columns, ...rows].map(csvLine).join('')
+}
+
+/** One of its lines, for files that are written piece by piece. */
+export function csvLine(cells: readonly string[]): string {
+  return `${cells.map(cellOf).join(',')}\r\n`
 }
 
 function cellOf(text: string): string {

@@ -3,12 +3,13 @@
  * accounts; here are the words of a filter and the shape of a file.
  *
  * What can go wrong: an export is long. It is read page by page as fast as the reader takes it, ends at a bound, and a
- * node makes few at once. Cells of a CSV that a spreadsheet would take for a formula are marked as text.
+ * node makes few at once.
  */
 import { z } from 'zod'
 import type { ExportedTransaction, TransactionFilter } from '../accounts/index.js'
 import { AppError } from '../errors.js'
 import { limits } from '../limits.js'
+import { csvLine } from './csv.js'
 import { ok, type Reply } from './reply.js'
 import type { HttpServer } from './server.js'
 
@@ -139,17 +140,8 @@ const columns: readonly (readonly [string, (run: ExportedTransaction) => unknown
 ]
 
 async function* csvOf(pages: AsyncGenerator<readonly ExportedTransaction[]>): AsyncGenerator<string> {
-  yield `${columns.map(([name]) => name).join(',')}\r\n`
+  yield csvLine(columns.map(([name]) => name))
   for await (const page of pages) {
-    const rows = page.map(run => columns.map(([, read]) => csvCell(read(run))).join(','))
-    if (rows.length > 0) yield `${rows.join('\r\n')}\r\n`
+    yield page.map(run => csvLine(columns.map(([, read]) => String(read(run) ?? '')))).join('')
   }
-}
-
-/** RFC 4180. What a spreadsheet would run as a formula begins with an apostrophe. */
-function csvCell(value: unknown): string {
-  if (value === null || value === undefined) return ''
-  const text = String(value)
-  const safe = /^[=+\-@\t\r]/.test(text) ? `'${text}` : text
-  return /[",\r\n]/.test(safe) ? `"${safe.replaceAll('"', '""')}"` : safe
 }

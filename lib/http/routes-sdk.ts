@@ -24,9 +24,12 @@ export interface SdkHooks {
   /** Shows a new notification to whoever watches its transaction. */
   readonly onNotification?: (notification: RecordedNotification) => Promise<void> | void
   /** Whose transaction this is; the history, which comes later, is asked when this knows nothing. */
-  readonly placeOfTransaction?: (
-    id: string,
-  ) => Promise<{ organizationId: string; ownerEmail?: string | null } | null>
+  readonly placeOfTransaction?: (id: string) => Promise<{
+    organizationId: string
+    environmentId?: string
+    slug?: string
+    ownerEmail?: string | null
+  } | null>
 }
 
 const deliveriesMax = 100
@@ -52,6 +55,7 @@ export function addSdkRoutes(http: HttpServer, hooks: SdkHooks, log: Log): void 
     const { accounts } = context
     const transactionId = body.transactionId ?? null
     let ownerEmail: string | null = null
+    let action: { environmentId: string; slug: string } | null = null
     if (transactionId !== null) {
       const live = isId(transactionId) ? await hooks.placeOfTransaction?.(transactionId) : null
       const place = live ?? (await accounts.placeOfTransaction(transactionId))
@@ -66,12 +70,16 @@ export function addSdkRoutes(http: HttpServer, hooks: SdkHooks, log: Log): void 
         throw new AppError('forbidden', 'There is no such transaction in this organization.')
       }
       ownerEmail = live?.ownerEmail ?? null
+      if (live?.environmentId !== undefined && live.slug !== undefined)
+        action = { environmentId: live.environmentId, slug: live.slug }
     }
     const development = host.kind === 'DEVELOPMENT'
-    const deliveries = body.deliveryInstructions?.map(({ to, method }) => ({
-      to,
-      method: method ?? null,
-    })) ?? [{ to: ownerEmail ?? host.user.email, method: null }]
+    const named = (body.deliveryInstructions ?? []).map(({ to, method }) => ({ to, method: method ?? null }))
+    const usual = named.length > 0 || action === null ? [] : await accounts.defaultTargets(host, action)
+    const deliveries = [named, usual].find(targets => targets.length > 0) ?? [
+      // Nobody is named, here or in the settings of the action: whoever has started it.
+      { to: ownerEmail ?? host.user.email, method: null },
+    ]
     const notification = {
       transactionId,
       title: body.title ?? null,

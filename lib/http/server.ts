@@ -29,6 +29,7 @@ import { addAccessTokenRoutes } from './routes-access-tokens.js'
 import { addAccountRoutes } from './routes-account.js'
 import { addAdministrationRoutes } from './routes-administration.js'
 import { addAuthRoutes } from './routes-auth.js'
+import { addChannelRoutes } from './routes-channels.js'
 import { addClusterRoutes, type ClusterOptions } from './routes-cluster.js'
 import { addDevelopmentRoutes, type DevelopmentTools } from './routes-development.js'
 import { addHealthRoutes, type HealthOptions } from './routes-health.js'
@@ -347,6 +348,7 @@ export function createHttpServer(options: HttpServerOptions): HttpServer {
   addOrganizationRoutes(http)
   addAdministrationRoutes(http, options.httpHosts)
   addHistoryRoutes(http)
+  addChannelRoutes(http)
   addAuthRoutes(http)
   addSdkRoutes(http, options.sdk ?? {}, log)
   if (options.httpHosts) addHttpHostRoutes(http, options.httpHosts)

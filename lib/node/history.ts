@@ -1,7 +1,7 @@
 /** From the records of an entity to its row in the history. Only transactions have one. */
 import type { HistoryRow } from '../accounts/index.js'
 import type { HistoryItem } from '../partitions/index.js'
-import { inputsOf, loadTransaction, masked } from '../transactions/index.js'
+import { inputsOf, loadTransaction, masked, noticesOf } from '../transactions/index.js'
 
 /** Null for what has no row, e.g. a transaction that was removed meanwhile. */
 export function historyRow({ key, version, records }: HistoryItem): HistoryRow | null {
@@ -30,7 +30,13 @@ export function historyRow({ key, version, records }: HistoryItem): HistoryRow |
     epoch: version.epoch,
     seq: version.seq,
     logs: logs.map(({ index, text, atMs }) => ({ index, text, atMs })),
-    notifications: notes,
+    notifications: [
+      ...notes,
+      ...noticesOf(records).map(notice => ({
+        ...notice,
+        deliveries: [{ to: start.owner.email, method: null }],
+      })),
+    ],
   }
 }
 

@@ -42,6 +42,7 @@ import {
 } from '../partitions/index.js'
 import { createClusterPeers, type Peers, parseRingSwitches } from '../ring/index.js'
 import { packageVersion } from '../root.js'
+import { Slack } from '../slack/index.js'
 import { queueItemKind, timerKind } from '../timers/index.js'
 import { type Schedules, scheduleKind } from '../timers/schedules/index.js'
 import { type Located, pageKind, transactionKind } from '../transactions/index.js'
@@ -53,6 +54,7 @@ import { historyRow } from './history.js'
 import { type NodeHttpHosts, openHttpHosts } from './http-hosts.js'
 import { Metrics } from './metrics.js'
 import type { RunningNode, StartNodeOptions } from './node-contract.js'
+import { Notifier } from './notifier.js'
 import { cannotListen, refuseTakenPort } from './ports.js'
 import { openQueue } from './queue.js'
 import { RingStatus } from './ring-status.js'
@@ -90,7 +92,9 @@ class Node {
   readonly #clock = systemClock()
   readonly #log: Log = createLog('interval:node')
   readonly #mailTransport: MailTransport | null
+  readonly #slack: Slack | null
   #mailer: Mailer | null = null
+  #notifier: Notifier | null = null
   readonly #failurePoints = parseFailurePoints(process.env.INTERVAL_FAILPOINT)
   #database: Database | null = null
   #accounts: AccountsService | null = null
@@ -123,6 +127,7 @@ class Node {
     this.#directory = options.directory
     this.#progress = options.progress
     this.#mailTransport = mailTransportOf(options.config.mail)
+    this.#slack = options.config.slack && new Slack(options.config.slack)
   }
 
   async start(): Promise<RunningNode> {
@@ -135,6 +140,14 @@ class Node {
       transport: this.#mailTransport,
       clock: this.#clock,
       log: createLog('interval:mail'),
+    })
+    this.#notifier = new Notifier({
+      database,
+      slack: this.#slack,
+      connections: accounts.slackConnections,
+      clock: this.#clock,
+      log: createLog('interval:notifications'),
+      appUrl: accounts.appUrl,
     })
     this.#uploads = await openUploads(this.#config, this.#directory, partitions, this.#clock)
     const { hosts, clients } = this.#build(partitions, accounts, this.#uploads.uploads)
@@ -156,6 +169,7 @@ class Node {
     this.#checkRevocations(accounts, hosts, clients)
     this.#schedules?.start()
     this.#mailer.start()
+    this.#notifier.start()
     this.#sweepUploads()
     this.#state = 'ready'
     const howToSignIn = await this.#introduce(accounts, http)
@@ -190,7 +204,7 @@ class Node {
     await this.#http?.close()
     this.#schedules?.stop()
     this.#uploads?.stop()
-    await Promise.all([this.#timers?.stop(timersMsMax), this.#mailer?.stop()])
+    await Promise.all([this.#timers?.stop(timersMsMax), this.#mailer?.stop(), this.#notifier?.stop()])
     await this.#partitions?.stop()
     await this.#accounts?.close()
     await this.#database?.close()
@@ -313,6 +327,7 @@ class Node {
       appUrl: this.#config.app.url ?? this.#configuredAddress(),
       signUp: this.#config.accounts.signup,
       sendsMail: this.#mailTransport !== null,
+      slack: this.#slack,
     })
     this.#accounts = accounts
     return accounts

@@ -8,6 +8,7 @@ import { limits } from '../limits.js'
 import { cancelText } from '../sdk/index.js'
 import type { Change } from './change.js'
 import { forgetRequest, releaseHost } from './http-request.js'
+import { noticeEnd } from './notices.js'
 import type { Group } from './state.js'
 
 /** Renders remembered as answered when they are all dropped at the end. */
@@ -50,6 +51,7 @@ export function complete(change: Change, result: TransactionResult): void {
   const answeredRenders = [...change.now.answeredRenders, ...answered].slice(-answeredRendersMax)
   change.setNow({ status: 'completed', completedAtMs: nowMs, loading: null, answeredRenders })
   change.touchHistory()
+  noticeEnd(change, final)
   change.tellSchedule(final)
   change.tellClient({
     event: 'transaction.completed',

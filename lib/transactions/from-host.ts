@@ -10,6 +10,7 @@ import type { IoCall } from '../sdk/io-call.js'
 import { Change, type HostDelivery } from './change.js'
 import { closeWhenUnwatched, complete, sendCanceled } from './ending.js'
 import type { HostMessage, HostReply } from './messages.js'
+import { noticeWaiting } from './notices.js'
 import { stepOf } from './snapshot.js'
 import { type Group, logRecord, type TransactionState } from './state.js'
 
@@ -118,6 +119,7 @@ export function decideIoCall(
         status: change.waitingStatus(),
       })
     }
+    if (!known && !displayOnly) noticeWaiting(change, group.order)
     change.tellClient(renderSignal(change, group))
     return heard
   })

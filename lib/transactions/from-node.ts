@@ -6,6 +6,7 @@ import { Change } from './change.js'
 import { cancel, closeWhenUnwatched, complete, isWatched, rearm } from './ending.js'
 import { hostIsBack } from './from-host.js'
 import type { Located, NodeMessage } from './messages.js'
+import { noticeWaiting } from './notices.js'
 import { noteRecord, type TransactionState } from './state.js'
 
 type Of<Type extends NodeMessage['type']> = Extract<NodeMessage, { type: Type }>
@@ -128,9 +129,10 @@ export function decideHostAlive(
 export function decideLocate(state: TransactionState): Decision<TransactionState, Located> {
   const { start } = state
   if (start === null) return { state: null, reply: null }
-  const { place, organizationId, environmentId, instanceId, owner } = start
+  const { place, organizationId, environmentId, instanceId, owner, slug } = start
   const hasEnded = state.now.completedAtMs !== null
-  const reply = { place, organizationId, environmentId, instanceId, ownerEmail: owner.email, hasEnded }
+  const ownerEmail = owner.email
+  const reply = { place, organizationId, environmentId, instanceId, slug, ownerEmail, hasEnded }
   return { state, reply }
 }
 
@@ -162,8 +164,13 @@ export function decideAlarm(
   const isAbandoned =
     now.clientGoneAtMs !== null && now.clientGoneAtMs + limits.clientGraceMs <= context.nowMs
   if (isAbandoned && !change.start.backgroundable) cancel(change)
-  else if (!change.start.http) change.askHost()
-  else {
+  else if (!change.start.http) {
+    const waiting = change.state.groups.findLast(
+      group => group.answer === null && !(group.displayOnly && change.start.appends),
+    )
+    if (waiting) noticeWaiting(change, waiting.order)
+    change.askHost()
+  } else {
     const message = 'The HTTP host did not connect in time.'
     complete(change, { status: 'FAILURE', data: { error: 'HostUnreachable', message } })
   }

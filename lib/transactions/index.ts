@@ -16,6 +16,7 @@ export type {
   TransactionMessage,
   TransactionStart,
 } from './messages.js'
+export { noticesOf } from './notices.js'
 export { type PageMessage, type PageOpened, type PageStart, pageKind } from './page.js'
 export { type Group, loadTransaction, type Now, type TransactionState } from './state.js'
 export { transactionKind } from './transaction.js'

@@ -174,7 +174,7 @@ export interface Attached {
 
 /** Reply to `locate`; null when there is no such transaction. */
 export type Located =
-  | (Pick<TransactionStart, 'place' | 'organizationId' | 'environmentId' | 'instanceId'> & {
+  | (Pick<TransactionStart, 'place' | 'organizationId' | 'environmentId' | 'instanceId' | 'slug'> & {
       readonly ownerEmail: string
       /** It has a result. */
       readonly hasEnded: boolean

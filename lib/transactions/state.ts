@@ -9,6 +9,7 @@
  *   note/<order>     one notification
  *   upload/<id>      one file that was allowed to be sent
  *   input/<order>    what was entered in one step, for the history alone (inputs.ts)
+ *   notice/<what>    what the person is told while they are not there, for the history alone (notices.ts)
  *   result           how it ended
  *
  * The state is a value: deciding makes a new one and shares what did not change.
@@ -52,6 +53,8 @@ export interface Now {
   readonly notes: number
   /** Of what was entered and is kept for the history. */
   readonly inputCharacters: number
+  /** The person was told of steps that wait below this order. */
+  readonly noticed: number
   /** Ids of renders whose answer the host has taken: sent again by a host, they are never shown again. Newest last. */
   readonly answeredRenders: readonly string[]
   /**
@@ -138,6 +141,7 @@ export const emptyNow: Now = {
   logCharacters: 0,
   notes: 0,
   inputCharacters: 0,
+  noticed: 0,
   answeredRenders: [],
   answeredRequests: [],
 }

@@ -1,0 +1,168 @@
+/**
+ * Deliveries of notifications: rows that wait, are held by one node at a time, and end.
+ *
+ * Invariant: a delivery ends once. By e-mail, its end and the mail are one transaction, so that there is exactly one mail.
+ * Slack knows no such thing: a node that is killed between Slack's having a message and writing that down has it sent
+ * once more.
+ */
+import type { Queryable } from '../database/index.js'
+import type { OrganizationId, UserId } from '../ids.js'
+import { limits } from '../limits.js'
+import type { NotificationMethod } from './notifications.js'
+import { storableText } from './storable.js'
+
+/** A delivery with everything there is to say. */
+export interface DueDelivery {
+  readonly id: string
+  /** Counted from 1. */
+  readonly attempt: number
+  /** An address, or `#channel`. */
+  readonly to: string
+  readonly method: NotificationMethod | null
+  /** What the recipient prefers, where they are a member. */
+  readonly preferred: NotificationMethod | null
+  readonly title: string | null
+  readonly message: string
+  readonly organizationId: OrganizationId
+  readonly organization: string
+  readonly organizationSlug: string
+  readonly environment: string
+  readonly transactionId: string | null
+  /** Name of the action that says it, where it is known. */
+  readonly action: string | null
+}
+
+const errorCharactersMax = 500
+const firstRetryMs = 10_000
+
+/** Takes deliveries that are due, for as long as the lease; other nodes pass them over. */
+export async function takeDeliveries(database: Queryable, count: number): Promise<DueDelivery[]> {
+  const { rows } = await database.query<DueDelivery & Record<string, unknown>>(
+    `with due as (
+       select id from notification_deliveries where status = 'PENDING' and next_attempt_at <= now()
+       order by next_attempt_at limit $1 for update skip locked
+     ), taken as (
+       update notification_deliveries as delivery
+       set attempts = attempts + 1, next_attempt_at = now() + make_interval(secs => $2), updated_at = now()
+       from due where delivery.id = due.id returning delivery.*
+     )
+     select taken.id, taken.attempts as attempt, taken.recipient as "to", taken.method,
+       people.default_notification_method as preferred, notifications.title, notifications.message,
+       organizations.id as "organizationId", organizations.name as organization,
+       organizations.slug as "organizationSlug", environments.slug as environment,
+       notifications.transaction_id as "transactionId", transactions.action_name as action
+     from taken join notifications on notifications.id = taken.notification_id
+     join organizations on organizations.id = notifications.organization_id
+     join environments on environments.id = notifications.environment_id
+     left join transactions on transactions.id = notifications.transaction_id
+       and transactions.organization_id = notifications.organization_id
+     left join people on people.id = taken.person_id`,
+    [count, limits.notificationLeaseMs / 1_000],
+  )
+  return rows
+}
+
+/** True for whoever may write down that it is delivered: nobody else has meanwhile. */
+export async function endDelivered(
+  client: Queryable,
+  { id, attempt }: Pick<DueDelivery, 'id' | 'attempt'>,
+): Promise<boolean> {
+  const { rowCount } = await client.query(
+    `update notification_deliveries set status = 'DELIVERED', error = null, updated_at = now()
+     where id = $1 and attempts = $2 and status = 'PENDING'`,
+    [id, attempt],
+  )
+  return rowCount === 1
+}
+
+/** Failed for good, or to be tried again until a day after it was asked for. */
+export async function endUndelivered(
+  database: Queryable,
+  { id, attempt }: Pick<DueDelivery, 'id' | 'attempt'>,
+  failure: { readonly reason: string; readonly isFinal: boolean },
+): Promise<void> {
+  const delayMs = Math.min(firstRetryMs * 2 ** Math.min(attempt - 1, 20), limits.mailRetryMsMax)
+  await database.query(
+    `update notification_deliveries set
+       status = case when $4 or created_at + make_interval(secs => $6) < now() then 'FAILED' else 'PENDING' end,
+       next_attempt_at = now() + make_interval(secs => $5), error = $3, updated_at = now()
+     where id = $1 and attempts = $2 and status = 'PENDING'`,
+    [
+      id,
+      attempt,
+      storableText(failure.reason).slice(0, errorCharactersMax),
+      failure.isFinal,
+      delayMs / 1_000,
+      limits.mailDeadlineMs / 1_000,
+    ],
+  )
+}
+
+/** How many an organization has had delivered to this recipient within an hour. */
+export async function deliveredWithinAnHour(
+  database: Queryable,
+  { organizationId, to }: Pick<DueDelivery, 'organizationId' | 'to'>,
+): Promise<number> {
+  const { rows } = await database.query<{ count: number }>(
+    `select count(*)::integer as count from notification_deliveries as delivery
+     join notifications on notifications.id = delivery.notification_id
+     where delivery.status = 'DELIVERED' and lower(delivery.recipient) = lower($1)
+       and delivery.updated_at > now() - interval '1 hour' and notifications.organization_id = $2`,
+    [to, organizationId],
+  )
+  return rows[0]?.count ?? 0
+}
+
+/** A notification as its recipient sees it in the dashboard. */
+export interface OwnNotification {
+  readonly id: string
+  readonly title: string | null
+  readonly message: string
+  readonly createdAt: string
+  readonly environment: string
+  readonly transactionId: string | null
+  readonly isNew: boolean
+}
+
+const ownMax = 30
+
+/** What was sent to a person in an organization, newest first. */
+export async function ownNotifications(
+  database: Queryable,
+  who: { readonly userId: UserId; readonly organizationId: OrganizationId },
+): Promise<OwnNotification[]> {
+  const { rows } = await database.query<OwnNotification & { createdAt: Date }>(
+    `select notifications.id, notifications.title, notifications.message,
+       notifications.created_at as "createdAt", environments.slug as environment,
+       notifications.transaction_id as "transactionId",
+       people.notifications_seen_at is null or notifications.created_at > people.notifications_seen_at as "isNew"
+     from notifications join environments on environments.id = notifications.environment_id
+     join people on people.id = $1
+     where notifications.organization_id = $2 and exists (
+       select from notification_deliveries as delivery
+       where delivery.notification_id = notifications.id and delivery.person_id = $1)
+     order by notifications.created_at desc, notifications.id desc limit $3`,
+    [who.userId, who.organizationId, ownMax],
+  )
+  return rows.map(row => ({ ...row, createdAt: row.createdAt.toISOString() }))
+}
+
+/** The person has looked: nothing of what is there is new to them any more. */
+export async function seenNotifications(database: Queryable, userId: UserId): Promise<void> {
+  await database.query('update people set notifications_seen_at = now() where id = $1', [userId])
+}
+
+/** Who hears of what an action says to nobody in particular, as set for the action; empty where nothing is set. */
+export async function defaultTargets(
+  database: Queryable,
+  action: { readonly organizationId: string; readonly environmentId: string; readonly slug: string },
+): Promise<{ to: string; method: NotificationMethod | null }[]> {
+  const { rows } = await database.query<{
+    targets: { to: string; method?: NotificationMethod | null }[] | null
+  }>(
+    `select default_notification_delivery as targets from action_metadata join actions on actions.id = action_id
+     where organization_id = $1 and environment_id = $2 and slug = $3 and developer_id is null`,
+    [action.organizationId, action.environmentId, action.slug],
+  )
+  return (rows[0]?.targets ?? []).map(({ to, method }) => ({ to, method: method ?? null }))
+}

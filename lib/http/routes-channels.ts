@@ -1,0 +1,70 @@
+/** How people are reached: the outbox, Slack, and what was sent to oneself. Who may is decided by the accounts. */
+import { z } from 'zod'
+import { AppError } from '../errors.js'
+import { askerOf, checked } from './context.js'
+import { ok } from './reply.js'
+import type { HttpServer } from './server.js'
+
+const statusShape = z.enum(['WAITING', 'SENT', 'FAILED', 'KEPT']).optional()
+const slackShape = z.object({ code: z.string().min(1).max(1_000), state: z.string().min(1).max(200) })
+
+export function addChannelRoutes(http: HttpServer): void {
+  const browser = { caller: 'browser' } as const
+  const organization = '/api/v1/organizations/:org'
+
+  http.route('GET', `${organization}/channels`, browser, async context => {
+    return ok(await context.accounts.channels(await askerOf(context)))
+  })
+
+  http.route('GET', `${organization}/mails`, browser, async context => {
+    const by = await askerOf(context)
+    const given = { status: context.query.get('status') || undefined }
+    const { status } = checked(given, z.object({ status: statusShape }))
+    const cursor = context.query.get('cursor') ?? undefined
+    return ok(await context.accounts.mails(by, { status, cursor }), { 'cache-control': 'no-store' })
+  })
+
+  http.route('GET', `${organization}/mails/:id`, browser, async context => {
+    const by = await askerOf(context)
+    return ok(await context.accounts.mail(by, context.params.id ?? ''), { 'cache-control': 'no-store' })
+  })
+
+  http.route('POST', `${organization}/mails/:id/send`, browser, async context => {
+    await context.accounts.sendMail(await askerOf(context), context.params.id ?? '')
+    return ok({})
+  })
+
+  http.route('POST', `${organization}/slack`, browser, async context => {
+    return ok(await context.accounts.connectSlack(await askerOf(context)))
+  })
+
+  http.route('DELETE', `${organization}/slack`, browser, async context => {
+    await context.accounts.disconnectSlack(await askerOf(context))
+    return ok({})
+  })
+
+  // Slack sends the browser here. What it brings counts only for the person who has left for there.
+  http.route('GET', '/api/auth/oauth/slack', browser, async context => {
+    const { user } = await context.signedIn()
+    const { query } = context
+    if (context.method === 'HEAD') return ok({})
+    if (query.get('error') !== null)
+      throw new AppError('forbidden', 'Slack was not connected: it was declined there.')
+    const answer = checked({ code: query.get('code'), state: query.get('state') }, slackShape)
+    const slug = await context.accounts.finishSlack(user.id, answer, context.origin)
+    const location = `/dashboard/${encodeURIComponent(slug)}/organization/notifications`
+    return { status: 303, headers: { location, 'referrer-policy': 'no-referrer' } }
+  })
+
+  http.route('GET', `${organization}/notifications`, browser, async context => {
+    const { user } = await context.signedIn()
+    const notifications = await context.accounts.ownNotifications(user.id, context.params.org ?? '')
+    return ok({ notifications }, { 'cache-control': 'no-store' })
+  })
+
+  http.route('POST', '/api/v1/notifications/seen', browser, async context => {
+    const { user } = await context.signedIn()
+    await context.accounts.seenNotifications(user.id)
+    return ok({})
+  })
+}

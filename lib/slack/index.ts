@@ -1,0 +1,2 @@
+/** The public face of Slack. */
+export { Slack, type SlackSettings, slackLink, slackText } from './slack.js'

@@ -1,0 +1,163 @@
+/** Notifications of a real host, through a real node, to a real mail server: what actions say, and what runs say. */
+import { randomUUID } from 'node:crypto'
+import t from 'tap'
+import { BrowserClient } from '../support/browser-client.js'
+import { eventually } from '../support/eventually.js'
+import { linkIn, MailServer } from '../support/mail-server.js'
+import { sdkHost } from '../support/sdk-host.js'
+import { TestServer } from '../support/server.js'
+
+t.setTimeout(300_000)
+const mails = await MailServer.start(t)
+const server = await TestServer.start({
+  environment: { SMTP_URL: mails.url, EMAIL_FROM: 'mail@sender.test' },
+})
+const seeded = await server.seed()
+const me = seeded.user.email
+const cookie = await server.signIn(me, seeded.password)
+const browser = await BrowserClient.connect(server.address, cookie)
+t.teardown(async () => {
+  browser.close()
+  await server.stop()
+  // SDKs go on reconnecting for ever, some even after they were closed.
+  setTimeout(() => process.exit(), 500).unref()
+})
+
+/** What the action waits for before it asks, and before it ends: nothing, unless a test says so. */
+const gates = { question: Promise.resolve(), end: Promise.resolve() }
+
+const actions = {
+  says: async (_io: unknown, ctx: { notify(options: object): Promise<void> }) => {
+    await ctx.notify({ title: 'News', message: 'it is done', delivery: [{ to: 'far@example.com' }] })
+  },
+  asks: async (io: { input: { text(label: string): Promise<string> } }) => {
+    await gates.question
+    const answer = await io.input.text('Well?')
+    await gates.end
+    if (answer === 'break') throw new Error('it broke')
+    return answer
+  },
+}
+for (const apiKey of [seeded.liveKey, seeded.developmentKey]) {
+  const host = sdkHost('2.0.0', {
+    endpoint: server.endpoint,
+    apiKey,
+    actions: actions as never,
+    backgroundable: ['asks'],
+  })
+  await host.listen()
+}
+const place = { organization: seeded.organization.slug, environment: 'production' }
+const start = async (slug: string, where = place): Promise<string> => {
+  const transactionId = randomUUID()
+  await browser.ask('transaction.start', { ...where, slug, transactionId })
+  return transactionId
+}
+const to = (address: string) => mails.mails.filter(mail => mail.to.includes(address))
+
+t.test('what an action says arrives once, with a link to its run', async t => {
+  const id = await start('says')
+  const mail = await mails.received('far@example.com')
+  t.equal(mail.headers.get('subject'), 'News')
+  t.match(mail.text, 'it is done')
+  t.match(mail.text, '"says" at Test Runner')
+  t.match(new URL(linkIn(mail)).pathname, `/dashboard/test-runner/transactions/${id}`)
+})
+
+t.test('a console shows, and sends nothing', async t => {
+  await start('says', { ...place, environment: 'development' })
+  await start('says')
+  await mails.received('far@example.com', 2)
+  t.equal(to('far@example.com').length, 2)
+})
+
+t.test('a run in the background says that it waits, and how it ended, to who does not look', async t => {
+  const subjects = (): (string | undefined)[] => to(me).map(mail => mail.headers.get('subject'))
+  const answer = async (transactionId: string, value: string): Promise<void> => {
+    const step = await eventually(async () => {
+      const { steps } = await browser.ask('transaction.attach', { transactionId })
+      if (!steps[0]) throw new Error('no question yet')
+      return steps[0]
+    })
+    await browser.ask('transaction.answer', {
+      transactionId,
+      requestId: randomUUID(),
+      inputGroupKey: step.call.inputGroupKey,
+      renderId: step.call.id,
+      kind: 'RETURN',
+      values: [value],
+    })
+  }
+  const looked = await start('asks')
+  await answer(looked, 'yes')
+  await eventually(async () => {
+    const { result } = await browser.ask('transaction.attach', { transactionId: looked })
+    if (result === null) throw new Error('it has not ended')
+  })
+
+  for (const [value, end] of [
+    ['yes', '"asks" has completed'],
+    ['break', '"asks" has failed'],
+  ] as const) {
+    const before = to(me).length
+    const openGates: (() => void)[] = []
+    const gate = () => new Promise<void>(resolve => openGates.push(resolve))
+    gates.question = gate()
+    gates.end = gate()
+    const transactionId = await start('asks')
+    await browser.ask('transaction.leave', { transactionId })
+    openGates[0]?.()
+    await mails.received(me, before + 1)
+    await answer(transactionId, value)
+    await browser.ask('transaction.leave', { transactionId })
+    openGates[1]?.()
+    const last = await mails.received(me, before + 2)
+    t.same(subjects().slice(before), ['"asks" waits for you', end])
+    if (value === 'break') t.match(last.text, 'it broke')
+  }
+  t.equal(to(me).length, 4, 'who looked on was told nothing')
+  gates.question = Promise.resolve()
+  gates.end = Promise.resolve()
+})
+
+t.test('without a recipient it is the action’s own list, else who has started it', async t => {
+  const settings = `${server.address}/api/v1/organizations/test-runner/environments/production/settings`
+  const headers = { cookie, 'content-type': 'application/json', origin: server.address }
+  const { actions: known } = (await (await fetch(settings, { headers })).json()) as {
+    actions: { id: string; slug: string }[]
+  }
+  const action = known.find(({ slug }) => slug === 'asks')
+  const notify = async (transactionId: string) =>
+    await fetch(`${server.address}/api/notify`, {
+      method: 'POST',
+      headers: { authorization: `Bearer ${seeded.liveKey}`, 'content-type': 'application/json' },
+      body: JSON.stringify({ transactionId, message: 'to whom?', deliveryInstructions: [] }),
+    })
+  const id = await start('asks')
+  const before = to(me).length
+  t.equal((await notify(id)).status, 200)
+  t.match((await mails.received(me, before + 1)).text, 'to whom?')
+  const changed = await fetch(`${settings}/actions/${action?.id}`, {
+    method: 'PATCH',
+    headers,
+    body: JSON.stringify({ notifications: [{ to: 'list@example.com', method: 'EMAIL' }] }),
+  })
+  t.equal(changed.status, 200)
+  t.equal((await notify(id)).status, 200)
+  t.match((await mails.received('list@example.com')).text, 'to whom?')
+  t.equal(to(me).length, before + 1)
+})
+
+t.test('what was sent to somebody is in their dashboard too', async t => {
+  const list = async () => {
+    const url = `${server.address}/api/v1/organizations/test-runner/notifications`
+    return ((await (await fetch(url, { headers: { cookie } })).json()) as { notifications: unknown[] })
+      .notifications
+  }
+  t.match(await list(), [{ message: 'to whom?', environment: 'production', isNew: true }])
+  await fetch(`${server.address}/api/v1/notifications/seen`, {
+    method: 'POST',
+    headers: { cookie, origin: server.address },
+  })
+  t.match(await list(), [{ isNew: false }])
+})
