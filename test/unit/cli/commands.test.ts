@@ -75,6 +75,7 @@ t.test('config shows values and origins, and never a secret', async t => {
     DATABASE_URL: 'postgres://me:hush@db.example/x?password=hush',
     SECRET: long,
     AUTH_COOKIE_SECRET: long,
+    SLACK_CLIENT_ID: 'app',
     SLACK_CLIENT_SECRET: 'hush',
     S3_BUCKET: 'bucket',
   }

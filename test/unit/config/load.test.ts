@@ -256,18 +256,31 @@ t.test('somebody else’s variables are not ours', async t => {
 t.test('what has no effect is said once, in one line each', async t => {
   const root = t.testdir()
   const environment = {
-    SLACK_CLIENT_ID: 'a',
+    WORKOS_API_KEY: 'a',
     GHOST_MODE: 'true',
     CI: '1',
     NODE_ENV: 'production',
   }
   const { notices } = load(root, { environment, dotEnv: 'WORKOS_CLIENT_ID=a' })
   t.same(notices, [
+    'WORKOS_API_KEY has no effect yet.',
     'WORKOS_CLIENT_ID has no effect yet.',
-    'SLACK_CLIENT_ID has no effect yet.',
     'GHOST_MODE has no effect: there are no anonymous organizations.',
   ])
   t.same(load(root, {}).notices, [])
+})
+
+t.test('half of an app of Slack is refused, and two ways for mails', async t => {
+  const given = (environment: Record<string, string>) => () => load(t.testdir(), { environment })
+  t.throws(given({ SLACK_CLIENT_ID: 'a' }), /belong together/)
+  t.throws(given({ SMTP_URL: 'smtp://mail.test', POSTMARK_API_KEY: 'key' }), /not both/)
+  t.throws(given({ SMTP_URL: 'smtp://mail.test', SMTP_HOST: 'mail.test' }), /give one of them/)
+  t.throws(given({ SMTP_URL: 'http://mail.test' }), /an address like smtp:/)
+  t.match(given({ SMTP_HOST: 'mail.test', SMTP_PORT: '465', SMTP_SECURE: 'yes' })().config.mail.smtp, {
+    host: 'mail.test',
+    port: 465,
+    secure: true,
+  })
 })
 
 t.test('a store for files is whole, or there is none', async t => {
