@@ -31,9 +31,9 @@ function rig() {
         resume: () => undefined,
         confirm: () => (state.confirms ? Promise.resolve() : Promise.reject(new AppError('unavailable'))),
         again: (_key: EntityKey, dueAtMs: number) => state.again.push(dueAtMs),
-        leads: () => state.leads,
       }
     },
+    leads: () => state.leads,
     onSignal: (_to: string, handler: typeof signal) => {
       signal = handler
     },
