@@ -35,6 +35,21 @@ export function addressOf(text: string): string | null {
   return mailAddress.test(text) ? `mailto:${text}` : null
 }
 
+/** A text in parts: those that are addresses of the web, and what is between them. Together they are the text. */
+export function partsOf(text: string): { text: string; address: string | null }[] {
+  const parts: { text: string; address: string | null }[] = []
+  let at = 0
+  for (const match of text.matchAll(/https?:\/\/[^\s<>"'`]+/gi)) {
+    // A full stop or a bracket behind an address belongs to the sentence.
+    const address = match[0].replace(/[.,;:!?)\]}]+$/, '')
+    if (match.index > at) parts.push({ text: text.slice(at, match.index), address: null })
+    parts.push({ text: address, address })
+    at = match.index + address.length
+  }
+  if (at < text.length || parts.length === 0) parts.push({ text: text.slice(at), address: null })
+  return parts
+}
+
 /** A value in a result: numbers with separators, big integers with `n`, nothing for null. */
 export function formatResult(value: unknown, locale?: string): string {
   if (value === null || value === undefined) return ''

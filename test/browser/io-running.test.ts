@@ -123,20 +123,40 @@ await stage.scenario(t, 'restart, leave, first error in view', async ({ t, page 
   await isAt(page, home)
 })
 
-await stage.scenario(t, 'redirects: to an action with parameters, replacing', async ({ t, page }) => {
-  await page.goto(home)
-  await page.locator('[data-pw-run-slug="redirect_action"]').click()
-  await page.getByLabel('Go where').fill('there')
-  await continueButton(page).click()
-  await isAt(page, `${home}/actions/text?from=redirect`)
-  await page.getByLabel('Plain').waitFor()
-  t.equal(await page.locator('input[type="text"]').count(), 1)
-  await page.goto(home)
-  await page.locator('[data-pw-run-slug="redirect_replace"]').click()
-  await isAt(page, `${home}/actions/text`)
-  await page.goBack()
-  await isAt(page, home)
-})
+await stage.scenario(
+  t,
+  'redirects: to an action with parameters, replacing, away, nowhere',
+  async ({ t, page }) => {
+    await page.goto(home)
+    await page.locator('[data-pw-run-slug="redirect_action"]').click()
+    await page.getByLabel('Go where').fill('there')
+    await continueButton(page).click()
+    await isAt(page, `${home}/actions/text?from=redirect`)
+    await page.getByLabel('Plain').waitFor()
+    t.equal(await page.locator('input[type="text"]').count(), 1)
+    await page.goto(home)
+    await page.locator('[data-pw-run-slug="redirect_replace"]').click()
+    await isAt(page, `${home}/actions/text`)
+    await page.goBack()
+    await isAt(page, home)
+    await page.goto(
+      `${home}/actions/redirect_away?to=${encodeURIComponent(`${stage.server.address}/health/live`)}`,
+    )
+    await isAt(page, '/health/live')
+    await page.goto(`${home}/actions/redirect_nowhere`)
+    await page.locator('[data-pw-transaction-logs] > div').waitFor({ state: 'attached' })
+    await page.locator('[data-pw-tab-id="Logs"]').click()
+    await reads(
+      page.locator('[data-pw-transaction-logs] > div'),
+      'See https://example.com/a?b=1, and <b>not bold</b>.',
+    )
+    t.equal(
+      await page.locator('[data-pw-transaction-logs] a').getAttribute('href'),
+      'https://example.com/a?b=1',
+    )
+    t.equal(await page.evaluate('window.broken'), undefined)
+  },
+)
 
 await stage.scenario(
   t,

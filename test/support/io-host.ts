@@ -401,6 +401,13 @@ const interval = new Interval({
       await io.input.text('Go where')
       await ctx.redirect({ route: 'text', params: { from: 'redirect' } })
     },
+    redirect_away: async () => {
+      await ctx.redirect({ url: String(ctx.params.to) })
+    },
+    redirect_nowhere: async () => {
+      await ctx.log('See https://example.com/a?b=1, and <b>not bold</b>.')
+      await ctx.redirect({ url: 'javascript:window.broken=1' })
+    },
     redirect_replace: async () => {
       await ctx.redirect({ route: 'text', replace: true })
     },

@@ -5,13 +5,14 @@
 import { type ReactNode, useEffect, useState } from 'react'
 import type { Notification, Place } from '../../clients/wire.js'
 import type { TransactionRow } from '../api.js'
-import { formatDateTime, formatTime } from '../format.js'
+import { formatDateTime } from '../format.js'
 import { isConsole, transactionHref } from '../links.js'
 import { useServices } from '../services.js'
 import type { TransactionView } from '../transaction.js'
 import { AppLink } from './app-link.js'
 import { Icon } from './icon.js'
 import { LedBy } from './led-by.js'
+import { LogLines } from './log-lines.js'
 
 type Tab = 'Logs' | 'Notifications' | 'History'
 
@@ -76,7 +77,7 @@ export function ControlPanel({
       </div>
       <div hidden={!isExpanded} className="border-t border-line">
         <Panel tab="Logs" isHidden={selected !== 'Logs'}>
-          <Logs view={view} />
+          <LogLines lines={view?.logs ?? []} isShown={isExpanded && selected === 'Logs'} />
         </Panel>
         {selected === 'Notifications' && (
           <Panel tab="Notifications">
@@ -107,27 +108,6 @@ function Panel({ tab, isHidden = false, children }: { tab: Tab; isHidden?: boole
     >
       {children}
     </div>
-  )
-}
-
-function Logs({ view }: { view: TransactionView | null }) {
-  const logs = view?.logs ?? []
-  return (
-    <>
-      <div data-pw-transaction-logs="" className="grid gap-0.5 font-mono text-[0.8125rem]">
-        {logs.map(line => (
-          // The clock is drawn by the style sheet: a line's text is the line alone.
-          <div
-            key={line.index}
-            data-at={formatTime(new Date(line.atMs))}
-            className="flex gap-4 after:ml-auto after:flex-none after:text-muted after:content-[attr(data-at)]"
-          >
-            <span className="min-w-0 break-words whitespace-pre-wrap">{line.text}</span>
-          </div>
-        ))}
-      </div>
-      {logs.length === 0 && <p className="text-muted">Nothing was logged yet.</p>}
-    </>
   )
 }
 

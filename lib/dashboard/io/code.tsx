@@ -22,7 +22,8 @@ const endings: Record<string, string> = {
 }
 
 export const code = displayMethod(({ component }: FieldProps<unknown>) => {
-  const source = dedent(textOf(component.props, 'code') ?? '')
+  // Blank lines around the code are the quotes' it was written in.
+  const source = dedent(textOf(component.props, 'code') ?? '').replace(/^(?:[ \t]*\r?\n)+|\s+$/g, '')
   const language = textOf(component.props, 'language')?.toLowerCase()
   const ending =
     language === undefined ? 'txt' : (endings[language] ?? language.replace(/[^a-z0-9]/g, '')) || 'txt'

@@ -18,13 +18,15 @@ export function decimalsOf(props: Props): number {
 export function readNumber(draft: string, component: Component): Reading {
   const typed = draft.trim().replaceAll(',', '')
   if (typed === '') return readEmpty(component)
-  if (!/^[-+]?(\d+\.?\d*|\.\d+)$/.test(typed)) return { error: 'Please enter a number.' }
+  if (!/^[-+]?(\d+\.?\d*|\.\d+)$/.test(typed)) return { error: 'Please enter a valid number.' }
   const value = Number(typed)
   const decimals = decimalsOf(component.props)
   const fraction = typed.split('.')[1] ?? ''
   if (decimals === 0 && fraction !== '') return { error: 'Please enter a whole number.' }
   if (fraction.length > decimals) {
-    return { error: `Please enter a number with up to ${decimals} decimal places.` }
+    return {
+      error: `Please enter a number with up to ${decimals} decimal ${decimals === 1 ? 'place' : 'places'}.`,
+    }
   }
   const problem = rangeProblem(value, numberOf(component.props, 'min'), numberOf(component.props, 'max'))
   return problem === null ? { value } : { error: problem }

@@ -30,7 +30,7 @@ export function readSlider(draft: string, component: Component): Reading {
   const typed = draft.trim()
   if (typed === '') return readEmpty(component)
   const value = Number(typed)
-  if (Number.isNaN(value)) return { error: 'Please enter a number.' }
+  if (Number.isNaN(value)) return { error: 'Please enter a valid number.' }
   const { min, max } = boundsOf(component)
   const problem = rangeProblem(value, min, max)
   return problem === null ? { value } : { error: problem }

@@ -3,8 +3,6 @@
  * for. Pure. A row in which nothing was entered is no row.
  */
 import { isRecord, type Props } from '../props.js'
-import type { Component, Reading } from './method.js'
-import { readEmpty } from './method.js'
 
 export interface SheetColumn {
   name: string
@@ -96,13 +94,13 @@ export function wrongRows(rows: readonly SheetRow[], columns: readonly SheetColu
   )
 }
 
-/** The records of the rows that hold something, or what is wrong. */
-export function readSheet(rows: readonly SheetRow[], component: Component): Reading {
-  const columns = sheetColumnsOf(component.props)
+/** The records of the rows that hold something; null when a cell of theirs is wrong. */
+export function recordsOfSheet(
+  rows: readonly SheetRow[],
+  columns: readonly SheetColumn[],
+): Record<string, unknown>[] | null {
   const filled = rows.filter(row => !isBlankRow(row, columns))
-  if (filled.length === 0) return readEmpty(component)
-  if (wrongRows(filled, columns).length > 0) return { error: sheetProblemText }
-  return { value: filled.map(row => recordOf(row, columns)) }
+  return wrongRows(filled, columns).length > 0 ? null : filled.map(row => recordOf(row, columns))
 }
 
 function recordOf(row: SheetRow, columns: readonly SheetColumn[]): Record<string, unknown> {

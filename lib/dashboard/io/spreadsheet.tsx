@@ -1,8 +1,15 @@
 /** INPUT_SPREADSHEET: rows of typed columns, typed in, pasted or imported. The draft is the text of every cell. */
 import { lazy, Suspense } from 'react'
 import { FieldGroup } from './field.js'
-import { type FieldProps, inputMethod } from './method.js'
-import { blankSheet, readSheet, type SheetRow, sheetColumnsOf, sheetOfRecords } from './spreadsheet-model.js'
+import { type FieldProps, inputMethod, readEmpty } from './method.js'
+import {
+  blankSheet,
+  recordsOfSheet,
+  type SheetRow,
+  sheetColumnsOf,
+  sheetOfRecords,
+  sheetProblemText,
+} from './spreadsheet-model.js'
 
 const SpreadsheetView = lazy(() => import('./spreadsheet-view.js'))
 
@@ -15,7 +22,11 @@ export const spreadsheet = inputMethod<SheetRow[]>({
   accepts: (draft): draft is SheetRow[] =>
     Array.isArray(draft) &&
     draft.every(row => Array.isArray(row) && row.every(cell => typeof cell === 'string')),
-  read: readSheet,
+  read: (rows, component) => {
+    const records = recordsOfSheet(rows, sheetColumnsOf(component.props))
+    if (records === null) return { error: sheetProblemText }
+    return records.length === 0 ? readEmpty(component) : { value: records }
+  },
   View: SpreadsheetField,
 })
 

@@ -305,7 +305,12 @@ function Cell({ cell, place }: { cell: unknown; place: Place }) {
       {target === null ? (
         <span className={shape}>{written}</span>
       ) : (
-        <LinkItem target={target}>{written}</LinkItem>
+        <LinkItem
+          target={target}
+          className={`link ${text.length <= shortCharactersMax ? 'whitespace-nowrap' : ''}`}
+        >
+          {written}
+        </LinkItem>
       )}
     </>
   )

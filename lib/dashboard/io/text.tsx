@@ -19,8 +19,9 @@ export function readText(draft: string, component: Component): Reading {
   if (min !== undefined && max !== undefined) {
     return { error: `Please enter a value with between ${min} and ${max} characters.` }
   }
-  if (min !== undefined) return { error: `Please enter a value with at least ${min} characters.` }
-  return { error: `Please enter a value with no more than ${max} characters.` }
+  const characters = (min ?? max) === 1 ? 'character' : 'characters'
+  if (min !== undefined) return { error: `Please enter a value with at least ${min} ${characters}.` }
+  return { error: `Please enter a value with no more than ${max} ${characters}.` }
 }
 
 function TextField({ id, component, draft, onDraft, isDisabled, error }: FieldProps<string>) {

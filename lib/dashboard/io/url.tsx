@@ -24,7 +24,9 @@ export function readUrl(draft: string, component: Component): Reading {
   }
   const protocols = protocolsOf(component.props)
   if (!protocols.includes(address.protocol.replace(/:$/, ''))) {
-    return { error: `The URL must begin with ${protocols.join(' or ')}.` }
+    const last = protocols.at(-1) ?? ''
+    const list = protocols.length > 1 ? `${protocols.slice(0, -1).join(', ')} or ${last}` : last
+    return { error: `The URL must begin with ${list}.` }
   }
   return { value: typed }
 }

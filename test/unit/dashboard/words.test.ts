@@ -1,6 +1,14 @@
 /** How the dashboard writes values, and where its addresses lead. */
 import t from 'tap'
-import { addressOf, dedent, formatCell, formatDateTime, formatResult } from '../../../lib/dashboard/format.js'
+import {
+  addressOf,
+  dedent,
+  formatCell,
+  formatDateTime,
+  formatResult,
+  indentedJson,
+  partsOf,
+} from '../../../lib/dashboard/format.js'
 import {
   actionHref,
   listHref,
@@ -95,4 +103,36 @@ t.test('no address of a host runs script here', async t => {
     href: '/dashboard/acme/actions/x?a=1',
     isInternal: true,
   })
+})
+
+t.test('addresses inside a text, without what belongs to the sentence', async t => {
+  const addresses = (text: string) => partsOf(text).flatMap(part => part.address ?? [])
+  for (const text of [
+    '',
+    'none',
+    'see https://a.example/b?c=1, (http://d.example) <https://e.example/f.>',
+    'https://x.example',
+  ])
+    t.equal(
+      partsOf(text)
+        .map(part => part.text)
+        .join(''),
+      text,
+    )
+  t.same(addresses('see https://a.example/b?c=1, (http://d.example) <https://e.example/f.>'), [
+    'https://a.example/b?c=1',
+    'http://d.example',
+    'https://e.example/f',
+  ])
+  t.same(addresses('javascript:alert(1) ftp://x'), [])
+})
+
+t.test('JSON for keeping: what JSON lacks is written as what is nearest', async t => {
+  t.equal(
+    indentedJson({ big: 5n, map: new Map([['k', 1]]), set: new Set([1]), when: new Date(0) }),
+    '{\n  "big": "5",\n  "map": {\n    "k": 1\n  },\n  "set": [\n    1\n  ],\n  "when": "1970-01-01T00:00:00.000Z"\n}',
+  )
+  const circle: unknown[] = []
+  circle.push(circle)
+  t.type(indentedJson(circle), 'string')
 })

@@ -1,0 +1,142 @@
+/** Spreadsheets without a screen: typed cells, blank rows, imports with and without names. */
+import t from 'tap'
+import { addressTyped, isEmptyHtml } from '../../../lib/dashboard/io/rich-text-value.js'
+import {
+  importedOf,
+  mappingOf,
+  recordsOfSheet,
+  rowsOfImport,
+  sheetColumnsOf,
+  sheetOfRecords,
+  sheetRowsMax,
+  withRows,
+  wrongRows,
+} from '../../../lib/dashboard/io/spreadsheet-model.js'
+
+const columns = sheetColumnsOf({
+  columns: {
+    name: 'string',
+    note: 'string?',
+    years: 'number',
+    share: 'number?',
+    admin: 'boolean',
+    vip: 'boolean?',
+  },
+})
+
+t.test('rows become records of the columns’ types', async t => {
+  t.same(
+    recordsOfSheet(
+      [
+        ['Ada', '', '1,036', '-.5', '1', ''],
+        ['', '', '', '', 'false', ''],
+      ],
+      columns,
+    ),
+    [{ name: 'Ada', years: 1036, share: -0.5, admin: true }],
+  )
+  t.same(recordsOfSheet([['Ada', ' ', '0', '', '', 'no']], columns), [
+    { name: 'Ada', years: 0, admin: false, vip: false },
+  ])
+  t.same(recordsOfSheet([], columns), [])
+})
+
+t.test('what is missing or of another type is wrong, in rows that hold something', async t => {
+  const rows = [
+    ['Ada', '', '36', '', '', ''],
+    ['', '', '', '', '', ''],
+    ['', 'note', '1', '', '', ''],
+    ['Bob', '', 'many', '', '', ''],
+    ['Cy', '', '1', '', 'perhaps', ''],
+    ['Dee', '', 'Infinity', '', '', ''],
+    ['Eve', '', '0x10', '', '', ''],
+  ]
+  t.same(wrongRows(rows, columns), [2, 3, 4, 5, 6])
+  t.equal(recordsOfSheet(rows, columns), null)
+})
+
+t.test('default values, whatever a host writes there', async t => {
+  t.same(sheetOfRecords([{ name: 'Ada', years: 36, admin: true, other: 1 }, null, 'x'], columns), [
+    ['Ada', '', '36', '', 'true', ''],
+  ])
+  t.same(sheetOfRecords('nonsense', columns), [])
+  t.same(sheetColumnsOf({ columns: { a: 7, b: 'date' } }), [
+    { name: 'a', kind: 'string', isRequired: false },
+    { name: 'b', kind: 'string', isRequired: true },
+  ])
+  t.same(sheetColumnsOf({}), [])
+})
+
+t.test('imports: by position, by name when all are there, header or not', async t => {
+  const people = sheetColumnsOf({ columns: { first: 'string', years: 'number' } })
+  const bare = importedOf([['Ada', '36']], people, false)
+  t.equal(bare.hasHeader, false)
+  t.same(rowsOfImport(bare, mappingOf(bare, people)), [['Ada', '36']])
+  t.equal(importedOf([['Ada', '36']], people, true).hasHeader, false, 'a file whose first row is a record')
+  const named = importedOf(
+    [
+      ['A', 'B'],
+      [' ', ''],
+      ['Ada', '36'],
+    ],
+    people,
+    false,
+  )
+  t.equal(named.hasHeader, true)
+  t.same(rowsOfImport(named, mappingOf(named, people)), [['Ada', '36']])
+  const swapped = importedOf(
+    [
+      ['Years', 'FIRST'],
+      ['36', 'Ada'],
+    ],
+    people,
+    true,
+  )
+  t.same(rowsOfImport(swapped, mappingOf(swapped, people)), [['Ada', '36']])
+  const words = sheetColumnsOf({ columns: { a: 'string', b: 'string' } })
+  t.equal(
+    importedOf(
+      [
+        ['x', 'y'],
+        ['1', '2'],
+      ],
+      words,
+      true,
+    ).hasHeader,
+    true,
+    'files begin with names',
+  )
+  t.equal(
+    importedOf(
+      [
+        ['x', 'y'],
+        ['1', '2'],
+      ],
+      words,
+      false,
+    ).hasHeader,
+    false,
+  )
+  const narrow = importedOf([['only']], words, false)
+  t.same(rowsOfImport(narrow, mappingOf(narrow, words)), [['only', '']])
+})
+
+t.test('imported rows follow those that hold something, up to a bound', async t => {
+  const words = sheetColumnsOf({ columns: { a: 'string' } })
+  t.same(withRows([['x'], [''], ['y'], [''], ['']], [['z']], words), [['x'], [''], ['y'], ['z']])
+  const many = Array.from({ length: sheetRowsMax + 5 }, () => ['x'])
+  t.equal(withRows([], many, words).length, sheetRowsMax)
+  t.equal(importedOf(many, words, false).rows.length, sheetRowsMax + 1)
+})
+
+t.test('formatted words that show nothing are empty; addresses are of the web', async t => {
+  for (const html of ['', '<p></p>', '<p>&nbsp; <br></p>', '<h1> </h1', '<'.repeat(100_000)])
+    t.ok(isEmptyHtml(html))
+  for (const html of ['<p>a</p>', '<img src="x">', '<hr>', 'a<']) t.notOk(isEmptyHtml(html), html)
+  t.equal(addressTyped(' example.com/a '), 'https://example.com/a')
+  t.equal(addressTyped('localhost:3000'), 'https://localhost:3000')
+  t.equal(addressTyped('you@example.com'), 'mailto:you@example.com')
+  t.equal(addressTyped('/inside'), '/inside')
+  for (const text of ['', 'two words', 'javascript:alert(1)', 'data:text/html,x', 'java\tscript:x'])
+    t.equal(addressTyped(text), null, text)
+})
