@@ -28,6 +28,7 @@ const sections: { slug: string; label: string; Screen: LazyExoticComponent<Compo
     { slug: '', label: 'Profile', Screen: lazy(() => import('./profile.js')) },
     { slug: 'security', label: 'Security', Screen: lazy(() => import('./security.js')) },
     { slug: 'sessions', label: 'Sessions', Screen: lazy(() => import('./sessions.js')) },
+    { slug: 'tokens', label: 'Access tokens', Screen: lazy(() => import('./tokens.js')) },
     { slug: 'organizations', label: 'Organizations', Screen: lazy(() => import('./organizations.js')) },
   ]
 
