@@ -7,6 +7,7 @@ import t from 'tap'
 import { query } from '../cluster/measure.js'
 import { eventually } from '../support/eventually.js'
 import { sdkHost } from '../support/sdk-host.js'
+import { looks } from './looks.js'
 import { accessibilityProblems, continueButton, gone, isAt, reads, resultOf, Stage, shown } from './stage.js'
 
 t.setTimeout(300_000)
@@ -145,6 +146,31 @@ await stage.scenario(
     t.equal(await page.getByLabel('Who').inputValue(), 'Grace')
     await continueButton(page).click()
     t.equal(await resultOf(page), 'greetingHello, Grace')
+  },
+)
+
+await stage.scenario(
+  t,
+  'an access token is made, shown once, used by a script, and revoked',
+  async scenario => {
+    const { t, page } = scenario
+    await page.goto('/account/tokens')
+    await shown(page.getByText('There are no tokens yet.'))
+    await page.getByLabel('What it is for').fill('Nightly report')
+    await page.getByRole('button', { name: 'Create token' }).click()
+    await shown(page.getByText('Nightly report'))
+    const token = (await page.locator('[role="status"] code').textContent()) ?? ''
+    await looks(scenario, 'access tokens')
+    const keys = `${stage.server.address}/api/v1/organizations/${seeded.organization.slug}/keys`
+    const asked = async () => (await fetch(keys, { headers: { authorization: `Bearer ${token}` } })).status
+    t.equal(await asked(), 200)
+    await page.reload()
+    await shown(page.getByText(/last used/))
+    t.notOk((await page.content()).includes(token))
+    await page.getByRole('button', { name: 'Revoke Nightly report' }).click()
+    await page.getByRole('button', { name: 'Revoke the token' }).click()
+    await shown(page.getByText('There are no tokens yet.'))
+    t.equal(await asked(), 401)
   },
 )
 
