@@ -67,7 +67,7 @@ export default function SessionsSection() {
               <button
                 type="button"
                 className="button small"
-                aria-label={`End the session of ${browserName(session.userAgent)} since ${formatDateTime(new Date(session.createdAt))}`}
+                aria-label={`${session.isCurrent ? 'Sign out' : 'End'}: ${browserName(session.userAgent)}, since ${formatDateTime(new Date(session.createdAt))}`}
                 onClick={() => setEnding(session)}
               >
                 {session.isCurrent ? 'Sign out' : 'End'}
