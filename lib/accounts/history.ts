@@ -240,13 +240,36 @@ function merged(one: HistoryRow, other: HistoryRow): HistoryRow {
 }
 
 /**
+ * The actions that a team of the actor's administers: by a rule of their own, or, where they have none, by that of the
+ * nearest page above that has one. Values as in `visible`.
+ */
+const administered = `
+  select action_access.action_id from action_access join teams on teams.id = action_access.team_id
+    join action_metadata on action_metadata.action_id = action_access.action_id and availability = 'GROUPS'
+    where action_access.level = 'ADMINISTRATOR' and teams.organization_id = $1 and teams.slug = any($7)
+  union all
+  select below.id from action_group_access join teams on teams.id = action_group_access.team_id
+    join action_group_metadata as rule on rule.action_group_id = action_group_access.action_group_id
+      and rule.availability = 'GROUPS'
+    join action_groups as page on page.id = rule.action_group_id
+    join actions as below on below.organization_id = page.organization_id
+      and below.environment_id = page.environment_id and below.developer_id is null
+      and starts_with(below.slug, page.slug || '/')
+    where action_group_access.level = 'ADMINISTRATOR' and teams.organization_id = $1 and teams.slug = any($7)
+      and page.environment_id = $2 and page.developer_id is null
+      and not exists (select from action_metadata where action_id = below.id and availability is not null)
+      and not exists (
+        select from action_groups as nearer join action_group_metadata on action_group_id = nearer.id
+        where nearer.organization_id = page.organization_id and nearer.environment_id = page.environment_id
+          and nearer.developer_id is null and availability is not null
+          and starts_with(nearer.slug, page.slug || '/') and starts_with(below.slug, nearer.slug || '/'))`
+
+/**
  * What an actor may see of a place, one condition for lists and single runs: in development their own; elsewhere their
  * own, those of actions a team of theirs administers, or all with READ_ORG_PROD_TRANSACTIONS. Values are $1 to $7.
  */
 const visible = `transactions.organization_id = $1 and transactions.environment_id = $2
-  and (owner_id = $3 or (not $4 and not $5 and ($6 or action_id in (
-    select action_access.action_id from action_access join teams on teams.id = action_access.team_id
-    where action_access.level = 'ADMINISTRATOR' and teams.organization_id = $1 and teams.slug = any($7)))))
+  and (owner_id = $3 or (not $4 and not $5 and ($6 or action_id in (${administered}))))
   and ($4 = (developer_id is not null)) and ($4 = false or developer_id = $3)`
 
 function visibleValues(actor: Actor, mine: boolean): unknown[] {
