@@ -524,6 +524,15 @@ export const limitTable = {
     reason: 'being received by one node at once, and as many being sent; a few chunks of each in memory',
   },
   uploadAttemptsMax: { value: 20, unit: 'attempts', reason: 'to send one file' },
+  // sign-on and directories
+  emailDomainsPerOrganizationMax: { value: 50, unit: 'domains', reason: 'a company has a few' },
+  signOnGroupsMax: {
+    value: 500,
+    unit: 'groups',
+    reason: 'of a provider that lead to teams of an organization',
+  },
+  directoryUsersMax: { value: 50_000, unit: 'users', reason: 'of one directory; a large company' },
+  directoryGroupsMax: { value: 1_000, unit: 'groups', reason: 'of one directory; each is a team' },
   // http
   requestBodyBytesMax: { value: 1_048_576, unit: 'bytes', reason: 'JSON bodies' },
   apiRequestsPerMinuteMax: {

@@ -2,6 +2,7 @@
  * Puts the accounts together: what the rooms below need (`Accounts`), what the HTTP routes need, and what an operator
  * needs. Every method that takes a person and an organization checks that the one belongs to the other.
  */
+import { promises as dns } from 'node:dns'
 import type { Database } from '../database/index.js'
 import { AppError } from '../errors.js'
 import type { SessionId, UserId } from '../ids.js'
@@ -24,8 +25,11 @@ import { type ChannelAccounts, createChannelAccounts } from './channels.js'
 import type { Clock } from './clock.js'
 import type { Accounts, Actor, AuditEvent, ClientIdentity, HostIdentity, Role } from './contract.js'
 import { defaultTargets, type OwnNotification, ownNotifications, seenNotifications } from './deliveries.js'
+import { createDirectories, type DirectoryAccounts } from './directories.js'
 import type { ConfirmationLinks } from './email-confirmations.js'
+import type { ReadTxt } from './email-domains.js'
 import { type EnvironmentInfo, findEnvironment, listEnvironments } from './environments.js'
+import { createExternalSignIn, type ExternalSignIn } from './external-sign-in.js'
 import { createGuard } from './guard.js'
 import {
   countTransactions,
@@ -60,8 +64,10 @@ import { createSecondFactorSetup, type SecondFactorSetup } from './second-factor
 import { createSecondFactors, type SecondFactors } from './second-factors.js'
 import { deleteSession, listSessions, type SessionInfo } from './sessions.js'
 import { createSignIn, type Origin, type SignIn } from './sign-in.js'
+import { createSingleSignOn, type SingleSignOnAccounts } from './single-sign-on.js'
 import { SlackConnections } from './slack-connections.js'
 import { unknownTeamSlugs } from './teams.js'
+import { createWorkOsEvents, type WorkOsEvents } from './workos-events.js'
 
 export interface AccountsOptions {
   readonly database: Database
@@ -77,6 +83,8 @@ export interface AccountsOptions {
   readonly sendsMail?: boolean
   /** The app of Slack, where one is set up. */
   readonly slack?: Slack | null
+  /** Looks up TXT records, by which domains are proven. Default: the machine's own resolver. */
+  readonly readTxt?: ReadTxt
   readonly limits?: Limits
   /** Weaker ones only for tests. */
   readonly passwordParameters?: ScryptParameters
@@ -93,7 +101,11 @@ export interface AccountsService
     OwnOrganizations,
     PasswordResets,
     SecondFactorSetup,
-    Administration {
+    Administration,
+    SingleSignOnAccounts,
+    ExternalSignIn,
+    DirectoryAccounts,
+    WorkOsEvents {
   readonly database: Database
   readonly audits: Audit
   readonly passwords: Passwords
@@ -256,7 +268,18 @@ export function createAccounts(options: AccountsOptions): AccountsService {
     return new AppError('forbidden')
   }
 
+  const organizationParts = { database, clock, limits, identities, member, denied, audit }
+  const directories = createDirectories(organizationParts)
+
   return {
+    ...createSingleSignOn({
+      ...organizationParts,
+      secret: options.secret,
+      readTxt: options.readTxt ?? readTxtOfMachine,
+    }),
+    ...createExternalSignIn({ ...parts, signIn }),
+    ...directories,
+    ...createWorkOsEvents({ database, directories, audit }),
     ...signIn,
     ...createAccessTokens(parts),
     ...proofs,
@@ -440,4 +463,9 @@ export function createAccounts(options: AccountsOptions): AccountsService {
       await audits.close()
     },
   }
+}
+
+/** A record may come in pieces of 255 bytes. */
+async function readTxtOfMachine(name: string): Promise<string[]> {
+  return (await dns.resolveTxt(name)).map(pieces => pieces.join(''))
 }

@@ -10,6 +10,7 @@ import type { Queryable } from '../database/index.js'
 import { AppError } from '../errors.js'
 import type { OrganizationId, UserId } from '../ids.js'
 import type { AccountsService } from './accounts.js'
+import { connectWorkOs, domainArgument, verifyDomain, workOsArgument } from './admin-single-sign-on.js'
 import { findKey, generateKey, insertKey, keyCharactersMax } from './api-keys.js'
 import {
   confirmationExists,
@@ -385,6 +386,12 @@ const operations = {
       return null
     },
   ),
+
+  verifyEmailDomain: operation(domainArgument, (argument, { database }) =>
+    database.transaction(client => verifyDomain(client, argument)),
+  ),
+
+  connectWorkOs: operation(workOsArgument, (argument, { database }) => connectWorkOs(database, argument)),
 
   deleteQueuedActions: operation(
     z.object({ organizationId: id, actionSlug: z.string().min(1).max(1_000) }),

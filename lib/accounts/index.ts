@@ -49,7 +49,34 @@ export {
   seenNotifications,
   takeDeliveries,
 } from './deliveries.js'
+export type {
+  Directory,
+  DirectoryChange,
+  DirectoryInfo,
+} from './directories.js'
+export {
+  addDirectoryGroup,
+  addGroupMembers,
+  type DirectoryGroup,
+  deleteDirectoryGroup,
+  directoryGroup,
+  listDirectoryGroups,
+  removeGroupMembers,
+  renameDirectoryGroup,
+  setGroupMembers,
+} from './directory-groups.js'
+export {
+  addDirectoryUser,
+  changeDirectoryUser,
+  type DirectoryUser,
+  deleteDirectoryUser,
+  directoryUser,
+  listDirectoryUsers,
+  type UserField,
+  type WantedDirectoryUser,
+} from './directory-people.js'
 export { type EnvironmentInfo, environmentColors } from './environments.js'
+export { type ExternalClaims, NotLetIn, type SignOnProblem } from './external-sign-in.js'
 export type { Asker } from './guard.js'
 export type {
   ExportedTransaction,
@@ -100,7 +127,9 @@ export {
   wantedSchedules,
   writeScheduleRuns,
 } from './schedules.js'
+export { createSealing, type Sealing } from './sealed.js'
 export type { Origin, SignedIn } from './sign-in.js'
+export { joiningRoles, type OrganizationProvider, type SingleSignOnSettings } from './single-sign-on.js'
 export { SlackConnections } from './slack-connections.js'
 export { slugShape } from './slugs.js'
 export type { TeamAccess, TeamListing, TeamMember } from './teams.js'

@@ -7,8 +7,10 @@
 import { type Queryable, violatedConstraint } from '../database/index.js'
 import { AppError } from '../errors.js'
 import type { EnvironmentId, OrganizationId, UserId } from '../ids.js'
+import { closeDirectory } from './directories.js'
 import { endEnvironments } from './environments.js'
 import type { Asker, Guard } from './guard.js'
+import { endSingleSignOn } from './single-sign-on.js'
 
 export interface OrganizationSettings {
   readonly id: OrganizationId
@@ -203,6 +205,8 @@ async function endOrganization(
     environments.map(({ id }) => id),
   )
   await client.query('delete from invitations where organization_id = $1', [organizationId])
+  await closeDirectory(client, organizationId)
+  await endSingleSignOn(client, organizationId)
   const { rows: httpHosts } = await client.query<{ id: string }>(
     'update http_hosts set removed_at = now() where organization_id = $1 and removed_at is null returning id',
     [organizationId],

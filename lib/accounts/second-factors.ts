@@ -11,6 +11,7 @@ import type { Queryable } from '../database/index.js'
 import { AppError } from '../errors.js'
 import { newId, type UserId } from '../ids.js'
 import { appUrl, base32, isCode, stepOfCode } from './one-time-codes.js'
+import { signsOnOnly } from './single-sign-on.js'
 
 const secretBytes = 20
 const recoveryCodesCount = 10
@@ -26,7 +27,7 @@ const issuer = 'Interval'
 
 /** SQL: true for a membership in an organization that asks for a second factor which the person does not have. */
 export const lacksSecondFactor = `(organizations.require_second_factor and not exists (
-  select from second_factors where second_factors.person_id = memberships.person_id))`
+  select from second_factors where second_factors.person_id = memberships.person_id) and not ${signsOnOnly})`
 
 /** What a person is given once, to keep. */
 export interface NewSecondFactor {

@@ -40,6 +40,7 @@ import {
   isSessionToken,
   tokenHash,
 } from './sessions.js'
+import { requireOpenPassword, requireOpenSignUp } from './single-sign-on.js'
 
 /** Where a request comes from. */
 export interface Origin {
@@ -211,6 +212,7 @@ export function createSignIn(options: SignInOptions): SignIn {
         throw new AppError('bad-credentials')
       }
       succeeded()
+      await requireOpenPassword(database, person.id)
       const due = person.second_factor_id !== null
       const session = await startSession(database, person, origin, due)
       await endPrevious(origin)
@@ -301,6 +303,7 @@ export function createSignIn(options: SignInOptions): SignIn {
     async signUpCheck(email, origin) {
       await requireSignUp()
       // Only finding an account counts: who goes through a list of addresses is stopped.
+      await requireOpenSignUp(database, email)
       const succeeded = attempts.attempt(`check ${email}`, origin.address)
       if (await personByEmail(database, checkEmail(email))) {
         const message = 'An account with this e-mail address already exists.'
@@ -312,6 +315,7 @@ export function createSignIn(options: SignInOptions): SignIn {
     async signUp(account, origin) {
       const email = checkEmail(account.email)
       await requireSignUp()
+      await requireOpenSignUp(database, email)
       const code = account.promoCode?.trim() || null
       if (code !== null) {
         const { rowCount } = await database.query('select from promo_codes where code = $1', [code])
@@ -346,6 +350,7 @@ export function createSignIn(options: SignInOptions): SignIn {
 
     async signUpInvited(id, account, origin) {
       const { email } = await openInvitation(database, id, clock.nowMs())
+      await requireOpenSignUp(database, email)
       if (await personByEmail(database, email)) {
         throw new AppError('conflict', 'An account with this e-mail address already exists. Sign in to join.')
       }

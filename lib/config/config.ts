@@ -73,6 +73,21 @@ export interface Config {
     /** Null: the default chain. */
     readonly credentials: { readonly keyId: string; readonly secret: Secret } | null
   } | null
+  /** Signing in through providers. */
+  readonly sso: {
+    /** Where providers that organizations name may be, besides public addresses; as `Outbound` takes it. */
+    readonly allow: readonly string[]
+  }
+  readonly google: {
+    readonly issuer: string
+    readonly client: { readonly id: string; readonly secret: Secret } | null
+  }
+  readonly workos: {
+    readonly url: string
+    /** Null unless key and client are both set. */
+    readonly account: { readonly apiKey: Secret; readonly clientId: string } | null
+    readonly webhookSecret: Secret | null
+  }
   readonly log: { readonly level: 'warn' | 'debug' }
   readonly demo: boolean
 }
@@ -258,6 +273,22 @@ function configOf(values: Values, folder: string): Config {
     },
     slack: slackOf(values),
     s3: s3Of(values),
+    sso: { allow: values['sso:allow'] },
+    google: {
+      issuer: values['google:issuer'],
+      client:
+        values['google:client-id'] === null || values['google:client-secret'] === null
+          ? null
+          : { id: values['google:client-id'], secret: values['google:client-secret'] },
+    },
+    workos: {
+      url: values['workos:url'],
+      account:
+        values['workos:api-key'] === null || values['workos:client-id'] === null
+          ? null
+          : { apiKey: values['workos:api-key'], clientId: values['workos:client-id'] },
+      webhookSecret: values['workos:webhook-secret'],
+    },
     log: { level: verbose.has(values['log:level']) ? 'debug' : 'warn' },
     demo: values.demo,
   })

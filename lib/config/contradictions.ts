@@ -55,6 +55,12 @@ export function refuseContradictions({ config, values }: Pick<LoadedConfig, 'con
       'slack:client-id',
     )
   }
+  if ((values['google:client-id'] === null) !== (values['google:client-secret'] === null)) {
+    throw new ConfigurationError(
+      'google:client-id and google:client-secret go together: give both or none.',
+      'google:client-id',
+    )
+  }
   const ports: readonly (readonly [KeyPath, number])[] = [
     ['port', config.port],
     ['channel:port', config.channel.port],

@@ -328,26 +328,53 @@ export const keys = {
     description: 'TLS from the first byte; otherwise the mail server is asked for it (STARTTLS)',
     commonNames: ['SMTP_SECURE'],
   },
+  'sso:allow': {
+    type: 'destinations',
+    default: [],
+    description:
+      'networks, addresses and host names at which providers of single sign-on may be, besides public addresses; only these may be asked without TLS',
+  },
+  'google:client-id': {
+    type: 'text',
+    default: null,
+    description: 'OAuth client at Google, for signing in with Google; with google:client-secret',
+    commonNames: ['GOOGLE_CLIENT_ID'],
+  },
+  'google:client-secret': {
+    type: 'secret',
+    default: null,
+    description: 'secret of that client',
+    commonNames: ['GOOGLE_CLIENT_SECRET'],
+  },
+  'google:issuer': {
+    type: 'url',
+    default: 'https://accounts.google.com',
+    description: 'issuer of Google’s id tokens',
+  },
   'workos:api-key': {
     type: 'secret',
     default: null,
-    description: 'WorkOS key, for single sign-on',
-    effect: 'later',
-    originals: [{ name: 'WORKOS_API_KEY', note: 'no effect yet: there is no single sign-on' }],
+    description: 'WorkOS key, for signing in through WorkOS; with workos:client-id',
+    originals: [{ name: 'WORKOS_API_KEY', note: 'the same: single sign-on and Google through WorkOS' }],
   },
   'workos:client-id': {
     type: 'text',
     default: null,
-    description: 'WorkOS client, for single sign-on',
-    effect: 'later',
-    originals: [{ name: 'WORKOS_CLIENT_ID', note: 'no effect yet: there is no single sign-on' }],
+    description: 'WorkOS client, for signing in through WorkOS',
+    originals: [{ name: 'WORKOS_CLIENT_ID', note: 'the same' }],
   },
   'workos:webhook-secret': {
     type: 'secret',
     default: null,
-    description: 'WorkOS webhook secret, for directory sync',
-    effect: 'later',
-    originals: [{ name: 'WORKOS_WEBHOOK_SECRET', note: 'no effect yet: there is no directory sync' }],
+    description: 'secret of the webhook of WorkOS, for directory sync',
+    originals: [
+      { name: 'WORKOS_WEBHOOK_SECRET', note: 'the same: /api/webhooks/workos is open with it only' },
+    ],
+  },
+  'workos:url': {
+    type: 'url',
+    default: 'https://api.workos.com',
+    description: 'where the API of WorkOS is',
   },
   'slack:client-id': {
     type: 'text',

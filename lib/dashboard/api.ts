@@ -46,6 +46,8 @@ export interface SignedOut {
   signUpEnabled: boolean
   /** The password was right; a code of the person's second factor is still to come. */
   secondFactorNeeded: boolean
+  /** People may sign in with Google. */
+  hasGoogle: boolean
 }
 
 export interface NewAccount {
@@ -102,6 +104,7 @@ export class Api {
           setupNeeded: body.setupNeeded === true,
           signUpEnabled: body.signUpEnabled === true,
           secondFactorNeeded: body.secondFactorNeeded === true,
+          hasGoogle: body.google === true,
         },
       }
     }
@@ -127,9 +130,10 @@ export class Api {
     await callApi('DELETE', '/api/v1/session')
   }
 
-  /** First step of signing in: refuses an address that cannot go on. */
-  async checkEmail(email: string): Promise<void> {
-    await callApi('POST', '/api/v1/session/check', { email })
+  /** First step of signing in: whether the address's organization has single sign-on, and asks for it. Null: it has not. */
+  async checkEmail(email: string): Promise<{ required: boolean } | null> {
+    const { singleSignOn } = await callApi('POST', '/api/v1/session/check', { email })
+    return isRecord(singleSignOn) ? { required: singleSignOn.required === true } : null
   }
 
   /** First step of signing up: refuses an address that has an account. */

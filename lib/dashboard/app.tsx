@@ -120,7 +120,7 @@ export function App() {
       const from = destination(location)
       return <Navigate to={from === null ? '/login' : `/login?from=${encodeURIComponent(from)}`} replace />
     }
-    return <SignInScreen signUpEnabled={who.out.signUpEnabled} onDone={ask} />
+    return <SignInScreen known={who.out} from={destination(location)} onDone={ask} />
   }
   if (entrances.has(route.screen)) {
     return <Navigate to={who.goTo ?? landing(route.screen, who.session, destination(location))} replace />

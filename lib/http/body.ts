@@ -9,7 +9,8 @@ export function hasBody(request: IncomingMessage): boolean {
 }
 
 export function isJson(request: IncomingMessage): boolean {
-  return /^application\/json\s*(;|$)/i.test(request.headers['content-type'] ?? '')
+  // A form of another site can send neither.
+  return /^application\/(scim\+)?json\s*(;|$)/i.test(request.headers['content-type'] ?? '')
 }
 
 /** The parsed body; `undefined` when there is none. Rejects with `too-large` or `bad-request`. */
@@ -30,7 +31,8 @@ export async function readJson(
   }
 }
 
-function readText(request: IncomingMessage, bytesMax: number): Promise<string> {
+/** The whole body. Rejects with `too-large`. */
+export function readText(request: IncomingMessage, bytesMax: number): Promise<string> {
   return new Promise((fulfil, reject) => {
     const chunks: Buffer[] = []
     let bytes = 0

@@ -6,6 +6,7 @@ export type { HealthOptions } from './routes-health.js'
 export type { HttpHostHooks } from './routes-http-hosts.js'
 export type { QueueHooks } from './routes-queue.js'
 export type { RecordedNotification, SdkHooks } from './routes-sdk.js'
+export type { SignOnHooks } from './routes-sso.js'
 export type { UploadHooks } from './routes-uploads.js'
 export {
   createHttpServer,

@@ -9,8 +9,11 @@ import type { HttpServer } from './server.js'
 export const passwordShape = z.string().min(1).max(1_000)
 export const emailShape = z.string().min(1).max(320)
 
-/** `hasTools`: the command bar offers the tools of `routes-development.ts`. */
-export function addSessionRoutes(http: HttpServer, hasTools: boolean): void {
+/** `hasTools`: the command bar offers the tools of `routes-development.ts`; `hasGoogle`: people may sign in with Google. */
+export function addSessionRoutes(
+  http: HttpServer,
+  { hasTools, hasGoogle }: { readonly hasTools: boolean; readonly hasGoogle: boolean },
+): void {
   const browser = { caller: 'browser' } as const
 
   http.route('GET', '/api/v1/session', browser, async context => {
@@ -31,7 +34,7 @@ export function addSessionRoutes(http: HttpServer, hasTools: boolean): void {
     const { code, message } = new AppError('not-signed-in')
     return {
       status: 401,
-      body: { code, message, setupNeeded, signUpEnabled },
+      body: { code, message, setupNeeded, signUpEnabled, ...(hasGoogle && { google: true }) },
       // A cookie that is worth nothing any more.
       ...(context.token !== undefined && { headers: context.clearSession() }),
     }
@@ -63,8 +66,10 @@ export function addSessionRoutes(http: HttpServer, hasTools: boolean): void {
 
   // The first step of signing in. It answers the same for everybody, so that nobody learns who has an account.
   http.route('POST', '/api/v1/session/check', browser, async context => {
-    await context.body(z.object({ email: emailShape }))
-    return ok({ next: 'password' })
+    const { email } = await context.body(z.object({ email: emailShape }))
+    // By the domain of the address, whoever has it.
+    const provider = await context.accounts.providerOf(email)
+    return ok({ next: 'password', ...(provider && { singleSignOn: { required: provider.isRequired } }) })
   })
 
   http.route('GET', '/api/v1/sessions', browser, async context => {

@@ -14,7 +14,7 @@ import type { z } from 'zod'
 import { type AccountsService, type ClientIdentity, isAccessToken } from '../accounts/index.js'
 import { AppError } from '../errors.js'
 import { limits as defaultLimits, type Limits } from '../limits.js'
-import type { Log } from '../log.js'
+import type { Log, Secret } from '../log.js'
 import { packageRoot } from '../root.js'
 import { hasBody, isJson, readJson } from './body.js'
 import { type Context, checked, type Handler } from './context.js'
@@ -42,11 +42,15 @@ import { addOrganizationRoutes } from './routes-organizations.js'
 import { addPasswordResetRoutes } from './routes-password-resets.js'
 import { addQueueRoutes, type QueueHooks } from './routes-queue.js'
 import { addScheduleRoutes, type ScheduleRoutesOptions } from './routes-schedules.js'
+import { addScimRoutes } from './routes-scim.js'
 import { addSdkRoutes, type SdkHooks } from './routes-sdk.js'
 import { addSessionRoutes } from './routes-session.js'
 import { addSignUpRoutes } from './routes-sign-up.js'
+import { addSignOnRoutes, type SignOnHooks } from './routes-sso.js'
+import { addSignOnSettingsRoutes } from './routes-sso-settings.js'
 import { addTimerRoutes, type TimerRoutesOptions } from './routes-timers.js'
 import { addUploadRoutes, isUpload, type UploadHooks } from './routes-uploads.js'
+import { addWorkOsRoutes } from './routes-workos.js'
 import { createTimerApi } from './timer-api.js'
 
 const headersMsMax = 10_000
@@ -96,6 +100,8 @@ export interface HttpServerOptions {
   readonly cluster?: ClusterOptions
   /** Without it there are none. */
   readonly development?: DevelopmentTools | undefined
+  /** Without it nobody signs in through a provider, and no directory is heard. */
+  readonly signOn?: SignOnHooks & { readonly webhookSecret: Secret | null }
   /** Without it nothing can be queued. */
   readonly queue?: QueueHooks
   /** Without it there are no schedules. */
@@ -340,7 +346,17 @@ export function createHttpServer(options: HttpServerOptions): HttpServer {
   if (options.schedules) addScheduleRoutes(http, options.schedules)
   if (options.timers) addTimerRoutes(http, options.timers)
   if (options.uploads) addUploadRoutes(http, options.uploads)
-  addSessionRoutes(http, options.development !== undefined)
+  const { signOn } = options
+  addSessionRoutes(http, {
+    hasTools: options.development !== undefined,
+    hasGoogle: signOn !== undefined && (signOn.google ?? signOn.workos) !== null,
+  })
+  if (signOn) {
+    addSignOnRoutes(http, signOn, log)
+    addSignOnSettingsRoutes(http, signOn)
+    addScimRoutes(http, signOn)
+    addWorkOsRoutes(http, { secret: signOn.webhookSecret })
+  }
   addIdentityRoutes(http)
   addAccountRoutes(http)
   addPasswordResetRoutes(http)

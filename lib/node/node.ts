@@ -60,6 +60,7 @@ import { openQueue } from './queue.js'
 import { RingStatus } from './ring-status.js'
 import { refuseFullDisk } from './room.js'
 import { openSchedules } from './schedules.js'
+import { type NodeSignOn, openSignOn } from './sign-on.js'
 import { Sockets } from './sockets.js'
 import { type NodeTimers, openTimers } from './timers.js'
 import { type NodeUploads, openUploads } from './uploads.js'
@@ -111,6 +112,7 @@ class Node {
   #queue: QueueHooks | null = null
   #schedules: Schedules | null = null
   #uploads: NodeUploads | null = null
+  #signOn: NodeSignOn | null = null
   #demo: DemoHost | null = null
   #revocations: Timer | null = null
   /** Digest of what was last recorded, by place. */
@@ -200,6 +202,7 @@ class Node {
       this.#hosts?.drain(spreadMs),
     ])
     this.#httpHosts?.stop()
+    this.#signOn?.stop()
     await this.#admin?.close()
     await this.#http?.close()
     this.#schedules?.stop()
@@ -484,8 +487,14 @@ class Node {
       httpHostRuns: this.#httpHosts?.open,
       report: () => this.#report(partitions),
     })
+    this.#signOn = openSignOn({
+      config: this.#config,
+      appUrl: app.url ?? this.#configuredAddress(),
+      secret: this.#directory.secrets.cookie.reveal(),
+    })
     const http = createHttpServer({
       accounts,
+      signOn: { ...this.#signOn.hooks, webhookSecret: this.#config.workos.webhookSecret },
       log: createLog('interval:http'),
       appUrl: app.url ?? undefined,
       trustedProxies: proxy.trustedProxies,

@@ -1,8 +1,12 @@
 /**
- * Signing in, in two steps on one screen: first the address, then the password. Both are background requests; the
- * address bar changes only after the second has succeeded.
+ * Signing in, in two steps on one screen: first the address, then the password, or the provider of the address's
+ * organization. The steps are background requests; the address bar changes only after the second has succeeded, or when
+ * the browser leaves for a provider.
  */
 import { type FormEvent, useState } from 'react'
+import { useSearchParams } from 'react-router'
+import type { SignedOut } from '../api.js'
+import { googleHref, signOnHref, signOnProblem } from '../api-sign-on.js'
 import { AppLink } from '../components/app-link.js'
 import { Entrance } from '../components/entrance.js'
 import { Input } from '../components/input.js'
@@ -10,18 +14,23 @@ import { Banner } from '../components/notice.js'
 import { useServices } from '../services.js'
 
 export function SignInScreen({
-  signUpEnabled,
+  known: { signUpEnabled, hasGoogle },
+  from,
   onDone,
 }: {
-  signUpEnabled: boolean
+  known: SignedOut
+  /** Where the person was going. */
+  from: string | null
   onDone: () => Promise<void>
 }) {
   const { api } = useServices()
-  const [step, setStep] = useState<'address' | 'password'>('address')
+  const [step, setStep] = useState<'address' | 'password' | 'sign-on'>('address')
+  const [hasSignOn, setHasSignOn] = useState(false)
   const [email, setEmail] = useState('')
   const [password, setPassword] = useState('')
   const [isBusy, setBusy] = useState(false)
-  const [problem, setProblem] = useState<string | null>(null)
+  const [query] = useSearchParams()
+  const [problem, setProblem] = useState(() => signOnProblem(query.get('problem')))
 
   const submit = async (event: FormEvent) => {
     event.preventDefault()
@@ -30,8 +39,11 @@ export function SignInScreen({
     setProblem(null)
     try {
       if (step === 'address') {
-        await api.checkEmail(email.trim())
-        setStep('password')
+        const signOn = await api.checkEmail(email.trim())
+        setHasSignOn(signOn !== null)
+        setStep(signOn?.required ? 'sign-on' : 'password')
+      } else if (step === 'sign-on') {
+        window.location.assign(signOnHref(email.trim(), from))
       } else {
         await api.signIn(email.trim(), password)
         await onDone()
@@ -58,7 +70,7 @@ export function SignInScreen({
           autoComplete="username"
           autoFocus
           required
-          readOnly={step === 'password'}
+          readOnly={step !== 'address'}
           value={email}
           onChange={event => setEmail(event.target.value)}
         />
@@ -76,9 +88,31 @@ export function SignInScreen({
         )}
         <button type="submit" className="button primary" disabled={isBusy}>
           {isBusy && <span className="spinner" />}
-          {step === 'address' ? 'Continue' : 'Sign in'}
+          {submitLabels[step]}
         </button>
-        {step === 'password' && (
+        {step === 'password' && hasSignOn && (
+          <a className="button" href={signOnHref(email.trim(), from)}>
+            Continue with single sign-on
+          </a>
+        )}
+        {step === 'address' && hasGoogle && (
+          <a className="button" href={googleHref(from)}>
+            Continue with Google
+          </a>
+        )}
+        {step === 'sign-on' && (
+          <button
+            type="button"
+            className="button plain"
+            onClick={() => {
+              setStep('password')
+              setProblem(null)
+            }}
+          >
+            Use a password
+          </button>
+        )}
+        {step !== 'address' && (
           <button
             type="button"
             className="button plain"
@@ -108,3 +142,9 @@ export function SignInScreen({
     </Entrance>
   )
 }
+
+const submitLabels = {
+  address: 'Continue',
+  password: 'Sign in',
+  'sign-on': 'Continue with single sign-on',
+} as const

@@ -50,6 +50,12 @@ export const sections: readonly Section[] = [
     Screen: lazy(() => import('./settings.js')),
   },
   {
+    slug: 'sso',
+    label: 'Single sign-on',
+    permission: 'WRITE_ORG_SETTINGS',
+    Screen: lazy(() => import('./sso.js')),
+  },
+  {
     slug: 'audit',
     label: 'Audit log',
     permission: 'WRITE_ORG_SETTINGS',

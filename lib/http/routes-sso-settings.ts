@@ -1,0 +1,119 @@
+/** Single sign-on as an organization sets it up, and its directory. Who may is decided by the accounts. */
+import { z } from 'zod'
+import { joiningRoles } from '../accounts/index.js'
+import { AppError } from '../errors.js'
+import { limits } from '../limits.js'
+import { SignOnError } from '../sign-on/index.js'
+import { ok } from './reply.js'
+import { redirectUriOf, type SignOnHooks } from './routes-sso.js'
+import type { HttpServer } from './server.js'
+
+const shortShape = z.string().trim().min(1).max(500)
+
+const settingsShape = z.object({
+  provider: z
+    .object({
+      issuer: shortShape,
+      clientId: shortShape,
+      /** Left out or empty: the one that is stored is kept. */
+      clientSecret: z.string().trim().max(2_000).nullish(),
+    })
+    .nullable(),
+  role: z.enum(joiningRoles),
+  groupClaim: z.string().trim().min(1).max(200).default('groups'),
+  groups: z
+    .array(z.object({ value: z.string().trim().min(1).max(300), teamId: z.string().min(1).max(64) }))
+    .max(limits.signOnGroupsMax)
+    .default([]),
+  isRequired: z.boolean().default(false),
+})
+
+export function addSignOnSettingsRoutes(http: HttpServer, hooks: SignOnHooks): void {
+  const browser = { caller: 'browser' } as const
+  const base = '/api/v1/organizations/:org/sso'
+
+  http.route('GET', base, browser, async context => {
+    const { user } = await context.signedIn()
+    const org = context.params.org ?? ''
+    const [settings, directory] = await Promise.all([
+      context.accounts.singleSignOn(user.id, org, context.origin),
+      context.accounts.directory(user.id, org, context.origin),
+    ])
+    return ok({
+      ...settings,
+      hasWorkOs: settings.hasWorkOs && hooks.workos !== null,
+      redirectUri: redirectUriOf(hooks.appUrl),
+      directory: {
+        ...directory,
+        url: new URL(`/scim/v2/${directory.organizationId}`, hooks.appUrl).href,
+      },
+    })
+  })
+
+  http.route('PUT', base, browser, async context => {
+    const { user } = await context.signedIn()
+    const body = await context.body(settingsShape)
+    const org = context.params.org ?? ''
+    const wanted = {
+      ...body,
+      provider: body.provider && {
+        ...body.provider,
+        clientSecret: body.provider.clientSecret || undefined,
+      },
+    }
+    const client = await context.accounts.triedProvider(user.id, org, wanted, context.origin)
+    if (client !== null) {
+      const refusal = hooks.oidc.refusal(client.issuer)
+      if (refusal !== undefined) throw issuerError(refusal)
+      await hooks.oidc.check(client).catch((error: unknown) => {
+        throw error instanceof SignOnError ? issuerError(error.message) : error
+      })
+    }
+    await context.accounts.setSingleSignOn(user.id, org, wanted, context.origin)
+    return ok({})
+  })
+
+  http.route('POST', `${base}/domains`, browser, async context => {
+    const { user } = await context.signedIn()
+    const { domain } = await context.body(z.object({ domain: z.string().min(1).max(300) }))
+    const id = await context.accounts.addDomain(user.id, context.params.org ?? '', domain, context.origin)
+    return { status: 201, body: { id } }
+  })
+
+  http.route('POST', `${base}/domains/:id/check`, browser, async context => {
+    const { user } = await context.signedIn()
+    const { org = '', id = '' } = context.params
+    await context.accounts.checkDomain(user.id, org, id, context.origin)
+    return ok({})
+  })
+
+  http.route('DELETE', `${base}/domains/:id`, browser, async context => {
+    const { user } = await context.signedIn()
+    const { org = '', id = '' } = context.params
+    await context.accounts.removeDomain(user.id, org, id, context.origin)
+    return ok({})
+  })
+
+  // A new token; one that was there before ends. It is told this once.
+  http.route('POST', `${base}/directory`, browser, async context => {
+    const { user } = await context.signedIn()
+    const { role } = await context.body(z.object({ role: z.enum(joiningRoles) }))
+    const token = await context.accounts.openDirectory(
+      user.id,
+      context.params.org ?? '',
+      role,
+      context.origin,
+    )
+    return { status: 201, body: { token } }
+  })
+
+  http.route('DELETE', `${base}/directory`, browser, async context => {
+    const { user } = await context.signedIn()
+    await context.accounts.closeDirectory(user.id, context.params.org ?? '', context.origin)
+    return ok({})
+  })
+}
+
+function issuerError(message: string): AppError {
+  return new AppError('invalid-value', message, { fields: { 'provider.issuer': message } })
+}
