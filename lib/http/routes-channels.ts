@@ -52,7 +52,7 @@ export function addChannelRoutes(http: HttpServer): void {
       throw new AppError('forbidden', 'Slack was not connected: it was declined there.')
     const answer = checked({ code: query.get('code'), state: query.get('state') }, slackShape)
     const slug = await context.accounts.finishSlack(user.id, answer, context.origin)
-    const location = `/dashboard/${encodeURIComponent(slug)}/organization/notifications`
+    const location = `/dashboard/${encodeURIComponent(slug)}/organization/outbox`
     return { status: 303, headers: { location, 'referrer-policy': 'no-referrer' } }
   })
 

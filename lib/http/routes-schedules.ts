@@ -77,6 +77,9 @@ const newShape = z
     paused: z.boolean().optional(),
   })
   .strict()
+const previewShape = z
+  .object({ cron: settingsShape.cron, every: settingsShape.every, timeZone: settingsShape.timeZone })
+  .strict()
 const runShape = z.object({ requestId: z.string().optional() }).strict()
 
 type Changes = z.infer<typeof changeShape>
@@ -102,6 +105,33 @@ export function addScheduleRoutes(http: HttpServer, { schedules }: ScheduleRoute
         headers: { location: `${path}/${schedule.id}` },
         body: described(schedule, schedules.nowMs()),
       }
+    },
+  )
+
+  // Before there is a schedule: what somebody has in mind, and when that would be.
+  http.route(
+    'POST',
+    `${path}/preview`,
+    {
+      ...browser,
+      api: { tag: 'Schedules', summary: 'The next times of a cron text or an interval', body: previewShape },
+    },
+    async context => {
+      if (isKeyGiven(context)) await hostOf(context)
+      else await context.signedIn()
+      const { cron, every, timeZone } = await context.body()
+      const nowMs = schedules.nowMs()
+      const times = {
+        ...defaults,
+        timeZone: timeZone ?? defaults.timeZone,
+        ...(cron !== undefined && { cron }),
+        ...(every !== undefined && {
+          every: every.count,
+          unit: every.unit,
+          anchorMs: every.anchor ? Date.parse(every.anchor) : minuteOf(nowMs),
+        }),
+      }
+      return ok({ upcoming: upcoming(times, nowMs) })
     },
   )
 
@@ -418,7 +448,7 @@ function described(schedule: StoredSchedule, nowMs: number) {
 }
 
 /** The next ticks. */
-function upcoming(schedule: StoredSchedule, nowMs: number): string[] {
+function upcoming(schedule: ScheduleSettings, nowMs: number): string[] {
   const calendar = new Calendar(timesOf(schedule))
   const ticks: string[] = []
   let tick = calendar.next(nowMs)

@@ -4,7 +4,7 @@
  */
 import { useCallback, useMemo, useState } from 'react'
 import { type ActionSettings, OrganizationApi, type PageSettings, type Team } from '../../api-organization.js'
-import { useGo } from '../../components/app-link.js'
+import { AppLink, useGo } from '../../components/app-link.js'
 import { Ask } from '../../components/ask.js'
 import { Select, Tick } from '../../components/choice.js'
 import { Icon } from '../../components/icon.js'
@@ -101,6 +101,7 @@ export default function ActionsSection({ organization, rest }: SectionProps) {
           {found.slice(0, shownMax).map(thing => (
             <ThingRow
               key={`${thing.kind} ${thing.id}`}
+              schedulesHref={`${organizationHref({ organization: organization.slug }, 'schedules')}?${new URLSearchParams({ environment, action: thing.slug })}`}
               thing={thing}
               pages={settings.value?.pages ?? []}
               teams={teams.value ?? []}
@@ -155,12 +156,14 @@ export default function ActionsSection({ organization, rest }: SectionProps) {
 
 function ThingRow({
   thing,
+  schedulesHref,
   pages,
   teams,
   onOpen,
   onUnarchive,
 }: {
   thing: Thing
+  schedulesHref: string
   pages: readonly PageSettings[]
   teams: readonly Team[]
   onOpen: (open: Open) => void
@@ -193,6 +196,11 @@ function ThingRow({
         >
           Access
         </button>
+        {thing.kind === 'action' && (
+          <AppLink className="button small" aria-label={`Schedules of ${name}`} href={schedulesHref}>
+            Schedules
+          </AppLink>
+        )}
         {thing.kind === 'action' && (
           <button
             type="button"

@@ -30,6 +30,12 @@ export const sections: readonly Section[] = [
     permission: 'WRITE_PROD_ACTIONS',
     Screen: lazy(() => import('./actions.js')),
   },
+  {
+    slug: 'schedules',
+    label: 'Schedules',
+    permission: 'WRITE_PROD_ACTIONS',
+    Screen: lazy(() => import('./schedules.js')),
+  },
   { slug: 'keys', label: 'Keys', permission: 'CREATE_DEV_API_KEYS', Screen: lazy(() => import('./keys.js')) },
   {
     slug: 'environments',
@@ -42,6 +48,12 @@ export const sections: readonly Section[] = [
     label: 'Serverless hosts',
     permission: 'READ_ORG_SETTINGS',
     Screen: lazy(() => import('./hosts.js')),
+  },
+  {
+    slug: 'outbox',
+    label: 'Mail and Slack',
+    permission: 'WRITE_ORG_SETTINGS',
+    Screen: lazy(() => import('./channels.js')),
   },
   {
     slug: 'settings',

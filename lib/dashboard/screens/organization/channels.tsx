@@ -1,0 +1,279 @@
+/**
+ * How an organization reaches people: whether mails are sent, its Slack workspace, and the outbox, where what was not
+ * sent can be read and sent again.
+ */
+import { Dialog, DialogDismiss, DialogHeading } from '@ariakit/react'
+import { useCallback, useEffect, useMemo, useState } from 'react'
+import {
+  type Channels,
+  channelsOf,
+  connectSlack,
+  disconnectSlack,
+  type MailRow,
+  mailsOf,
+  mailText,
+  sendMailAgain,
+} from '../../api-channels.js'
+import { Ask } from '../../components/ask.js'
+import { Select } from '../../components/choice.js'
+import { CopyButton } from '../../components/copy-button.js'
+import { Banner, Loading } from '../../components/notice.js'
+import { Badge, Empty, Section } from '../../components/section.js'
+import { formatDateTime } from '../../format.js'
+import { messageOf, useLoaded } from '../../use-loaded.js'
+import type { SectionProps } from './sections.js'
+
+export default function ChannelsSection({ organization: { slug } }: SectionProps) {
+  const channels = useLoaded(useMemo(() => () => channelsOf(slug), [slug]))
+  const [done, setDone] = useState<string | null>(null)
+  const [problem, setProblem] = useState<string | null>(null)
+  return (
+    <Section
+      title="Mail and Slack"
+      text="How people hear of what actions and runs tell them."
+      problem={problem ?? channels.problem}
+      done={done}
+      isLoading={channels.value === null}
+    >
+      {channels.value && (
+        <>
+          <Slack
+            organization={slug}
+            channels={channels.value}
+            onProblem={setProblem}
+            onDisconnected={async () => {
+              await channels.reload()
+              setDone('Slack is disconnected.')
+            }}
+          />
+          <Outbox organization={slug} sendsMail={channels.value.sendsMail} />
+        </>
+      )}
+    </Section>
+  )
+}
+
+function Slack({
+  organization,
+  channels: { offersSlack, workspace },
+  onDisconnected,
+  onProblem,
+}: {
+  organization: string
+  channels: Channels
+  onDisconnected: () => Promise<void>
+  onProblem: (problem: string) => void
+}) {
+  const [isAsking, setAsking] = useState(false)
+  const connect = async () => {
+    try {
+      window.location.assign(await connectSlack(organization))
+    } catch (error) {
+      onProblem(messageOf(error))
+    }
+  }
+  return (
+    <section className="card flex flex-wrap items-center gap-x-6 gap-y-3 p-5" aria-labelledby="slack">
+      <div className="grid min-w-0 flex-1 basis-64 gap-1">
+        <h3 id="slack" className="font-semibold">
+          Slack
+        </h3>
+        <p className="text-muted">
+          {workspace !== null
+            ? `Connected to ${workspace}. People are found there by their address.`
+            : offersSlack
+              ? 'Connect a workspace to send notifications to its channels and people.'
+              : 'Not set up on this server: it needs SLACK_CLIENT_ID and SLACK_CLIENT_SECRET.'}
+        </p>
+      </div>
+      {workspace !== null ? (
+        <button type="button" className="button" onClick={() => setAsking(true)}>
+          Disconnect
+        </button>
+      ) : (
+        offersSlack && (
+          <button type="button" className="button primary" onClick={() => void connect()}>
+            Connect Slack
+          </button>
+        )
+      )}
+      {isAsking && (
+        <Ask
+          title="Disconnect Slack?"
+          action="Disconnect"
+          dismissal="Stay connected"
+          onClose={() => setAsking(false)}
+          onConfirmed={async () => {
+            await disconnectSlack(organization)
+            await onDisconnected()
+          }}
+        >
+          Notifications for its channels fail then; people get theirs by mail.
+        </Ask>
+      )}
+    </section>
+  )
+}
+
+const statuses: Readonly<Record<string, readonly [string, 'plain' | 'success' | 'danger' | 'warning']>> = {
+  WAITING: ['Waits', 'warning'],
+  SENT: ['Sent', 'success'],
+  FAILED: ['Failed', 'danger'],
+  KEPT: ['Not sent', 'plain'],
+}
+
+function Outbox({ organization, sendsMail }: { organization: string; sendsMail: boolean }) {
+  const [status, setStatus] = useState('')
+  const [known, setKnown] = useState<{ mails: readonly MailRow[]; next: string | null } | null>(null)
+  const [problem, setProblem] = useState<string | null>(null)
+  const [reading, setReading] = useState<MailRow | null>(null)
+  const load = useCallback(
+    async (before: typeof known) => {
+      try {
+        const { mails, next } = await mailsOf(organization, status, before?.next ?? null)
+        setKnown({ mails: [...(before?.mails ?? []), ...mails], next })
+        setProblem(null)
+      } catch (error) {
+        setProblem(messageOf(error))
+      }
+    },
+    [organization, status],
+  )
+  useEffect(() => {
+    void load(null)
+  }, [load])
+  return (
+    <section className="grid gap-3" aria-labelledby="outbox">
+      <div className="flex flex-wrap items-end gap-x-6 gap-y-3">
+        <div className="grid min-w-0 flex-1 basis-64 gap-1">
+          <h3 id="outbox" className="font-semibold">
+            Outbox
+          </h3>
+          <p className="text-muted">
+            {sendsMail
+              ? 'Mails of the last 30 days. What was sent cannot be read any more.'
+              : 'This server sends no mails: set SMTP_URL to have them sent. Until then, pass on yourself what stands in them.'}
+          </p>
+        </div>
+        <div className="w-40">
+          <Select
+            name="status"
+            label="State"
+            value={status}
+            options={[
+              { value: '', label: 'Any' },
+              ...Object.entries(statuses).map(([value, [label]]) => ({ value, label })),
+            ]}
+            onChange={event => setStatus(event.target.value)}
+          />
+        </div>
+      </div>
+      {problem !== null && (
+        <Banner tone="danger" role="alert">
+          {problem}
+        </Banner>
+      )}
+      {known === null && problem === null && <Loading />}
+      {known?.mails.length === 0 && <Empty title="There are no mails here" />}
+      {known !== null && known.mails.length > 0 && (
+        <ul className="card divide-y divide-line" aria-label="Mails">
+          {known.mails.map(mail => (
+            <li key={mail.id} className="flex flex-wrap items-center gap-x-4 gap-y-2 px-4 py-3">
+              <div className="min-w-0 flex-1 basis-56">
+                <p className="font-medium break-words">{mail.subject}</p>
+                <p className="text-sm break-words text-muted">
+                  To {mail.to}
+                  {mail.createdAtMs !== null && ` · ${formatDateTime(new Date(mail.createdAtMs))}`}
+                </p>
+                {mail.error !== null && <p className="text-sm break-words text-danger">{mail.error}</p>}
+              </div>
+              <Badge tone={statuses[mail.status]?.[1] ?? 'plain'}>
+                {statuses[mail.status]?.[0] ?? mail.status}
+              </Badge>
+              {(mail.status === 'FAILED' || mail.status === 'KEPT') && (
+                <button
+                  type="button"
+                  className="button small"
+                  aria-label={`Read ${mail.subject} to ${mail.to}`}
+                  onClick={() => setReading(mail)}
+                >
+                  Read
+                </button>
+              )}
+            </li>
+          ))}
+        </ul>
+      )}
+      {known?.next != null && (
+        <button type="button" className="button justify-self-center" onClick={() => void load(known)}>
+          Show older mails
+        </button>
+      )}
+      {reading !== null && (
+        <Reading
+          organization={organization}
+          mail={reading}
+          sendsMail={sendsMail}
+          onSent={() => load(null)}
+          onClose={() => setReading(null)}
+        />
+      )}
+    </section>
+  )
+}
+
+function Reading({
+  organization,
+  mail,
+  sendsMail,
+  onSent,
+  onClose,
+}: {
+  organization: string
+  mail: MailRow
+  sendsMail: boolean
+  onSent: () => Promise<void>
+  onClose: () => void
+}) {
+  const loaded = useLoaded(useMemo(() => () => mailText(organization, mail.id), [organization, mail.id]))
+  const [problem, setProblem] = useState<string | null>(null)
+  const send = async () => {
+    try {
+      await sendMailAgain(organization, mail.id)
+      await onSent()
+      onClose()
+    } catch (error) {
+      setProblem(messageOf(error))
+    }
+  }
+  const text = loaded.value
+  const wrong = problem ?? loaded.problem
+  return (
+    <Dialog
+      open
+      onClose={onClose}
+      backdrop={<div className="bg-black/40" />}
+      className="card fixed inset-4 z-50 m-auto grid h-fit max-h-[calc(100dvh-2rem)] max-w-xl gap-4 overflow-y-auto p-6 shadow-xl"
+    >
+      <DialogHeading className="text-lg font-semibold break-words">{mail.subject}</DialogHeading>
+      <p className="text-sm break-words text-muted">To {mail.to}</p>
+      <pre className="code-block min-h-40 break-words whitespace-pre-wrap">{text ?? ''}</pre>
+      {wrong !== null && (
+        <Banner tone="danger" role="alert">
+          {wrong}
+        </Banner>
+      )}
+      <div className="flex flex-wrap justify-end gap-3">
+        {text !== null && <CopyButton text={text} />}
+        {sendsMail && (
+          <button type="button" className="button" onClick={() => void send()}>
+            Send it now
+          </button>
+        )}
+        <DialogDismiss className="button primary" autoFocus>
+          Close
+        </DialogDismiss>
+      </div>
+    </Dialog>
+  )
+}
