@@ -6,7 +6,7 @@
  */
 import type { IncomingMessage } from 'node:http'
 import { AppError } from '../errors.js'
-import { limits } from '../limits.js'
+import type { Limits } from '../limits.js'
 import { isUploadId, type Uploads, uploadsPath } from '../uploads/index.js'
 import type { Context } from './context.js'
 import { ok, type Reply } from './reply.js'
@@ -25,7 +25,7 @@ export function isUpload({ method, url = '' }: IncomingMessage): boolean {
   return method === 'PUT' && url.startsWith(`${uploadsPath}/`)
 }
 
-export function addUploadRoutes(http: HttpServer, uploads: UploadHooks): void {
+export function addUploadRoutes(http: HttpServer, uploads: UploadHooks, limits: Limits): void {
   const open = { caller: 'open' } as const
 
   http.route('PUT', `${uploadsPath}/:id`, open, async context => {
@@ -36,10 +36,10 @@ export function addUploadRoutes(http: HttpServer, uploads: UploadHooks): void {
       if (headers['transfer-encoding'] !== undefined || Number(headers['content-length'] ?? 0) !== size) {
         throw new AppError('bad-request', 'The file has another size than was announced.')
       }
-      await uploads.receive(id, size, incoming(context.request))
+      await uploads.receive(id, size, incoming(context.request, limits))
       return ok({})
     } catch (error) {
-      await drained(context.request)
+      await drained(context.request, limits)
       throw error
     }
   })
@@ -80,8 +80,8 @@ function known<Result>({ accounts, method, origin }: Context, check: () => Resul
 }
 
 /** The body, given up when nothing of it comes for a while. */
-async function* incoming(request: IncomingMessage): AsyncGenerator<Buffer> {
-  const stalled = setTimeout(() => request.destroy(), limits.uploadStalledMsMax)
+async function* incoming(request: IncomingMessage, { uploadStalledMsMax }: Limits): AsyncGenerator<Buffer> {
+  const stalled = setTimeout(() => request.destroy(), uploadStalledMsMax)
   try {
     for await (const piece of request) {
       stalled.refresh()
@@ -96,9 +96,9 @@ async function* incoming(request: IncomingMessage): AsyncGenerator<Buffer> {
 }
 
 /** Reads on without keeping anything: a browser that is still sending does not hear an answer before it has sent all. */
-async function drained(request: IncomingMessage): Promise<void> {
+async function drained(request: IncomingMessage, { uploadBytesMax }: Limits): Promise<void> {
   if (request.complete || request.destroyed) return
-  if (Number(request.headers['content-length'] ?? 0) > limits.uploadBytesMax) return
+  if (Number(request.headers['content-length'] ?? 0) > uploadBytesMax) return
   await new Promise<void>(resolve => {
     const timer = setTimeout(resolve, drainMsMax)
     const done = (): void => {

@@ -345,7 +345,7 @@ export function createHttpServer(options: HttpServerOptions): HttpServer {
   if (options.queue) addQueueRoutes(http, options.queue)
   if (options.schedules) addScheduleRoutes(http, options.schedules)
   if (options.timers) addTimerRoutes(http, options.timers)
-  if (options.uploads) addUploadRoutes(http, options.uploads)
+  if (options.uploads) addUploadRoutes(http, options.uploads, limits)
   const { signOn } = options
   addSessionRoutes(http, {
     hasTools: options.development !== undefined,

@@ -11,6 +11,7 @@ import type { NodeId } from '../ids.js'
 import type { Partitions } from '../partitions/index.js'
 import { type PeerCondition, type PeerCounters, type Peers, partitionCount } from '../ring/index.js'
 import type { Firings } from '../timers/index.js'
+import type { Uploads } from '../uploads/index.js'
 
 export interface MetricsOptions {
   readonly partitions: Partitions
@@ -19,6 +20,7 @@ export interface MetricsOptions {
   /** Copies wanted of each partition. */
   readonly factor: number
   readonly timers?: Firings | undefined
+  readonly uploads?: Uploads | undefined
   /** Requests that are open at HTTP hosts. */
   readonly httpHostRuns?: (() => number) | undefined
   report(): NodeReport
@@ -143,7 +145,16 @@ async function build(options: MetricsOptions): Promise<Registry> {
   )
   counter('peer_resets_total', 'Connections between nodes lost after they stood', () => calls().resets)
 
-  const { timers } = options
+  const { timers, uploads } = options
+  if (uploads) {
+    gauge('uploads_receiving', 'Files being received from browsers', () => uploads.open.receiving)
+    gauge('uploads_sending', 'Files being sent to whoever reads them', () => uploads.open.sending)
+    gauge(
+      'uploads_questions',
+      'Old files that wait to ask whether they are wanted',
+      () => uploads.open.questions,
+    )
+  }
   if (timers) {
     counter('timers_called_total', 'Calls of timers that were taken', () => timers.counters.fired)
     counter('timers_failed_total', 'Calls of timers that were not taken', () => timers.counters.failed)

@@ -484,6 +484,7 @@ class Node {
       peers: this.#peers ?? undefined,
       factor: this.#config.replication.factor,
       timers: this.#timers?.timers.firings,
+      uploads: this.#uploads?.uploads,
       httpHostRuns: this.#httpHosts?.open,
       report: () => this.#report(partitions),
     })

@@ -90,9 +90,9 @@ export class Uploads {
     })
   }
 
-  /** Files being received and sent by this node. */
-  get open(): { readonly receiving: number; readonly sending: number } {
-    return { receiving: this.#receiving, sending: this.#sending }
+  /** Files being received and sent by this node, and questions of uploads that wait. */
+  get open(): { readonly receiving: number; readonly sending: number; readonly questions: number } {
+    return { receiving: this.#receiving, sending: this.#sending, questions: this.#questions.length }
   }
 
   /** Removes what has no upload any more, once messages can be answered. */
