@@ -78,6 +78,7 @@ t.test('config shows values and origins, and never a secret', async t => {
     SLACK_CLIENT_ID: 'app',
     SLACK_CLIENT_SECRET: 'hush',
     S3_BUCKET: 'bucket',
+    S3_REGION: 'eu-central-1',
   }
   const words = ['--storage:path', 'here', 'config', '--conf', 'c.json', '--demo']
   const text = await command(words, { folder, environment })
@@ -89,8 +90,7 @@ t.test('config shows values and origins, and never a secret', async t => {
     text.output,
     /^database:url +postgres:\/\/me:\*\*\*@db\.example\/x\?password=\*\*\* +environment DATABASE_URL$/m,
   )
-  t.match(text.output, /^s3:bucket +bucket +environment S3_BUCKET \(no effect yet\)$/m)
-  t.match(text.errors, 'S3_BUCKET has no effect yet.')
+  t.match(text.output, /^s3:bucket +bucket +environment S3_BUCKET$/m)
   const json = await command([...words, '--json'], { folder, environment })
   const parsed = JSON.parse(json.output)
   t.same(parsed.port, { value: 4100, source: '.env', writtenAs: 'PORT' })
