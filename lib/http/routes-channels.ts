@@ -12,36 +12,75 @@ export function addChannelRoutes(http: HttpServer): void {
   const browser = { caller: 'browser' } as const
   const organization = '/api/v1/organizations/:org'
 
-  http.route('GET', `${organization}/channels`, browser, async context => {
-    return ok(await context.accounts.channels(await askerOf(context)))
-  })
+  http.route(
+    'GET',
+    `${organization}/channels`,
+    {
+      ...browser,
+      api: {
+        tag: 'Notifications',
+        summary: 'How people are reached: whether mails are sent, and the Slack workspace',
+      },
+    },
+    async context => {
+      return ok(await context.accounts.channels(await askerOf(context)))
+    },
+  )
 
-  http.route('GET', `${organization}/mails`, browser, async context => {
-    const by = await askerOf(context)
-    const given = { status: context.query.get('status') || undefined }
-    const { status } = checked(given, z.object({ status: statusShape }))
-    const cursor = context.query.get('cursor') ?? undefined
-    return ok(await context.accounts.mails(by, { status, cursor }), { 'cache-control': 'no-store' })
-  })
+  http.route(
+    'GET',
+    `${organization}/mails`,
+    { ...browser, api: { tag: 'Notifications', summary: 'The outbox, newest first' } },
+    async context => {
+      const by = await askerOf(context)
+      const given = { status: context.query.get('status') || undefined }
+      const { status } = checked(given, z.object({ status: statusShape }))
+      const cursor = context.query.get('cursor') ?? undefined
+      return ok(await context.accounts.mails(by, { status, cursor }), { 'cache-control': 'no-store' })
+    },
+  )
 
-  http.route('GET', `${organization}/mails/:id`, browser, async context => {
-    const by = await askerOf(context)
-    return ok(await context.accounts.mail(by, context.params.id ?? ''), { 'cache-control': 'no-store' })
-  })
+  http.route(
+    'GET',
+    `${organization}/mails/:id`,
+    {
+      ...browser,
+      api: { tag: 'Notifications', summary: 'A mail, with its text as long as it was not sent' },
+    },
+    async context => {
+      const by = await askerOf(context)
+      return ok(await context.accounts.mail(by, context.params.id ?? ''), { 'cache-control': 'no-store' })
+    },
+  )
 
-  http.route('POST', `${organization}/mails/:id/send`, browser, async context => {
-    await context.accounts.sendMail(await askerOf(context), context.params.id ?? '')
-    return ok({})
-  })
+  http.route(
+    'POST',
+    `${organization}/mails/:id/send`,
+    { ...browser, api: { tag: 'Notifications', summary: 'Sends a mail that has failed or was kept' } },
+    async context => {
+      await context.accounts.sendMail(await askerOf(context), context.params.id ?? '')
+      return ok({})
+    },
+  )
 
-  http.route('POST', `${organization}/slack`, browser, async context => {
-    return ok(await context.accounts.connectSlack(await askerOf(context)))
-  })
+  http.route(
+    'POST',
+    `${organization}/slack`,
+    { ...browser, api: { tag: 'Notifications', summary: 'Where to go to connect a Slack workspace' } },
+    async context => {
+      return ok(await context.accounts.connectSlack(await askerOf(context)))
+    },
+  )
 
-  http.route('DELETE', `${organization}/slack`, browser, async context => {
-    await context.accounts.disconnectSlack(await askerOf(context))
-    return ok({})
-  })
+  http.route(
+    'DELETE',
+    `${organization}/slack`,
+    { ...browser, api: { tag: 'Notifications', summary: 'Disconnects the Slack workspace' } },
+    async context => {
+      await context.accounts.disconnectSlack(await askerOf(context))
+      return ok({})
+    },
+  )
 
   // Slack sends the browser here. What it brings counts only for the person who has left for there.
   http.route('GET', '/api/auth/oauth/slack', browser, async context => {
@@ -56,15 +95,28 @@ export function addChannelRoutes(http: HttpServer): void {
     return { status: 303, headers: { location, 'referrer-policy': 'no-referrer' } }
   })
 
-  http.route('GET', `${organization}/notifications`, browser, async context => {
-    const { user } = await context.signedIn()
-    const notifications = await context.accounts.ownNotifications(user.id, context.params.org ?? '')
-    return ok({ notifications }, { 'cache-control': 'no-store' })
-  })
+  http.route(
+    'GET',
+    `${organization}/notifications`,
+    { ...browser, api: { tag: 'Notifications', summary: 'What was sent to you, newest first' } },
+    async context => {
+      const { user } = await context.signedIn()
+      const notifications = await context.accounts.ownNotifications(user.id, context.params.org ?? '')
+      return ok({ notifications }, { 'cache-control': 'no-store' })
+    },
+  )
 
-  http.route('POST', '/api/v1/notifications/seen', browser, async context => {
-    const { user } = await context.signedIn()
-    await context.accounts.seenNotifications(user.id)
-    return ok({})
-  })
+  http.route(
+    'POST',
+    '/api/v1/notifications/seen',
+    {
+      ...browser,
+      api: { tag: 'Notifications', summary: 'Nothing of what was sent to you is news any more' },
+    },
+    async context => {
+      const { user } = await context.signedIn()
+      await context.accounts.seenNotifications(user.id)
+      return ok({})
+    },
+  )
 }

@@ -63,6 +63,16 @@ export function transactionFilterOf(query: URLSearchParams): TransactionFilter {
   }
 }
 
+/** What a list of runs can be narrowed down to, for the description of the API. */
+const filterWords = {
+  action: 'Full path of an action.',
+  person: 'E-mail address of who started it.',
+  status: 'open, success, failure, canceled or redirected.',
+  from: 'ISO time: started then or later.',
+  until: 'ISO time: started before.',
+  search: 'Part of the name of an action or a person, or the id of a run.',
+} as const
+
 export function addHistoryRoutes(http: HttpServer): void {
   const browser = { caller: 'browser' } as const
   let exports = 0
@@ -77,41 +87,66 @@ export function addHistoryRoutes(http: HttpServer): void {
     }
   }
 
-  http.route('GET', `${path}/count`, browser, async context => {
-    const { user } = await context.signedIn()
-    const { org = '', env = '' } = context.params
-    const filter = transactionFilterOf(context.query)
-    return ok(await context.accounts.countTransactions(user.id, org, env, filter))
-  })
+  http.route(
+    'GET',
+    `${path}/count`,
+    {
+      ...browser,
+      api: { tag: 'History', summary: 'How many runs there are, up to 10,000', query: filterWords },
+    },
+    async context => {
+      const { user } = await context.signedIn()
+      const { org = '', env = '' } = context.params
+      const filter = transactionFilterOf(context.query)
+      return ok(await context.accounts.countTransactions(user.id, org, env, filter))
+    },
+  )
 
-  http.route('GET', `${path}/facets`, browser, async context => {
-    const { user } = await context.signedIn()
-    const { org = '', env = '' } = context.params
-    return ok(await context.accounts.transactionFacets(user.id, org, env))
-  })
+  http.route(
+    'GET',
+    `${path}/facets`,
+    { ...browser, api: { tag: 'History', summary: 'What a list of runs can be narrowed down to' } },
+    async context => {
+      const { user } = await context.signedIn()
+      const { org = '', env = '' } = context.params
+      return ok(await context.accounts.transactionFacets(user.id, org, env))
+    },
+  )
 
-  http.route('GET', `${path}/export`, browser, async (context): Promise<Reply> => {
-    const { user } = await context.signedIn()
-    const { org = '', env = '' } = context.params
-    const format = context.query.get('format') ?? 'csv'
-    if (format !== 'csv' && format !== 'json') {
-      throw new AppError('bad-request', 'format: csv or json', { fields: { format: 'csv or json' } })
-    }
-    const filter = transactionFilterOf(context.query)
-    if (context.method === 'HEAD') return { status: 200 }
-    if (exports >= limits.historyExportsMax)
-      throw new AppError('queue-full', 'Others are being exported right now. Try again shortly.')
-    const pages = await context.accounts.exportTransactions(user.id, org, env, filter, context.origin)
-    return {
-      status: 200,
-      headers: {
-        'content-type': format === 'csv' ? 'text/csv; charset=utf-8' : 'application/json',
-        'content-disposition': `attachment; filename="history.${format}"`,
-        'cache-control': 'no-store',
+  http.route(
+    'GET',
+    `${path}/export`,
+    {
+      ...browser,
+      api: {
+        tag: 'History',
+        summary: 'All runs of a list as a file',
+        query: { ...filterWords, format: 'csv or json.' },
       },
-      stream: counted(format === 'csv' ? csvOf(pages) : jsonOf(pages)),
-    }
-  })
+    },
+    async (context): Promise<Reply> => {
+      const { user } = await context.signedIn()
+      const { org = '', env = '' } = context.params
+      const format = context.query.get('format') ?? 'csv'
+      if (format !== 'csv' && format !== 'json') {
+        throw new AppError('bad-request', 'format: csv or json', { fields: { format: 'csv or json' } })
+      }
+      const filter = transactionFilterOf(context.query)
+      if (context.method === 'HEAD') return { status: 200 }
+      if (exports >= limits.historyExportsMax)
+        throw new AppError('queue-full', 'Others are being exported right now. Try again shortly.')
+      const pages = await context.accounts.exportTransactions(user.id, org, env, filter, context.origin)
+      return {
+        status: 200,
+        headers: {
+          'content-type': format === 'csv' ? 'text/csv; charset=utf-8' : 'application/json',
+          'content-disposition': `attachment; filename="history.${format}"`,
+          'cache-control': 'no-store',
+        },
+        stream: counted(format === 'csv' ? csvOf(pages) : jsonOf(pages)),
+      }
+    },
+  )
 }
 
 async function* jsonOf(pages: AsyncGenerator<readonly ExportedTransaction[]>): AsyncGenerator<string> {
