@@ -1,6 +1,7 @@
 /** Choosing: one of a list, several of a list, and what a host finds while one types. */
 import type { Page } from 'playwright-core'
 import t from 'tap'
+import { eventuallyTrue } from '../support/eventually.js'
 import { ioStage, start } from './io-stage.js'
 import { accessibilityProblems, continueButton, gone, reads, resultOf, shown } from './stage.js'
 
@@ -127,3 +128,36 @@ await stage.scenario(t, 'search: waits, loads, finds; keys; several', async ({ t
   const { one, several: many } = JSON.parse(await resultOf(page))
   t.same([one.name, many.map((person: { name: string }) => person.name)], ['Radia', ['Donald', 'Grace']])
 })
+
+await stage.scenario(
+  t,
+  'search: an answer that comes late is not taken for the next',
+  async ({ t, page }) => {
+    let isAsked = false
+    let renders = 0
+    page.on('websocket', socket => {
+      socket.on('framesent', ({ payload }) => {
+        if (!String(payload).includes('queryTerm') || isAsked) return
+        isAsked = true
+        renders = 0
+      })
+      socket.on('framereceived', ({ payload }) => {
+        if (String(payload).includes('"results"')) renders += 1
+      })
+    })
+    await start(page, home, 'search_slow')
+    const field = page.getByLabel('Slowly')
+    const results = page.locator('[data-pw-search-result]')
+    await field.pressSequentially('a')
+    await shown(page.locator('text="Loading..."'))
+    await eventuallyTrue('the question is out, its answer not here yet', () => isAsked)
+    await field.pressSequentially('d')
+    await eventuallyTrue('both questions are answered, twice each', () => renders >= 4)
+    await page.evaluate('new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)))')
+    await results.first().waitFor()
+    t.same(await results.allTextContents(), ['Ada'], 'not Ada and Alan, who begin with the first letter')
+    await results.first().click()
+    await continueButton(page).click()
+    t.match(await resultOf(page), /ada@example/)
+  },
+)

@@ -46,6 +46,8 @@ await stage.scenario(
     t.same(await firstCells(small), ['1'])
     await small.locator('input[placeholder="Filter"]').first().fill('zzz')
     await shown(small.locator(`text="No records found matching 'zzz'"`))
+    await shown(small.locator('[data-pw-search="zzz"]'))
+    t.equal(await rowsOf(small).count(), 0)
     await small.locator('button[aria-label="Clear filter"]').first().click()
     t.equal(await rowsOf(small).count(), 5)
 

@@ -193,6 +193,16 @@ const interval = new Interval({
             .multiple({ defaultValue: people.slice(6, 7) }),
         }),
       ),
+    search_slow: async () =>
+      said(
+        await io.search<(typeof people)[number]>('Slowly', {
+          renderResult: person => person.name,
+          onSearch: async query => {
+            await pause(query === 'a' ? 1_500 : 100)
+            return people.filter(person => person.name.toLowerCase().startsWith(query))
+          },
+        }),
+      ),
     all_optional: async () =>
       said(
         await io.group([

@@ -6,7 +6,7 @@ import { safeMediaUrl, targetOf } from '../links.js'
 import { flagOf, isRecord, numberOf, type Props, textOf } from '../props.js'
 import { displayMethod, type FieldProps } from './method.js'
 import type { Row } from './table-model.js'
-import { Filter, Pagination, RowMenu } from './table-view.js'
+import { emptyText, Filter, Pagination, RowMenu } from './table-view.js'
 import { useTable } from './use-table.js'
 
 /** What a grid is filtered by: the words on its cards. */
@@ -62,19 +62,11 @@ function Cards({
         className="grid gap-4"
         style={{ gridTemplateColumns: `repeat(auto-fill, minmax(min(100%, ${width}px), 1fr))` }}
       >
+        {isEmpty && <p className="card col-span-full px-4 py-8 text-center text-muted">{emptyText(state)}</p>}
         {state.page.map(row => (
           <Card key={row.key} row={row} place={place} />
         ))}
       </div>
-      {isEmpty && (
-        <p className="card px-4 py-8 text-center text-muted">
-          {state.isWaiting
-            ? 'Loading…'
-            : state.query === ''
-              ? 'There are no items to show.'
-              : `No records found matching '${state.query}'`}
-        </p>
-      )}
       {!isEmpty && (
         <div className="flex justify-end">
           <Pagination state={state} />

@@ -14,6 +14,8 @@ interface Found {
 }
 
 const pauseMs = 500
+/** After this time a render that brings nothing new is an answer too, in ms. */
+const repeatMs = 300
 const shownResultsMax = 200
 
 export const search = inputMethod<Found[]>({
@@ -50,6 +52,58 @@ function resultsOf(component: Component) {
   }))
 }
 
+/**
+ * Asks the host one question at a time; while it works on one, only the newest of the others is kept. Hosts answer with
+ * two equal renders, and the second must not pass for the answer to the next question: a render that brings nothing new
+ * counts only when nothing else comes for a moment.
+ */
+function useQuestion(
+  component: Component,
+  onState: ((state: unknown) => void) | undefined,
+  onAnswer: () => void,
+): { ask: (query: string) => void; isOpen: () => boolean } {
+  const latest = useRef({ onState, onAnswer })
+  latest.current = { onState, onAnswer }
+  const asked = useRef(false)
+  const next = useRef<string | null>(null)
+  const grace = useRef<ReturnType<typeof setTimeout> | undefined>(undefined)
+  const values = resultsOf(component)
+    .map(result => result.value)
+    .join()
+  const before = useRef(values)
+  const ask = (query: string) => {
+    if (asked.current) {
+      next.current = query
+      return
+    }
+    asked.current = true
+    latest.current.onState?.({ queryTerm: query })
+  }
+  const answered = () => {
+    clearTimeout(grace.current)
+    asked.current = false
+    const query = next.current
+    next.current = null
+    if (query === null) latest.current.onAnswer()
+    else ask(query)
+  }
+  const isFirst = useRef(true)
+  // biome-ignore lint/correctness/useExhaustiveDependencies: each render of the host brings new props
+  useEffect(() => {
+    const isNew = values !== before.current
+    before.current = values
+    if (isFirst.current || !asked.current) {
+      isFirst.current = false
+      return
+    }
+    clearTimeout(grace.current)
+    if (isNew) answered()
+    else grace.current = setTimeout(answered, repeatMs)
+  }, [component.props])
+  useEffect(() => () => clearTimeout(grace.current), [])
+  return { ask, isOpen: () => asked.current }
+}
+
 function SearchField({ id, component, draft, onDraft, isDisabled, error, onState }: FieldProps<Found[]>) {
   const off = isDisabled || flagOf(component.props, 'disabled')
   const [isOpen, setOpen] = useState(false)
@@ -57,15 +111,8 @@ function SearchField({ id, component, draft, onDraft, isDisabled, error, onState
   const [active, setActive] = useState(0)
   const [isLoading, setLoading] = useState(false)
   const timer = useRef<ReturnType<typeof setTimeout> | undefined>(undefined)
-  const awaited = useRef(false)
+  const question = useQuestion(component, onState, () => setLoading(false))
   useEffect(() => () => clearTimeout(timer.current), [])
-  // Another render after the question went out is its answer.
-  // biome-ignore lint/correctness/useExhaustiveDependencies: each render of the host brings new props
-  useEffect(() => {
-    if (!awaited.current) return
-    awaited.current = false
-    setLoading(false)
-  }, [component.props])
 
   const results = resultsOf(component).slice(0, shownResultsMax)
   const single = component.isMultiple ? undefined : draft[0]
@@ -75,16 +122,13 @@ function SearchField({ id, component, draft, onDraft, isDisabled, error, onState
     setActive(0)
     setLoading(true)
     clearTimeout(timer.current)
-    timer.current = setTimeout(() => {
-      awaited.current = true
-      onState?.({ queryTerm: query })
-    }, pauseMs)
+    timer.current = setTimeout(() => question.ask(query), pauseMs)
   }
   const close = () => {
     setOpen(false)
     setTyped('')
     clearTimeout(timer.current)
-    if (!awaited.current) setLoading(false)
+    if (!question.isOpen()) setLoading(false)
   }
   const choose = (result: Found | undefined) => {
     if (!result) return
@@ -197,7 +241,12 @@ function SearchField({ id, component, draft, onDraft, isDisabled, error, onState
                     onClick={() => choose(result)}
                   >
                     {result.imageUrl !== null && result.imageUrl !== '' && (
-                      <img src={result.imageUrl} alt="" className="size-8 rounded object-cover" />
+                      <img
+                        src={result.imageUrl}
+                        alt={result.label}
+                        aria-hidden="true"
+                        className="size-8 rounded object-cover"
+                      />
                     )}
                     <span className="min-w-0">
                       {result.label}

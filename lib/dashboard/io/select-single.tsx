@@ -174,7 +174,12 @@ function OptionRow({ id, option, isActive, isChosen, onHover, onChoose }: Option
       onClick={onChoose}
     >
       {option.imageUrl !== undefined && (
-        <img src={option.imageUrl} alt="" className="size-8 rounded object-cover" />
+        <img
+          src={option.imageUrl}
+          alt={option.label}
+          aria-hidden="true"
+          className="size-8 rounded object-cover"
+        />
       )}
       <span className="min-w-0">
         {option.label}

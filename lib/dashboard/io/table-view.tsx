@@ -58,18 +58,26 @@ export function TableView({ id, label, props, place, onState, selection }: Table
           <HorizontalRows state={state} id={id} label={label} place={place} selection={selection} />
         )}
       </div>
-      {isEmpty && (
-        <p className="px-4 py-8 text-center text-muted">
-          {state.isWaiting
-            ? 'Loading rows…'
-            : state.query === ''
-              ? 'There are no items to show.'
-              : `No records found matching '${state.query}'`}
-        </p>
-      )}
       {!isEmpty && <div className="flex justify-end border-t border-line px-3 py-2">{pagination}</div>}
     </div>
   )
+}
+
+/** Inside the rows' element, which thereby has a size also when there are none. */
+function EmptyRow({ state, columns }: { state: TableState; columns: number }) {
+  return (
+    <tr>
+      <td colSpan={Math.max(1, columns)} className="px-4 py-8 text-center text-muted">
+        {emptyText(state)}
+      </td>
+    </tr>
+  )
+}
+
+/** Why there is nothing to see. */
+export function emptyText(state: TableState): string {
+  if (state.isWaiting) return 'Loading…'
+  return state.query === '' ? 'There are no items to show.' : `No records found matching '${state.query}'`
 }
 
 function HorizontalRows({
@@ -117,6 +125,7 @@ function HorizontalRows({
         </tr>
       </thead>
       <tbody data-pw-search={state.query} className="divide-y divide-line">
+        {state.page.length === 0 && <EmptyRow state={state} columns={columns.length + (selection ? 1 : 0)} />}
         {state.page.map((row, position) => (
           <BodyRow
             key={row.key}
@@ -205,6 +214,7 @@ function VerticalRows({ state, label, place }: { state: TableState; label: strin
       aria-label={label === '' ? 'Table' : label}
     >
       <tbody className="divide-y divide-line">
+        {state.page.length === 0 && <EmptyRow state={state} columns={1} />}
         {state.page.length > 0 &&
           state.table.columns.map(column => (
             <tr key={column.cellKey}>
