@@ -154,6 +154,7 @@ async function takeOver(client: Queryable, personId: UserId, nowMs: number): Pro
   await client.query('delete from second_factors where person_id = $1', [personId])
   await client.query('delete from second_factor_enrolments where person_id = $1', [personId])
   await client.query('delete from email_confirmations where person_id = $1', [personId])
+  await client.query('delete from access_tokens where person_id = $1', [personId])
   const { rows } = await client.query<{ id: string }>(
     'update api_keys set revoked_at = now() where person_id = $1 and revoked_at is null returning id',
     [personId],

@@ -178,6 +178,8 @@ export class ClientRequests {
         window.watches.get(name)?.()
         window.watches.delete(name)
         window.connection.send('directory', { ...place, directory: { actions: [], pages: [], hosts: 0 } })
+        // It connects again, is told why, and leads to where that is mended.
+        if (error.code === 'second-factor-required') window.connection.close(1008, error.message)
       })
   }
 

@@ -6,8 +6,9 @@ import { randomUUID } from 'node:crypto'
 import type { Page } from 'playwright-core'
 import t from 'tap'
 import { BrowserClient, refusal } from '../support/browser-client.js'
+import { codeAt } from '../support/one-time-codes.js'
 import { sdkHost } from '../support/sdk-host.js'
-import { accessibilityProblems, gone, resultOf, Stage, shown } from './stage.js'
+import { accessibilityProblems, gone, isAt, resultOf, Stage, shown } from './stage.js'
 
 t.setTimeout(300_000)
 const stage = await Stage.open(t)
@@ -71,6 +72,34 @@ await stage.scenario(t, 'on a phone, in the dark', async ({ page, picture }) => 
   await page.goto(`${base}/always`)
   await shown(dialogOf(page).locator('input'))
   await picture('confirm identity phone dark')
+})
+
+await stage.scenario(t, 'by a code, for who has a second factor', async ({ t, page, picture }) => {
+  const { email } = seeded.user
+  const { recoveryCodes, secret } = await stage.server.admin<{ recoveryCodes: string[]; secret: string }>(
+    'enrollMfa',
+    { email },
+  )
+  await page.goto(`${base}/always`)
+  await isAt(page, '/verify-mfa')
+  await page.locator('input[name="code"]').fill(codeAt(secret, Date.now(), -1))
+  await page.keyboard.press('Enter')
+  await isAt(page, `${base}/always`)
+  const dialog = dialogOf(page)
+  const code = await shown(dialog.getByLabel('Authenticator code'))
+  t.same(await accessibilityProblems(page), [])
+  await picture('confirm identity by code')
+  await code.fill(codeAt(secret, Date.now(), -1))
+  await page.keyboard.press('Enter')
+  await shown(page.getByText('The code is wrong or was used before.'))
+  await code.fill(codeAt(secret, Date.now()))
+  await page.keyboard.press('Enter')
+  t.equal(await resultOf(page), 'true')
+  await page.getByRole('button', { name: 'New transaction' }).click()
+  await code.fill(recoveryCodes[0] ?? '')
+  await page.keyboard.press('Enter')
+  t.equal(await resultOf(page), 'true')
+  await stage.server.admin('setUserMfa', { userId: seeded.user.id, mfaId: null })
 })
 
 t.test('a browser that only says so is refused, whatever it sends along', async t => {

@@ -2,8 +2,12 @@
  * A second factor: an organization that asks for one, setting it up, signing in with it, switching it off. And leaving an
  * organization, which asks for none.
  */
+import { randomUUID } from 'node:crypto'
 import t from 'tap'
+import { WebSocket } from 'ws'
+import { BrowserClient, refusal } from '../support/browser-client.js'
 import { codeAt } from '../support/one-time-codes.js'
+import { sdkHost } from '../support/sdk-host.js'
 import { looks } from './looks.js'
 import { peopleStage } from './people.js'
 import { isAt, reads, shown } from './stage.js'
@@ -12,19 +16,39 @@ t.setTimeout(300_000)
 const { member, person, seeded, signIn, stage } = await peopleStage(t)
 const { server } = stage
 
+/** The owner asks everybody for one, which takes having one. Returns the status. */
+async function requireSecondFactor(): Promise<number> {
+  const { email } = seeded.user
+  const { recoveryCodes } = await server.admin<{ recoveryCodes: string[] }>('enrollMfa', { email })
+  const half = await server.signIn(email, seeded.password)
+  const ask = (method: string, path: string, cookie: string, body: object) =>
+    fetch(`${server.address}/api/v1${path}`, {
+      method,
+      headers: { 'content-type': 'application/json', origin: server.address, cookie },
+      body: JSON.stringify(body),
+    })
+  const entered = await ask('POST', '/session/second-factor', half, { code: recoveryCodes[0] })
+  const cookie = entered.headers.getSetCookie()[0]?.split(';')[0] ?? ''
+  const path = `/organizations/${seeded.organization.slug}/settings`
+  return (await ask('PATCH', path, cookie, { requireSecondFactor: true })).status
+}
+
 await stage.scenario(
   t,
   'an organization that asks for a second factor; setting one up, signing in with it, switching it off',
   async scenario => {
     const { t, page, another } = scenario
-    await person('wim', member(['ADMIN']))
+    await person('wim', member(['DEVELOPER']))
     await signIn(page, 'wim@example.com')
     await isAt(page, `/dashboard/${seeded.organization.slug}`)
-    const required = await page.evaluate<number>(
-      `fetch('/api/v1/organizations/${seeded.organization.slug}/settings', {method: 'PATCH',
-         headers: {'content-type': 'application/json'}, body: '{"requireSecondFactor":true}'}).then(r => r.status)`,
-    )
-    t.equal(required, 200)
+    const open = await stage.openWindow({ signedIn: false })
+    await person('zed', member(['ACTION_RUNNER']))
+    await signIn(open.page, 'zed@example.com')
+    await shown(open.page.getByRole('heading', { name: 'Actions', exact: true }))
+    t.equal(await requireSecondFactor(), 200)
+    await reads(open.page.locator('h1').first(), /asks for a second factor/)
+    t.same(open.complaints, [], 'a window that was open is led there too')
+    await open.context.close()
     await page.goto(`/dashboard/${seeded.organization.slug}/actions/anything`)
     await reads(page.locator('h1'), /asks for a second factor/)
     const refused = await page.evaluate<{ code: string }>(
@@ -117,3 +141,35 @@ await stage.scenario(
   },
   { signedIn: false },
 )
+
+t.test('over a socket it is the same: nothing is listed, begun or answered', async t => {
+  const host = sdkHost('2.0.0', {
+    endpoint: server.endpoint,
+    apiKey: seeded.liveKey,
+    actions: { ask: async io => await io.input.text('What is it?') },
+  })
+  t.teardown(() => host.close())
+  await host.listen()
+  const { email, id } = await person('abe', member(['ACTION_RUNNER']))
+  await server.admin('enrollMfa', { email })
+  // Signed in before the factor is taken away again.
+  await server.admin('setUserMfa', { userId: id, mfaId: null })
+  const browser = await BrowserClient.connect(server.address, await server.signIn(email, seeded.password))
+  t.teardown(() => browser.close())
+  const place = { organization: seeded.organization.slug, environment: 'production' }
+  const start = { ...place, transactionId: randomUUID(), slug: 'ask' }
+  const required = 'second-factor-required'
+  t.equal((await refusal(browser.ask('directory.watch', place))).code, required)
+  t.equal((await refusal(browser.ask('transaction.start', start))).code, required)
+  t.equal((await refusal(browser.ask('queue.list', place))).code, required)
+  t.equal(
+    (await refusal(browser.ask('page.open', { ...place, pageKey: randomUUID(), slug: 'page' }))).code,
+    required,
+  )
+
+  await server.admin('setUserMfa', { userId: id, mfaId: 'an-external-factor' })
+  const half = await server.signIn(email, seeded.password)
+  const socket = new WebSocket(server.endpoint, { headers: { cookie: half, origin: server.address } })
+  const code = await new Promise<number>(resolve => socket.once('close', resolve))
+  t.equal(code, 4401, 'half a session opens no socket')
+})

@@ -43,6 +43,7 @@ export function Shell({
   useShortcut(() => setCommanding(true))
   // biome-ignore lint/correctness/useExhaustiveDependencies: any navigation closes the drawer
   useEffect(() => setOpen(false), [pathname])
+  useClosedPlace(place)
   return (
     <div className="min-h-dvh md:grid md:grid-cols-[15rem_minmax(0,1fr)]">
       <aside className="sticky top-0 hidden h-dvh flex-col border-r border-line bg-surface md:flex">
@@ -88,6 +89,15 @@ export function Shell({
       )}
     </div>
   )
+}
+
+/** The place was closed to this person while they looked at it: who they are and where they may go is asked anew. */
+function useClosedPlace(place: Place): void {
+  const { refresh } = useLive()
+  const code = useDirectory(place).failure?.code
+  useEffect(() => {
+    if (code === 'second-factor-required' || code === 'not-found') void refresh()
+  }, [code, refresh])
 }
 
 /** Ctrl+K or ⌘K, wherever the caret is. */

@@ -284,6 +284,11 @@ t.test('an account made for somebody else is theirs entirely once they prove the
   t.equal((await ask('POST', '/api/v1/account/second-factor/finish', { cookie, body: { code } })).status, 200)
   const made = await ask('POST', '/api/v1/organizations/trap/keys', { cookie, body: { kind: 'DEVELOPMENT' } })
   t.equal(made.status, 201)
+  const token = await ask('POST', '/api/v1/access-tokens', {
+    cookie,
+    body: { name: 'way back', scope: 'write', days: 30 },
+  })
+  t.equal(token.status, 201)
   await ask('POST', '/api/v1/account/email', { cookie, body: { email: 'evil@example.com', password } })
   const back = await sealFor('evil@example.com')
 
@@ -294,6 +299,7 @@ t.test('an account made for somebody else is theirs entirely once they prove the
   const own = await signIn(email, body.password)
   t.match(own, { status: 200, body: { user: { email, emailConfirmed: true } } }, 'the second factor')
   await t.rejects(accounts.authenticateKey(String(made.body.key)), { code: 'invalid-api-key' }, 'the keys')
+  t.equal(await accounts.authenticateToken(String(token.body.token)), null, 'the access tokens')
   const stolen = await ask('POST', '/api/v1/email-confirmation', { cookie: own.cookie, body: { seal: back } })
   t.equal(stolen.status, 404, 'the other address')
 })

@@ -312,3 +312,27 @@ t.test('organizations: made, joined, declined, left', async t => {
   t.equal((await as('POST', '/organizations', { name: 'Third' })).status, 403)
   t.match((await as('GET', '/account')).body, { mayCreateOrganizations: false })
 })
+
+t.test('where no mails are sent, nothing waits for one', async t => {
+  const { accounts, database } = await testAccounts(t, { sendsMail: false })
+  const { ask } = await testServer(t, accounts)
+  const account = { firstName: 'N', lastName: 'M', password, organizationName: 'Quiet' }
+  const { cookie } = await ask('POST', '/api/v1/signup', { body: { ...account, email: 'quiet@example.com' } })
+  const live = { kind: 'PRODUCTION', label: 'x' }
+  t.equal((await ask('POST', '/api/v1/organizations/quiet/keys', { cookie, body: live })).status, 201)
+  const change = (email: string) =>
+    ask('POST', '/api/v1/account/email', { cookie, body: { email, password } })
+  t.match((await change('new.quiet@example.com')).body, { status: 'changed' })
+  t.match((await ask('GET', '/api/v1/account', { cookie })).body, {
+    email: 'new.quiet@example.com',
+    emailConfirmed: false,
+  })
+  await ask('POST', '/api/v1/signup', {
+    body: { ...account, email: 'other@example.com', organizationName: 'O' },
+  })
+  t.match(await change('other@example.com'), { status: 409, body: { fields: { email: /already exists/ } } })
+  await ask('POST', '/api/v1/password-reset', { body: { email: 'other@example.com' } })
+  await accounts.passwordResetsDone()
+  const { rows } = await database.query(`select from mails where kind = 'password-reset'`)
+  t.equal(rows.length, 1, 'it lies in the outbox, for an administrator to read')
+})
