@@ -127,7 +127,7 @@ export {
   wantedSchedules,
   writeScheduleRuns,
 } from './schedules.js'
-export { createSealing, type Sealing } from './sealed.js'
+export { createSealing, type Sealing } from './sealing.js'
 export type { Origin, SignedIn } from './sign-in.js'
 export { joiningRoles, type OrganizationProvider, type SingleSignOnSettings } from './single-sign-on.js'
 export { SlackConnections } from './slack-connections.js'

@@ -6,9 +6,9 @@ const tagBytes = 16
 
 export interface Sealing {
   /** `of` is what the secret belongs to: elsewhere it does not open. */
-  seal(of: string, plain: string): string
+  seal(of: string, plain: string | Buffer): string
   /** Null when it was sealed with another secret, for something else, or changed. */
-  unseal(of: string, sealed: string): string | null
+  unseal(of: string, sealed: string): Buffer | null
 }
 
 /** AES-256-GCM. `purpose` keeps the keys of different uses apart. */
@@ -18,7 +18,7 @@ export function createSealing(secret: string, purpose: string): Sealing {
     seal(of, plain) {
       const nonce = randomBytes(nonceBytes)
       const cipher = createCipheriv('aes-256-gcm', key, nonce).setAAD(Buffer.from(of))
-      const sealed = Buffer.concat([cipher.update(plain, 'utf8'), cipher.final()])
+      const sealed = Buffer.concat([cipher.update(Buffer.from(plain)), cipher.final()])
       return Buffer.concat([nonce, cipher.getAuthTag(), sealed]).toString('base64url')
     },
     unseal(of, sealed) {
@@ -28,11 +28,7 @@ export function createSealing(secret: string, purpose: string): Sealing {
           authTagLength: tagBytes,
         })
         decipher.setAAD(Buffer.from(of)).setAuthTag(bytes.subarray(nonceBytes, nonceBytes + tagBytes))
-        const plain = Buffer.concat([
-          decipher.update(bytes.subarray(nonceBytes + tagBytes)),
-          decipher.final(),
-        ])
-        return plain.toString('utf8')
+        return Buffer.concat([decipher.update(bytes.subarray(nonceBytes + tagBytes)), decipher.final()])
       } catch {
         return null
       }

@@ -6,11 +6,12 @@
  * are one statement. A factor without a secret (registered by an operator for a system of their own) is opened by
  * nothing here; whoever has it stays outside.
  */
-import { createCipheriv, createDecipheriv, createHmac, hkdfSync, randomBytes } from 'node:crypto'
+import { createHmac, hkdfSync, randomBytes } from 'node:crypto'
 import type { Queryable } from '../database/index.js'
 import { AppError } from '../errors.js'
 import { newId, type UserId } from '../ids.js'
 import { appUrl, base32, isCode, stepOfCode } from './one-time-codes.js'
+import { createSealing } from './sealing.js'
 import { signsOnOnly } from './single-sign-on.js'
 
 const secretBytes = 20
@@ -21,8 +22,6 @@ const recoveryCodeCharacters = 10
 const enrolmentMs = 900_000
 /** Codes that may be tried in it. */
 const enrolmentCodesMax = 10
-const nonceBytes = 12
-const tagBytes = 16
 const issuer = 'Interval'
 
 /** SQL: true for a membership in an organization that asks for a second factor which the person does not have. */
@@ -70,30 +69,9 @@ export interface SecondFactors {
 
 /** `secret` is the server's own. */
 export function createSecondFactors(secret: string): SecondFactors {
-  const derived = (purpose: string): Buffer => Buffer.from(hkdfSync('sha256', secret, '', purpose, 32))
-  const sealingKey = derived('second factor: secret')
-  const recoveryKey = derived('second factor: recovery codes')
-
-  const seal = (factorId: string, plain: Buffer): string => {
-    const nonce = randomBytes(nonceBytes)
-    const cipher = createCipheriv('aes-256-gcm', sealingKey, nonce).setAAD(Buffer.from(factorId))
-    const sealed = Buffer.concat([cipher.update(plain), cipher.final()])
-    return Buffer.concat([nonce, cipher.getAuthTag(), sealed]).toString('base64url')
-  }
-
-  /** Null when it was sealed with another secret: then nothing opens it, and the operator must enrol anew. */
-  const unseal = (factorId: string, text: string): Buffer | null => {
-    const bytes = Buffer.from(text, 'base64url')
-    const nonce = bytes.subarray(0, nonceBytes)
-    const tag = bytes.subarray(nonceBytes, nonceBytes + tagBytes)
-    try {
-      const decipher = createDecipheriv('aes-256-gcm', sealingKey, nonce, { authTagLength: tagBytes })
-      decipher.setAAD(Buffer.from(factorId)).setAuthTag(tag)
-      return Buffer.concat([decipher.update(bytes.subarray(nonceBytes + tagBytes)), decipher.final()])
-    } catch {
-      return null
-    }
-  }
+  const recoveryKey = Buffer.from(hkdfSync('sha256', secret, '', 'second factor: recovery codes', 32))
+  // What was sealed with another secret nothing opens: then the operator must enrol anew.
+  const { seal, unseal } = createSealing(secret, 'second factor: secret')
 
   const recoveryHash = (code: string): string => {
     const plain = code.toUpperCase().replace(/[^A-Z2-7]/g, '')

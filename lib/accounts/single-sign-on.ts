@@ -23,7 +23,7 @@ import {
 } from './email-domains.js'
 import type { Identities } from './identities.js'
 import type { RoleName } from './permissions.js'
-import { createSealing } from './sealed.js'
+import { createSealing } from './sealing.js'
 import type { Origin } from './sign-in.js'
 
 /** What somebody who comes for the first time may be: nobody becomes an administrator by signing in. */
@@ -161,7 +161,7 @@ export function createSingleSignOn(options: {
       isRequired: row.required,
       oidc:
         row.issuer !== null && row.client_id !== null && secret
-          ? { issuer: row.issuer, clientId: row.client_id, clientSecret: secret }
+          ? { issuer: row.issuer, clientId: row.client_id, clientSecret: secret.toString() }
           : null,
       workOsOrganizationId: row.workos_organization_id,
     }

@@ -86,7 +86,7 @@ export class SlackConnections {
       [organizationId],
     )
     const token = rows[0] && this.#sealing.unseal(organizationId, rows[0].token)
-    return token ? new Secret(token) : null
+    return token ? new Secret(token.toString()) : null
   }
 
   /** False when there was none. */

@@ -46,7 +46,7 @@ export function wayCookie(sealing: Sealing, secure: boolean): WayCookie {
     read(header, nowMs) {
       const plain = sealing.unseal(place, readCookie(header, name) ?? '')
       if (plain === null) return null
-      const way = wayShape.safeParse(JSON.parse(plain))
+      const way = wayShape.safeParse(JSON.parse(plain.toString()))
       return way.success && way.data.expiresAtMs > nowMs ? way.data : null
     },
   }
