@@ -75,16 +75,19 @@ export interface ExternalSignIn {
   enterOrganization(provider: OrganizationProvider, claims: ExternalClaims, origin: Origin): Promise<SignedIn>
   /** Through Google. `invitation`: what brought them. Rejects with `NotLetIn`. */
   enterWithGoogle(claims: ExternalClaims, invitation: string | null, origin: Origin): Promise<SignedIn>
-  /** Somebody who is in has proven once more who they are, for a step of an action. Rejects with `NotLetIn`. */
+  /**
+   * Somebody who is in has proven once more who they are, at the provider of an organization, for a step of an action.
+   * Rejects with `NotLetIn` when it was somebody else.
+   */
   confirmThrough(
     who: ClientIdentity,
-    provider: string,
+    organizationId: OrganizationId,
     claims: ExternalClaims,
     step: string | null,
     origin: Origin,
   ): Promise<void>
-  /** Through which provider the session began; null for a password. */
-  providerOfSession(sessionId: SessionId): Promise<string | null>
+  /** The organization through whose provider the session began; null for another way in. */
+  organizationOfSession(sessionId: SessionId): Promise<string | null>
 }
 
 export function createExternalSignIn(options: {
@@ -261,7 +264,8 @@ export function createExternalSignIn(options: {
       return started(result, name, origin)
     },
 
-    async confirmThrough(who, provider, claims, step, origin) {
+    async confirmThrough(who, organizationId, claims, step, origin) {
+      const provider = providerName(organizationId)
       const person = await personOfIdentity(database, provider, claims, clock.nowMs())
       if (person?.id !== who.user.id) throw notLetIn('other-person', origin, provider, who.user.id)
       await database.query(
@@ -272,12 +276,13 @@ export function createExternalSignIn(options: {
       audit.record({ name: 'identity.confirmed', userId: person.id, address: origin.address, details })
     },
 
-    async providerOfSession(sessionId) {
-      const { rows } = await database.query<{ provider: string | null }>(
-        'select provider from sessions where id = $1',
+    async organizationOfSession(sessionId) {
+      const { rows } = await database.query<{ organization_id: string }>(
+        `select organization_id from sessions join single_sign_on on provider = 'organization:' || organization_id
+         where sessions.id = $1 and issuer is not null`,
         [sessionId],
       )
-      return rows[0]?.provider ?? null
+      return rows[0]?.organization_id ?? null
     },
   }
 }

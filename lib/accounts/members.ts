@@ -101,6 +101,7 @@ export function createMemberAccounts(guard: Guard): MemberAccounts {
           throw guard.denied(by, actor, 'remove a member above oneself')
         }
         await checkMayLose(client, organizationId, memberId, member)
+        await checkIsKeptByHand(client, organizationId, memberId)
         return (await deleteMembership(client, organizationId, memberId as UserId)) ?? []
       })
       guard.rightsChanged(by, actor, 'member.removed', { member: memberId, keys: keys.length })
@@ -150,6 +151,20 @@ async function checkMayLose(
   if (rows[0]?.others === 0) {
     throw new AppError('conflict', 'This is the last administrator. Make somebody else one first.')
   }
+}
+
+/** Rejects with `conflict` for who comes from a directory: it would go on to think them in. */
+async function checkIsKeptByHand(
+  client: Queryable,
+  organizationId: OrganizationId,
+  personId: string,
+): Promise<void> {
+  const { rowCount } = await client.query(
+    `select from directory_users join directories on directories.id = directory_id
+     where organization_id = $1 and person_id = $2 and active`,
+    [organizationId, personId],
+  )
+  if (rowCount) throw new AppError('conflict', 'This member comes from a directory and is removed there.')
 }
 
 /** Puts a member into exactly these teams; those that a directory manages stay as they are. */

@@ -5,6 +5,12 @@ import { isRecord } from './props.js'
 /** What a person can prove themselves with once more; null when there is nothing. */
 export type ProofKind = 'password' | 'code' | null
 
+export interface ProofWays {
+  kind: ProofKind
+  /** Id of the organization through whose provider they came; they may prove it there. */
+  organization: string | null
+}
+
 /** One of the two. */
 export interface Proof {
   password?: string
@@ -55,9 +61,12 @@ export interface Invitation {
 
 export class AccountApi {
   /** What this person is asked for when they have to prove who they are. */
-  async proofKind(): Promise<ProofKind> {
-    const { proof } = await callApi('GET', '/api/v1/session/identity')
-    return proof === 'password' || proof === 'code' ? proof : null
+  async proofWays(): Promise<ProofWays> {
+    const { proof, signOn } = await callApi('GET', '/api/v1/session/identity')
+    return {
+      kind: proof === 'password' || proof === 'code' ? proof : null,
+      organization: isRecord(signOn) && typeof signOn.organization === 'string' ? signOn.organization : null,
+    }
   }
 
   /** Proves it for a step of an action. Rejects with `bad-credentials`, with the field. */

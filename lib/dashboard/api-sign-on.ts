@@ -125,6 +125,14 @@ export function signOnHref(email: string, from: string | null): string {
   return `/api/auth/sso/auth?${new URLSearchParams({ email, ...(from !== null && { from }) })}`
 }
 
+/** Where somebody who is in proves once more who they are, for a step of an action. */
+export function proofHref(organization: string, step: string): string {
+  return `/api/auth/sso/auth?${new URLSearchParams({ organization, step })}`
+}
+
+/** By this name windows hear that a proof was given in another one. */
+export const proofChannel = 'interval-identity'
+
 /** The same for Google. */
 export function googleHref(from: string | null): string {
   const query = new URLSearchParams(from === null ? {} : { from }).toString()

@@ -18,6 +18,7 @@ import { LiveProvider, useServices } from './services.js'
 const SignUpScreen = lazy(() => import('./screens/sign-up.js'))
 const InvitationScreen = lazy(() => import('./screens/invitation.js'))
 const ForgotPasswordScreen = lazy(() => import('./screens/forgot-password.js'))
+const IdentityProvenScreen = lazy(() => import('./screens/identity-proven.js'))
 const ResetPasswordScreen = lazy(() => import('./screens/reset-password.js'))
 
 type Who =
@@ -76,6 +77,13 @@ export function App() {
           Try again
         </button>
       </Notice>
+    )
+  }
+  if (route.screen === 'identity-proven') {
+    return (
+      <Suspense fallback={<Loading />}>
+        <IdentityProvenScreen isProven={route.isProven} />
+      </Suspense>
     )
   }
   // Followed from mails, whoever is signed in here.

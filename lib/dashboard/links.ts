@@ -9,6 +9,7 @@ export type Route =
   | { screen: 'root' | 'sign-in' | 'sign-up' | 'set-up' | 'confirm-email' | 'verify-mfa' | 'not-found' }
   | { screen: 'live' | 'console' | 'keys' | 'cluster' | 'history'; place: Place }
   | { screen: 'forgot-password' | 'reset-password' }
+  | { screen: 'identity-proven'; isProven: boolean }
   /** `section` is empty for the first. */
   | { screen: 'account'; section: string }
   | { screen: 'action'; place: Place; slug: string }
@@ -35,6 +36,8 @@ export function parseRoute(pathname: string): Route {
     'verify-mfa': { screen: 'verify-mfa' },
     'forgot-password': { screen: 'forgot-password' },
     'reset-password': { screen: 'reset-password' },
+    'authentication-confirmed': { screen: 'identity-proven', isProven: true },
+    'authentication-not-confirmed': { screen: 'identity-proven', isProven: false },
     account: { screen: 'account', section: '' },
     // Addresses of the original.
     'enroll-mfa': { screen: 'account', section: 'security' },

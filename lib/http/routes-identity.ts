@@ -17,7 +17,13 @@ export function addIdentityRoutes(http: HttpServer): void {
   const browser = { caller: 'browser' } as const
 
   http.route('GET', '/api/v1/session/identity', browser, async context => {
-    return ok({ proof: await context.accounts.proofKind(await context.signedIn()) })
+    const identity = await context.signedIn()
+    const [proof, organization] = await Promise.all([
+      context.accounts.proofKind(identity),
+      context.accounts.organizationOfSession(identity.sessionId),
+    ])
+    // Who came through a provider may prove it there.
+    return ok({ proof, ...(organization !== null && { signOn: { organization } }) })
   })
 
   http.route('POST', '/api/v1/session/identity', browser, async context => {

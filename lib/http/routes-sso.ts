@@ -135,24 +135,23 @@ export function addSignOnRoutes(http: HttpServer, hooks: SignOnHooks, log: Log):
     const { accounts, origin } = context
     if (way.kind === 'google' || way.kind === 'workos-google') {
       const claims = await googleClaims(context, way)
-      if (way.step !== null) return confirm(context, way, 'google', claims)
       return accounts.enterWithGoogle(claims, way.invitation, origin)
     }
     const provider = await accounts.providerOfOrganization(way.organization ?? '')
     if (provider === null) throw new NotLetIn('not-set-up')
     const claims = await organizationClaims(context, way, provider)
-    if (way.step !== null) return confirm(context, way, `organization:${provider.organizationId}`, claims)
+    if (way.step !== null) return confirm(context, way, provider, claims)
     return accounts.enterOrganization(provider, claims, origin)
   }
 
   const confirm = async (
     context: Context,
     way: Way,
-    provider: string,
+    { organizationId }: OrganizationProvider,
     claims: ExternalClaims,
   ): Promise<'confirmed'> => {
     const who = await context.signedIn()
-    await context.accounts.confirmThrough(who, provider, claims, way.step || null, context.origin)
+    await context.accounts.confirmThrough(who, organizationId, claims, way.step || null, context.origin)
     return 'confirmed'
   }
 
@@ -163,10 +162,7 @@ export function addSignOnRoutes(http: HttpServer, hooks: SignOnHooks, log: Log):
       return { ...fromWorkOs(profile), emailVerified: isGoogleSure(profile.email, profile.raw) }
     }
     if (google === null) throw new NotLetIn('not-set-up')
-    const claims = await google.oidc.arrive(google.client, addressOf(context), way, {
-      groupClaim: 'groups',
-      again: way.step !== null,
-    })
+    const claims = await google.oidc.arrive(google.client, addressOf(context), way, { groupClaim: 'groups' })
     const raw = { email_verified: claims.emailVerified, hd: claims.hostedDomain }
     return { ...claims, emailVerified: isGoogleSure(claims.email, raw), groups: null }
   }
@@ -225,7 +221,7 @@ export function addSignOnRoutes(http: HttpServer, hooks: SignOnHooks, log: Log):
     const provider = await wantedProvider(context)
     try {
       if (provider?.oidc) return await departTo(context, provider.oidc, oidc, 'oidc', provider.organizationId)
-      if (provider?.workOsOrganizationId != null && workos) {
+      if (provider?.workOsOrganizationId != null && workos && !context.query.has('step')) {
         return await departThroughWorkOs(context, workos, provider)
       }
     } catch (error) {
@@ -237,6 +233,8 @@ export function addSignOnRoutes(http: HttpServer, hooks: SignOnHooks, log: Log):
   http.route('GET', '/api/auth/sso/sign-in-with-google', open, async context => {
     if (context.method !== 'GET') return { status: 405 }
     try {
+      // Google lets nobody be asked anew.
+      if (context.query.has('step')) return back('not-set-up')
       if (google) return await departTo(context, google.client, google.oidc, 'google', null)
       if (workos) return await departThroughWorkOs(context, workos, null)
     } catch (error) {

@@ -17,6 +17,8 @@ export const googleIssuer = 'https://accounts.google.com'
 /** How long an issuer's document is believed, and how long a failure is. */
 const freshMs = 600_000
 const failedMs = 5_000
+/** How long before they are back somebody may have proven it at the provider, in seconds: the way back takes a moment. */
+const againSecondsMax = 120
 const providersMax = 200
 const textCharactersMax = 500
 const groupsMax = 1_000
@@ -126,7 +128,7 @@ export class OidcProviders {
         expectedNonce: departure.nonce,
         pkceCodeVerifier: departure.verifier,
         idTokenExpected: true,
-        ...(wanted.again && { maxAge: 0 }),
+        ...(wanted.again && { maxAge: againSecondsMax }),
       })
       const token = tokens.claims()
       if (token === undefined) throw new SignOnError('refused', 'The provider sent no id token.')

@@ -8,7 +8,7 @@ export function Entrance({
 }: {
   title: string
   text?: ReactNode
-  children: ReactNode
+  children?: ReactNode
 }) {
   return (
     <main className="grid min-h-dvh place-items-center px-4 py-10">

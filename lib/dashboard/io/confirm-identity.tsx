@@ -6,6 +6,7 @@
 import { Dialog, DialogHeading } from '@ariakit/react'
 import { type FormEvent, useEffect, useRef, useState } from 'react'
 import { accountApi, type ProofKind } from '../api-account.js'
+import { proofChannel, proofHref } from '../api-sign-on.js'
 import { Input } from '../components/input.js'
 import { Banner } from '../components/notice.js'
 import { RequestError } from '../connection.js'
@@ -70,6 +71,7 @@ function ProofDialog({
   onDone: (isConfirmed: boolean) => void
 }) {
   const [kind, setKind] = useState<ProofKind | undefined>(undefined)
+  const [organization, setOrganization] = useState<string | null>(null)
   const [entered, setEntered] = useState('')
   const [problem, setProblem] = useState<string | null>(null)
   const [fieldProblem, setFieldProblem] = useState<string | undefined>(undefined)
@@ -78,9 +80,11 @@ function ProofDialog({
   useEffect(() => {
     let isGone = false
     accountApi
-      .proofKind()
+      .proofWays()
       .then(known => {
-        if (!isGone) setKind(known)
+        if (isGone) return
+        setKind(known.kind)
+        setOrganization(known.organization)
       })
       .catch((error: Error) => {
         if (isGone) return
@@ -90,6 +94,15 @@ function ProofDialog({
     return () => {
       isGone = true
     }
+  }, [])
+
+  // Given at the provider, in another window. Whether it was is for the server to say.
+  const done = useRef(onDone)
+  done.current = onDone
+  useEffect(() => {
+    const channel = new BroadcastChannel(proofChannel)
+    channel.onmessage = () => done.current(true)
+    return () => channel.close()
   }, [])
 
   const submit = async (event: FormEvent) => {
@@ -140,7 +153,12 @@ function ProofDialog({
             {problem}
           </Banner>
         )}
-        {kind === null ? (
+        {organization !== null && (
+          <a className="button" href={proofHref(organization, step)} target="_blank" rel="noreferrer">
+            Confirm with single sign-on
+          </a>
+        )}
+        {kind === null && organization !== null ? null : kind === null ? (
           <p>
             Your account has neither a password nor an authenticator app.{' '}
             <a className="link" href="/account/security" target="_blank" rel="noreferrer">

@@ -270,6 +270,12 @@ await t.test('groups are teams', async t => {
   t.equal((await scim('DELETE', `/Groups/${group}`, undefined, stranger)).status, 404)
 })
 
+await t.test('whom the directory keeps is not removed by hand', async t => {
+  const person = await findUser('grace@acme.test')
+  const path = `/api/v1/organizations/${acme.organization.slug}/members/${person?.id}`
+  t.match(await api('DELETE', path, admin), { status: 409, body: { message: /directory/ } })
+})
+
 await t.test('whoever is switched off is out at once', async t => {
   const person = await findUser('grace@acme.test')
   const environmentId = acme.organization.environments.find(({ slug }) => slug === 'development')?.id

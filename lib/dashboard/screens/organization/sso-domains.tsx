@@ -4,6 +4,7 @@ import { type EmailDomain, signOnApi } from '../../api-sign-on.js'
 import { Ask } from '../../components/ask.js'
 import { Input } from '../../components/input.js'
 import { Banner } from '../../components/notice.js'
+import { Badge } from '../../components/section.js'
 import { useSubmission } from '../../components/submission.js'
 import { Part } from '../account/section.js'
 import { Copied } from './sso-parts.js'
@@ -98,9 +99,9 @@ function Domain({
     <li className="grid gap-3 px-4 py-3">
       <div className="flex flex-wrap items-center gap-x-4 gap-y-2">
         <span className="min-w-0 flex-1 truncate font-medium">{domain.domain}</span>
-        <span className={`text-sm ${domain.isVerified ? 'text-success' : 'text-warning'}`}>
+        <Badge tone={domain.isVerified ? 'success' : 'warning'}>
           {domain.isVerified ? 'Proven' : 'Not proven yet'}
-        </span>
+        </Badge>
         <button type="button" className="button small" onClick={onRemove}>
           Remove
           <span className="sr-only"> {domain.domain}</span>

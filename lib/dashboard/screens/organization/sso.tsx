@@ -4,7 +4,7 @@
  */
 import { useCallback, useEffect, useState } from 'react'
 import { type SignOnSettings, signOnApi } from '../../api-sign-on.js'
-import { Banner, Loading } from '../../components/notice.js'
+import { Section } from '../../components/section.js'
 import type { SectionProps } from './sections.js'
 import { Directory } from './sso-directory.js'
 import { Domains } from './sso-domains.js'
@@ -27,22 +27,12 @@ export default function SignOnScreen({ organization }: SectionProps) {
   }, [load])
 
   return (
-    <main className="mx-auto grid w-full max-w-4xl content-start gap-6 px-4 py-8 sm:px-8">
-      <header className="grid gap-1">
-        <h2 className="text-2xl font-semibold tracking-tight">Single sign-on</h2>
-        <p className="text-muted">
-          People of this organization sign in with the account they have at your identity provider.
-        </p>
-      </header>
-      {problem !== null && (
-        <Banner tone="danger" role="alert">
-          <span className="mr-3">{problem}</span>
-          <button type="button" className="button small" onClick={() => void load()}>
-            Try again
-          </button>
-        </Banner>
-      )}
-      {settings === null && problem === null && <Loading />}
+    <Section
+      title="Single sign-on"
+      text="People of this organization sign in with the account they have at your identity provider."
+      problem={problem}
+      isLoading={settings === null}
+    >
       {settings !== null && (
         <>
           <Domains organization={organization.slug} domains={settings.domains} onChanged={load} />
@@ -50,6 +40,6 @@ export default function SignOnScreen({ organization }: SectionProps) {
           <Directory organization={organization.slug} directory={settings.directory} onChanged={load} />
         </>
       )}
-    </main>
+    </Section>
   )
 }
