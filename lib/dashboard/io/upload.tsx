@@ -196,9 +196,9 @@ function FileRow({
               Sent
             </span>
           )}
-          {file.state === 'failed' && !isToldBelow && (
+          {file.state === 'failed' && (
             <span role="alert" className="text-danger">
-              {file.problem}
+              {isToldBelow ? 'Not sent' : file.problem}
             </span>
           )}
         </div>
