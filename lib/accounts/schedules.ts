@@ -299,6 +299,37 @@ export async function writeScheduleRuns(
      where old.ended_at is null or excluded.ended_at > old.ended_at`,
     [storable(unique)],
   )
+  const refused = unique.filter(({ status, transactionId }) => status === 'FAILURE' && transactionId === null)
+  if (refused.length > 0) await tellOfRefused(client, refused)
+}
+
+/**
+ * A run that could not even begin has no transaction to tell of it: whoever it would have run as is told, or the owner
+ * where that is nobody any more. Written again, it is one notification.
+ */
+async function tellOfRefused(client: Queryable, runs: readonly StoredScheduleRun[]): Promise<void> {
+  await client.query(
+    `with refused as (
+       select given.id || '.end' as id, given.details, actions.organization_id, actions.environment_id, actions.slug,
+         case when exists (
+           select from memberships where person_id = schedules.runner_id
+             and memberships.organization_id = actions.organization_id
+         ) then schedules.runner_id else organizations.owner_id end as person_id
+       from jsonb_to_recordset($1::jsonb) as given(id text, "scheduleId" text, details text)
+       join schedules on schedules.id = given."scheduleId"
+       join actions on actions.id = schedules.action_id
+       join organizations on organizations.id = actions.organization_id
+     ), told as (
+       insert into notifications (id, organization_id, environment_id, title, message)
+       select id, organization_id, environment_id, '"' || slug || '" could not run as scheduled',
+         coalesce(details, 'It says nothing about why.')
+       from refused order by id on conflict (id) do nothing returning id
+     )
+     insert into notification_deliveries (id, notification_id, recipient, person_id)
+     select told.id || '.0', told.id, people.email, people.id
+     from told join refused on refused.id = told.id join people on people.id = refused.person_id`,
+    [storable(runs.map(({ id, scheduleId, details }) => ({ id, scheduleId, details })))],
+  )
 }
 
 /** Runs of a schedule, the newest first, those due before a time if it is given. */
