@@ -62,8 +62,8 @@ export function checked<Value>(value: unknown, shape: z.ZodType<Value>): Value {
 
 /** Who wants something of the organization in the path. Rejects with `not-signed-in`. */
 export async function askerOf(context: Context): Promise<Asker> {
-  const { user } = await context.signedIn()
-  return { userId: user.id, organization: context.params.org ?? '', origin: context.origin }
+  const { id: userId } = await context.person()
+  return { userId, organization: context.params.org ?? '', origin: context.origin }
 }
 
 /** The key of a host, checked. Rejects with `not-signed-in` without a key, `invalid-api-key` with a wrong one. */

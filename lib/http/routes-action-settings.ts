@@ -30,24 +30,53 @@ export function addActionSettingsRoutes(http: HttpServer): void {
   const browser = { caller: 'browser' } as const
   const settings = '/api/v1/organizations/:org/environments/:env/settings'
 
-  http.route('GET', settings, browser, async context => {
-    const by = await askerOf(context)
-    return ok(await context.accounts.actionSettings(by, context.params.env ?? ''))
-  })
+  http.route(
+    'GET',
+    settings,
+    { ...browser, api: { tag: 'Actions', summary: 'Lists actions and pages with who may run them' } },
+    async context => {
+      const by = await askerOf(context)
+      return ok(await context.accounts.actionSettings(by, context.params.env ?? ''))
+    },
+  )
 
-  http.route('PATCH', `${settings}/actions/:id`, browser, async context => {
-    const by = await askerOf(context)
-    const { env = '', id = '' } = context.params
-    await context.accounts.changeAction(by, env, id, await context.body(settingsShape))
-    return ok({})
-  })
-
-  for (const kind of ['action', 'page'] as const) {
-    http.route('PUT', `${settings}/${kind}s/:id/access`, browser, async context => {
+  http.route(
+    'PATCH',
+    `${settings}/actions/:id`,
+    {
+      ...browser,
+      api: {
+        tag: 'Actions',
+        summary: 'Changes how an action is shown and who hears of it',
+        body: settingsShape,
+      },
+    },
+    async context => {
       const by = await askerOf(context)
       const { env = '', id = '' } = context.params
-      await context.accounts.setAccess(by, env, { kind, id }, await context.body(accessShape))
+      await context.accounts.changeAction(by, env, id, await context.body())
       return ok({})
-    })
+    },
+  )
+
+  for (const kind of ['action', 'page'] as const) {
+    http.route(
+      'PUT',
+      `${settings}/${kind}s/:id/access`,
+      {
+        ...browser,
+        api: {
+          tag: 'Actions',
+          summary: `Says who may run ${kind === 'action' ? 'an action' : 'what is in a page'}`,
+          body: accessShape,
+        },
+      },
+      async context => {
+        const by = await askerOf(context)
+        const { env = '', id = '' } = context.params
+        await context.accounts.setAccess(by, env, { kind, id }, await context.body())
+        return ok({})
+      },
+    )
   }
 }

@@ -14,41 +14,77 @@ const filterShape = z.object({
   to: z.string().max(40).optional(),
 })
 
+const filterWords = {
+  person: 'Id or address.',
+  event: 'Name of an event.',
+  from: 'ISO time: not before.',
+  to: 'ISO time: not after.',
+}
+
 export function addAuditRoutes(http: HttpServer): void {
   const browser = { caller: 'browser' } as const
   const audit = '/api/v1/organizations/:org/audit'
 
-  http.route('GET', audit, browser, async context => {
-    const page = await context.accounts.auditLog(await askerOf(context), {
-      ...filterOf(context),
-      cursor: context.query.get('cursor') ?? undefined,
-      ...limitOf(context.query.get('limit')),
-    })
-    return ok(page, { 'cache-control': 'no-store' })
-  })
-
-  http.route('GET', `${audit}/events`, browser, async context => {
-    return ok({ events: await context.accounts.auditEvents(await askerOf(context)) })
-  })
-
-  http.route('GET', `${audit}/export`, browser, async context => {
-    const by = await askerOf(context)
-    const { format } = checked(
-      { format: context.query.get('format') ?? 'csv' },
-      z.object({ format: z.enum(['csv', 'json']) }),
-    )
-    const rows = await context.accounts.exportAuditLog(by, filterOf(context))
-    const name = `audit-${context.params.org}.${format}`
-    return {
-      status: 200,
-      headers: {
-        'content-type': format === 'csv' ? 'text/csv; charset=utf-8' : 'application/json',
-        'content-disposition': `attachment; filename="${name.replace(/[^\w.-]/g, '_')}"`,
-        'cache-control': 'no-store',
+  http.route(
+    'GET',
+    audit,
+    {
+      ...browser,
+      api: {
+        tag: 'Audit log',
+        summary: 'Who did what, newest first',
+        query: { ...filterWords, cursor: 'The `next` of the page before.', limit: 'Of a page.' },
       },
-      body: format === 'csv' ? csvOf(columns, rows.map(cellsOf)) : JSON.stringify(rows, null, 2),
-    }
-  })
+    },
+    async context => {
+      const page = await context.accounts.auditLog(await askerOf(context), {
+        ...filterOf(context),
+        cursor: context.query.get('cursor') ?? undefined,
+        ...limitOf(context.query.get('limit')),
+      })
+      return ok(page, { 'cache-control': 'no-store' })
+    },
+  )
+
+  http.route(
+    'GET',
+    `${audit}/events`,
+    { ...browser, api: { tag: 'Audit log', summary: 'Names of the events there are' } },
+    async context => {
+      return ok({ events: await context.accounts.auditEvents(await askerOf(context)) })
+    },
+  )
+
+  http.route(
+    'GET',
+    `${audit}/export`,
+    {
+      ...browser,
+      api: {
+        tag: 'Audit log',
+        summary: 'All of it as CSV or JSON',
+        query: { ...filterWords, format: 'csv or json.' },
+      },
+    },
+    async context => {
+      const by = await askerOf(context)
+      const { format } = checked(
+        { format: context.query.get('format') ?? 'csv' },
+        z.object({ format: z.enum(['csv', 'json']) }),
+      )
+      const rows = await context.accounts.exportAuditLog(by, filterOf(context))
+      const name = `audit-${context.params.org}.${format}`
+      return {
+        status: 200,
+        headers: {
+          'content-type': format === 'csv' ? 'text/csv; charset=utf-8' : 'application/json',
+          'content-disposition': `attachment; filename="${name.replace(/[^\w.-]/g, '_')}"`,
+          'cache-control': 'no-store',
+        },
+        body: format === 'csv' ? csvOf(columns, rows.map(cellsOf)) : JSON.stringify(rows, null, 2),
+      }
+    },
+  )
 }
 
 function filterOf({ query }: Context) {

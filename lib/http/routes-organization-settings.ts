@@ -21,21 +21,46 @@ export function addOrganizationSettingsRoutes(
   const browser = { caller: 'browser' } as const
   const organization = '/api/v1/organizations/:org'
 
-  http.route('GET', `${organization}/settings`, browser, async context => {
-    return ok(await context.accounts.settings(await askerOf(context)))
-  })
+  http.route(
+    'GET',
+    `${organization}/settings`,
+    { ...browser, api: { tag: 'Organization', summary: 'The settings of an organization' } },
+    async context => {
+      return ok(await context.accounts.settings(await askerOf(context)))
+    },
+  )
 
-  http.route('PATCH', `${organization}/settings`, browser, async context => {
-    const by = await askerOf(context)
-    await context.accounts.changeSettings(by, await context.body(changeShape))
-    return ok({})
-  })
+  http.route(
+    'PATCH',
+    `${organization}/settings`,
+    {
+      ...browser,
+      api: { tag: 'Organization', summary: 'Changes the settings of an organization', body: changeShape },
+    },
+    async context => {
+      const by = await askerOf(context)
+      await context.accounts.changeSettings(by, await context.body())
+      return ok({})
+    },
+  )
 
-  http.route('GET', `${organization}/settings/slug`, browser, async context => {
-    const by = await askerOf(context)
-    const { slug } = checked({ slug: context.query.get('slug') ?? '' }, z.object({ slug: slugShape }))
-    return ok({ isFree: await context.accounts.isSlugFree(by, slug) })
-  })
+  http.route(
+    'GET',
+    `${organization}/settings/slug`,
+    {
+      ...browser,
+      api: {
+        tag: 'Organization',
+        summary: 'Whether a slug is free',
+        query: { slug: 'The one that is wanted.' },
+      },
+    },
+    async context => {
+      const by = await askerOf(context)
+      const { slug } = checked({ slug: context.query.get('slug') ?? '' }, z.object({ slug: slugShape }))
+      return ok({ isFree: await context.accounts.isSlugFree(by, slug) })
+    },
+  )
 
   http.route('PUT', `${organization}/owner`, browser, async context => {
     const by = await askerOf(context)
