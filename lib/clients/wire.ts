@@ -162,6 +162,8 @@ export interface DirectoryAction {
   warnOnClose: boolean
   /** A host that serves it is connected. */
   online: boolean
+  /** The person knows of it and may not run it: then it is not `online` for them. */
+  viewOnly?: true
 }
 
 export interface DirectoryPage {

@@ -6,7 +6,14 @@
 import type { Directory, DirectoryAction, DirectoryPage } from '../clients/wire.js'
 
 export type Entry =
-  | { kind: 'action'; slug: string; name: string; description: string | null; online: boolean }
+  | {
+      kind: 'action'
+      slug: string
+      name: string
+      description: string | null
+      online: boolean
+      viewOnly: boolean
+    }
   | { kind: 'page'; slug: string; name: string; description: string | null; online: boolean }
 
 export const emptyDirectory: Directory = { actions: [], pages: [], hosts: 0 }
@@ -18,7 +25,7 @@ export function entriesOf(directory: Directory, parent: string | null): Entry[] 
     .map(page => ({ kind: 'page' as const, ...described(page) }))
   const actions = directory.actions
     .filter(action => !action.unlisted && parentOf(directory, action) === parent)
-    .map(action => ({ kind: 'action' as const, ...described(action) }))
+    .map(action => ({ kind: 'action' as const, ...described(action), viewOnly: action.viewOnly === true }))
   return [...pages.sort(byName), ...actions.sort(byName)]
 }
 

@@ -9,9 +9,10 @@
  * People may also show an action under another name, or put it away: then nobody is offered it any more.
  */
 import {
+  type AccessLevel,
   type AccessRule,
   type Actor,
-  mayRun,
+  accessLevel,
   noStoredRules,
   type StoredRule,
   type StoredRules,
@@ -63,7 +64,7 @@ export class DirectoryView {
   action(slug: string, actor: Actor, stored: StoredRules = noStoredRules): Offer<DeclaredAction> | null {
     const found = this.#actions.get(slug)
     const definition = found && asShown(found.definition, stored)
-    return found && definition && this.#allowsAction(actor, definition, stored)
+    return found && definition && isRunning(this.#levelOf(actor, definition, stored))
       ? { ...found, definition }
       : null
   }
@@ -72,7 +73,7 @@ export class DirectoryView {
   page(slug: string, actor: Actor, stored: StoredRules = noStoredRules): Offer<DeclaredPage> | null {
     const found = this.#pages.get(slug)
     if (!found?.definition.hasHandler) return null
-    return this.#allows(actor, [], slug, stored) ? found : null
+    return isRunning(this.#level(actor, [], slug, stored)) ? found : null
   }
 
   /** True when there is an action, or a page with a layout, whoever may use it. */
@@ -86,14 +87,20 @@ export class DirectoryView {
     const visible = new Set<string>()
     for (const { definition: declared, hosts } of this.#actions.values()) {
       const definition = asShown(declared, stored)
-      if (!definition || !this.#allowsAction(actor, definition, stored)) continue
-      actions.push(listedAction(definition, hosts.length > 0))
+      if (!definition) continue
+      const level = this.#levelOf(actor, definition, stored)
+      if (level === 'none') continue
+      const viewOnly = !isRunning(level)
+      actions.push({
+        ...listedAction(definition, hosts.length > 0 && !viewOnly),
+        ...(viewOnly && { viewOnly }),
+      })
       for (let path = definition.groupSlug; path !== null; path = parentPath(path)) visible.add(path)
     }
     const mayOpen = new Set<string>()
     for (const { definition } of this.#pages.values()) {
       if (!definition.hasHandler) continue
-      if (!this.#allows(actor, [], definition.slug, stored)) continue
+      if (!isRunning(this.#level(actor, [], definition.slug, stored))) continue
       mayOpen.add(definition.slug)
       for (let path: string | null = definition.slug; path !== null; path = parentPath(path))
         visible.add(path)
@@ -106,23 +113,23 @@ export class DirectoryView {
     return { actions: actions.sort(byName), pages: pages.sort(byName), hosts: this.#hosts }
   }
 
-  #allowsAction(actor: Actor, definition: DeclaredAction, stored: StoredRules): boolean {
+  #levelOf(actor: Actor, definition: DeclaredAction, stored: StoredRules): AccessLevel {
     const own = ownRule(definition, stored.actions.get(definition.slug))
-    return this.#allows(actor, [own], definition.groupSlug, stored)
+    return this.#level(actor, [own], definition.groupSlug, stored)
   }
 
   /** The own rule counts, else the nearest one above, else it is open. */
-  #allows(
+  #level(
     actor: Actor,
     own: readonly (AccessRule | null)[],
     from: string | null,
     stored: StoredRules,
-  ): boolean {
+  ): AccessLevel {
     const chain = [...own]
     for (let path = from; path !== null; path = parentPath(path)) {
       chain.push(ownRule(this.#pages.get(path)?.definition, stored.pages.get(path)))
     }
-    return mayRun(actor, chain)
+    return accessLevel(actor, chain)
   }
 }
 
@@ -137,6 +144,11 @@ function asShown(definition: DeclaredAction, { overrides }: StoredRules): Declar
     description: set.description ?? definition.description,
     backgroundable: set.backgroundable ?? definition.backgroundable,
   }
+}
+
+/** Whoever administers an action runs it too. */
+function isRunning(level: AccessLevel): boolean {
+  return level === 'run' || level === 'administer'
 }
 
 /** The rule set on one thing itself: code first, then people, then what code said when it was last declared. */

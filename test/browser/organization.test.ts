@@ -5,6 +5,7 @@
  */
 import type { Page } from 'playwright-core'
 import t, { type Test } from 'tap'
+import { RawHost } from '../cluster/raw-socket.js'
 import { eventually } from '../support/eventually.js'
 import { sdkHost } from '../support/sdk-host.js'
 import { accessibilityProblems, gone, isAt, reads, Stage, shown } from './stage.js'
@@ -42,6 +43,9 @@ async function looksRight(
     await page.setViewportSize({ width: 390, height: 844 })
     await picture(`org ${name} dark phone`)
     await page.emulateMedia({ colorScheme: 'light' })
+    await page.evaluate(
+      'Promise.all(document.getAnimations().map(fade => fade.finished.catch(() => undefined)))',
+    )
     await picture(`org ${name} phone`)
     await page.setViewportSize({ width: 1280, height: 720 })
     await picture(`org ${name}`)
@@ -255,6 +259,51 @@ await stage.scenario(t, 'actions and access', async ({ t, page, picture, another
   await page.getByRole('button', { name: 'Unarchive Report of the night' }).click()
   await shown(live.page.locator('[data-pw-run-slug="nightly-report"]'))
 })
+
+await stage.scenario(
+  t,
+  'a page that is not open to somebody, with an action in it that is',
+  async ({ t, page, picture }) => {
+    const host = await RawHost.connect(server, seeded.liveKey)
+    t.teardown(() => host.raw.end())
+    const team = { teams: ['finance'] }
+    await host.call('INITIALIZE_HOST', {
+      actions: [
+        { slug: 'overview', groupSlug: 'ledger', access: 'entire-organization' },
+        { slug: 'close-year', groupSlug: 'ledger' },
+        { slug: 'audit', groupSlug: 'secret' },
+      ],
+      groups: [
+        { slug: 'ledger', name: 'Ledger', hasHandler: true, access: team },
+        { slug: 'secret', name: 'Secret', hasHandler: true, access: team },
+      ],
+      sdkName: '@interval/sdk',
+      sdkVersion: '2.0.0',
+      timestamp: Date.now(),
+    })
+    // The owner is in no team.
+    await page.goto(home)
+    await shown(page.locator('[data-pw-action-group="ledger"]'))
+    t.equal(await page.locator('[data-pw-action-group="secret"]').count(), 0)
+    await reads(page.locator('#desktop-nav li', { hasText: 'Ledger' }), 'Ledger')
+    t.equal(await page.locator('#desktop-nav li', { hasText: 'Secret' }).count(), 0)
+    await page.locator('[data-pw-action-group="ledger"]').first().click()
+    await reads(page.locator('h2'), 'Ledger')
+    await shown(page.locator('[data-pw-actions-list]'))
+    t.equal(await page.locator('[data-pw-run-slug="ledger/overview"]').count(), 1, 'a list, no layout')
+    t.equal(await page.locator('[data-pw-run-slug="ledger/close-year"]').count(), 0)
+    await looksRight(page, t, 'forbidden page', picture)
+    for (const path of ['ledger/close-year', 'secret', 'secret/audit']) {
+      await page.goto(`${home}/actions/${path}`)
+      await shown(page.getByText('Not found'))
+    }
+    // What code says is shown, not changed.
+    await page.goto(`${home}/organization/actions`)
+    const row = page.locator('li', { hasText: 'close-year' })
+    await shown(row.getByText('Inherits from page Ledger'))
+    t.equal(await page.getByRole('button', { name: 'Access to Ledger' }).isDisabled(), true)
+  },
+)
 
 await stage.scenario(t, 'serverless hosts', async ({ t, page, picture }) => {
   await page.goto(`${home}/organization/hosts`)

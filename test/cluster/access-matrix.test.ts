@@ -186,6 +186,13 @@ async function windowOf(t: Test, person: Person): Promise<BrowserClient> {
   return window
 }
 const placeOf = (environment: string) => ({ organization: slug, environment })
+/** Viewers by role see what they could run; viewers by a rule see that one action. */
+const maySee = (person: Person, path: string, environment: 'production' | 'staging'): boolean => {
+  const whom = actions[path]?.[environment] ?? 'nobody'
+  if (person.role === null) return false
+  const isViewed = path === 'set-viewer' && environment === 'production' && person.inFinance
+  return isViewed || whom === 'everybody' || (whom === 'finance' && person.inFinance)
+}
 const allowed = (person: Person, of: Record<string, Expected>, environment: 'production' | 'staging') =>
   Object.keys(of)
     .filter(path => mayRun(person, of[path]?.[environment] ?? 'nobody'))
@@ -201,7 +208,20 @@ t.test('the list shows each person what they may run, and nothing else', async t
       }
       const directory = await asked
       const seen = directory.actions.map(action => action.slug).sort()
-      t.same(seen, allowed(person, actions, environment), `${name} in ${environment}`)
+      const runnable = directory.actions.filter(action => !action.viewOnly)
+      t.same(
+        runnable.map(action => action.slug).sort(),
+        allowed(person, actions, environment),
+        `${name} in ${environment}`,
+      )
+      t.same(
+        seen,
+        Object.keys(actions)
+          .filter(path => maySee(person, path, environment))
+          .sort(),
+        `${name} sees in ${environment}`,
+      )
+      t.ok(directory.actions.every(action => action.online === !action.viewOnly))
       const open = directory.pages.filter(page => page.mayOpen).map(page => page.slug)
       t.same(open.sort(), allowed(person, pages, environment), `pages of ${name} in ${environment}`)
       // A page that may not be opened is there as the folder of what is allowed in it.

@@ -29,7 +29,9 @@ export function ActionList({ place, entries }: { place: Place; entries: readonly
             <div className="flex items-center gap-4 px-4 py-3 text-muted">
               <EntryIcon entry={entry} />
               <EntryWords entry={entry} />
-              <span className="text-sm text-muted">Offline</span>
+              <span className="text-sm whitespace-nowrap text-muted">
+                {entry.kind === 'action' && entry.viewOnly ? 'View only' : 'Offline'}
+              </span>
             </div>
           )}
         </li>
@@ -40,10 +42,11 @@ export function ActionList({ place, entries }: { place: Place; entries: readonly
 
 /** Links to what is inside a page that shows a layout of its own. */
 export function SubNavigation({ place, entries }: { place: Place; entries: readonly Entry[] }) {
-  if (entries.length === 0) return null
+  const open = entries.filter(entry => entry.kind === 'page' || !entry.viewOnly)
+  if (open.length === 0) return null
   return (
     <ul className="flex flex-wrap gap-x-1 gap-y-1 border-b border-line pb-3">
-      {entries.map(entry => (
+      {open.map(entry => (
         <li key={entry.slug}>
           <AppLink
             href={actionHref(place, entry.slug)}

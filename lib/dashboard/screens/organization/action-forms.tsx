@@ -109,7 +109,7 @@ export function AccessForm({
 const hints: Record<string, string> = {
   ORGANIZATION: 'As far as their role lets them.',
   GROUPS:
-    'Everybody else is shut out, administrators too. Runners run it; administrators of it see the runs of others as well; viewers only know of it.',
+    'Everybody else is shut out, administrators too. Runners run it; administrators of it see the runs of others as well; viewers see that it is there.',
 }
 
 const noDelivery = 'One address, #channel or @person in each line. Empty: nobody.'

@@ -182,7 +182,7 @@ function ThingRow({
           {thing.inCode && <Badge tone="accent">Access in code</Badge>}
         </p>
         {name !== thing.slug && (
-          <code className="block font-mono text-sm break-all text-muted">{thing.slug}</code>
+          <code className="block font-mono text-sm [overflow-wrap:anywhere] text-muted">{thing.slug}</code>
         )}
         <p className="text-sm text-muted">{accessWords(thing, pages, teams)}</p>
       </div>

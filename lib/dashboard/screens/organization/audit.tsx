@@ -105,7 +105,7 @@ export default function AuditSection({ organization }: SectionProps) {
               <div className="min-w-0">
                 <p>
                   <span className="font-medium">{wordsOf(row.event)}</span>
-                  <span className="break-all text-muted">
+                  <span className="[overflow-wrap:anywhere] text-muted">
                     {row.person !== null && ` · ${row.person.email ?? 'somebody who has left'}`}
                     {row.address !== null && ` · ${row.address}`}
                   </span>

@@ -60,9 +60,11 @@ export default function HostsSection({ organization }: SectionProps) {
       {made !== null && (
         <Banner tone="success" role="status">
           <div className="grid gap-2 py-1">
-            <p className="font-medium break-all">{made.url} was added. What is sent there is signed with:</p>
+            <p className="font-medium [overflow-wrap:anywhere]">
+              {made.url} was added. What is sent there is signed with:
+            </p>
             <div className="flex flex-wrap items-center gap-3">
-              <code className="font-mono break-all text-ink">{made.secret}</code>
+              <code className="font-mono [overflow-wrap:anywhere] text-ink">{made.secret}</code>
               <CopyButton text={made.secret} label="Copy the secret" />
             </div>
           </div>
@@ -79,7 +81,7 @@ export default function HostsSection({ organization }: SectionProps) {
           {hosts.value?.map(host => (
             <li key={host.id} className="flex flex-wrap items-center gap-x-4 gap-y-2 px-4 py-3">
               <div className="min-w-0 flex-1 basis-60">
-                <p className="font-medium break-all">{host.url}</p>
+                <p className="font-medium [overflow-wrap:anywhere]">{host.url}</p>
                 <p className="text-sm text-muted">
                   {host.lastConnectedAt === null
                     ? 'Never answered'
@@ -134,8 +136,8 @@ export default function HostsSection({ organization }: SectionProps) {
             setDone(`${removing.url} was removed.`)
           }}
         >
-          <span className="break-all">{removing.url}</span> is not asked any more. What nobody else serves
-          cannot be run then.
+          <span className="[overflow-wrap:anywhere]">{removing.url}</span> is not asked any more. What nobody
+          else serves cannot be run then.
         </Ask>
       )}
     </Section>

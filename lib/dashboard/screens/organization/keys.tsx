@@ -39,7 +39,7 @@ export default function KeysScreen({ organization }: { organization: Organizatio
           <div className="grid gap-2 py-1">
             <p className="font-medium">Your new key. Copy it now: it is not shown again.</p>
             <div className="flex flex-wrap items-center gap-3">
-              <code className="font-mono break-all text-ink">{made}</code>
+              <code className="font-mono [overflow-wrap:anywhere] text-ink">{made}</code>
               <CopyButton text={made} />
             </div>
           </div>

@@ -300,7 +300,7 @@ function GiveAway({
                 />
                 <span className="min-w-0">
                   <span className="block break-words">{memberName(member)}</span>
-                  <span className="block text-sm break-all text-muted">{member.email}</span>
+                  <span className="block text-sm [overflow-wrap:anywhere] text-muted">{member.email}</span>
                 </span>
               </label>
             ))}

@@ -210,7 +210,7 @@ function TeamScreen({ api, id, isManager, place }: Common & { id: string }) {
                 className="flex flex-wrap gap-x-3 gap-y-1 px-4 py-2.5"
               >
                 <Icon name={kind === 'page' ? 'folder' : 'play'} className="mt-0.5 size-4.5 text-muted" />
-                <span className="min-w-0 flex-1 break-all">{slug}</span>
+                <span className="min-w-0 flex-1 [overflow-wrap:anywhere]">{slug}</span>
                 <span className="text-sm text-muted">
                   {environment} · {levels[level]}
                 </span>
@@ -339,7 +339,7 @@ function TeamMembers({
             <li key={member.id} className="flex flex-wrap items-center gap-x-4 gap-y-2 px-4 py-2.5">
               <span className="min-w-0 flex-1">
                 <span className="block break-words">{memberName(member)}</span>
-                <span className="block text-sm break-all text-muted">{member.email}</span>
+                <span className="block text-sm [overflow-wrap:anywhere] text-muted">{member.email}</span>
               </span>
               {mayChange && (
                 <button
@@ -424,7 +424,7 @@ function AddMember({
             <li key={member.id} className="flex flex-wrap items-center gap-x-4 gap-y-2 px-4 py-2.5">
               <span className="min-w-0 flex-1">
                 <span className="block break-words">{memberName(member)}</span>
-                <span className="block text-sm break-all text-muted">{member.email}</span>
+                <span className="block text-sm [overflow-wrap:anywhere] text-muted">{member.email}</span>
               </span>
               <button
                 type="button"

@@ -186,7 +186,7 @@ function MemberRow({
           {isSelf && <Badge>You</Badge>}
           {member.isOwner && <Badge tone="accent">Owner</Badge>}
         </p>
-        <p className="text-sm break-all text-muted">{member.email}</p>
+        <p className="text-sm [overflow-wrap:anywhere] text-muted">{member.email}</p>
         {member.teams.length > 0 && (
           <ul className="mt-1.5 flex flex-wrap gap-1.5" aria-label={`Teams of ${name}`}>
             {member.teams.map(team => (
@@ -346,7 +346,7 @@ function EditUser({
     >
       {errors => (
         <>
-          <p className="text-sm break-all text-muted">
+          <p className="text-sm [overflow-wrap:anywhere] text-muted">
             {member.email}
             {' · '}here since {formatLongDate(new Date(member.joinedAt))}
             {member.hasSecondFactor === true ? ' · second factor on' : ' · no second factor'}
@@ -410,7 +410,7 @@ function Invitations({
           <li key={invitation.id} className="flex flex-wrap items-center gap-x-4 gap-y-2 px-4 py-3">
             <div className="min-w-0 flex-1 basis-60">
               <p className="flex flex-wrap items-center gap-2 font-medium">
-                <span className="min-w-0 break-all">{invitation.email}</span>
+                <span className="min-w-0 [overflow-wrap:anywhere]">{invitation.email}</span>
                 {invitation.isExpired && <Badge tone="warning">Expired</Badge>}
               </p>
               <p className="text-sm text-muted">
