@@ -7,6 +7,7 @@
 import type { Directory, Place } from '../clients/wire.js'
 import { isAdministrator, type Session } from './api.js'
 import {
+  accountHref,
   actionHref,
   clusterHref,
   consoleEnvironment,
@@ -80,6 +81,7 @@ function placesOf(place: Place, session: Session): Command[] {
       commands.push(go('Cluster', 'Nodes', clusterHref(console)))
     }
   }
+  commands.push(go('Your account', session.user.email, accountHref()))
   if (session.developmentTools) {
     const label = 'Simulate Interval restart'
     commands.push({ id: 'restart', label, hint: 'Development', kind: 'simulate-restart' })

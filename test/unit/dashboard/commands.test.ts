@@ -83,6 +83,7 @@ t.test('everything one can go to, once; nothing hidden or offline', t => {
       'Live actions (Others)',
       'Staging (Others)',
       'Console (Others)',
+      'Your account (ann@example.com)',
       'Sign out (ann@example.com)',
     ],
   )
