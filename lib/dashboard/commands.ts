@@ -14,8 +14,10 @@ import {
   isConsole,
   keysHref,
   listHref,
+  organizationHref,
   placeHref,
 } from './links.js'
+import { sectionsFor } from './screens/organization/section-list.js'
 import { ancestorsOf } from './tree.js'
 
 export interface Command {
@@ -77,6 +79,11 @@ function placesOf(place: Place, session: Session): Command[] {
     const console = { organization: slug, environment: consoleEnvironment }
     commands.push(go('Console', organization.name, listHref(console)))
     if (slug === place.organization) commands.push(go('API keys', organization.name, keysHref(console)))
+    if (slug === place.organization) {
+      for (const section of sectionsFor(organization))
+        if (section.slug !== 'keys')
+          commands.push(go(section.label, organization.name, organizationHref(place, section.slug)))
+    }
     if (slug === place.organization && isAdministrator(session)) {
       commands.push(go('Cluster', 'Nodes', clusterHref(console)))
     }

@@ -18,7 +18,7 @@ import {
   organizationHref,
   placeHref,
 } from '../links.js'
-import { sectionsFor } from '../screens/organization/sections.js'
+import { sectionsFor } from '../screens/organization/section-list.js'
 import { useDirectory, useLive } from '../services.js'
 import { emptyDirectory, entriesOf } from '../tree.js'
 import { AppLink } from './app-link.js'

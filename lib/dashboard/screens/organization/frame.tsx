@@ -10,7 +10,8 @@ import { AppLink } from '../../components/app-link.js'
 import { Icon } from '../../components/icon.js'
 import { Loading, Notice } from '../../components/notice.js'
 import { organizationHref, placeHref } from '../../links.js'
-import { type Section, sectionsFor } from './sections.js'
+import { type Section, sectionsFor } from './section-list.js'
+import { sectionScreens } from './sections.js'
 
 export default function OrganizationFrame({
   organization,
@@ -38,7 +39,7 @@ export default function OrganizationFrame({
       </Notice>
     )
   }
-  const { Screen } = current
+  const Screen = sectionScreens[current.slug]
   return (
     <div className="flex-1 lg:grid lg:grid-cols-[13rem_minmax(0,1fr)]">
       <nav

@@ -1,10 +1,10 @@
 /**
- * What there is to see of an organization: one line for each section, in the order of the navigation. A section is a
- * file of its own, loaded when somebody goes there, and shown to whoever holds its permission. The server asks for the
- * permission again; here it only spares people a screen full of refusals.
+ * The screens of an organization's sections. Each is a file of its own, loaded when somebody goes there. The server asks
+ * for the permission again; here it only spares people a screen full of refusals.
  */
 import { type ComponentType, type LazyExoticComponent, lazy } from 'react'
 import type { Organization } from '../../api.js'
+import type { Section } from './section-list.js'
 
 /** What every section is given. It renders its own `<main>` with one `<h2>`. */
 export interface SectionProps {
@@ -13,69 +13,16 @@ export interface SectionProps {
   readonly rest: readonly string[]
 }
 
-export interface Section {
-  /** Its part of the address. */
-  readonly slug: string
-  readonly label: string
-  readonly permission: string
-  readonly Screen: LazyExoticComponent<ComponentType<SectionProps>>
-}
-
-export const sections: readonly Section[] = [
-  { slug: 'users', label: 'Users', permission: 'READ_ORG_USERS', Screen: lazy(() => import('./users.js')) },
-  { slug: 'teams', label: 'Teams', permission: 'READ_ORG_USERS', Screen: lazy(() => import('./teams.js')) },
-  {
-    slug: 'actions',
-    label: 'Actions and access',
-    permission: 'WRITE_PROD_ACTIONS',
-    Screen: lazy(() => import('./actions.js')),
-  },
-  {
-    slug: 'schedules',
-    label: 'Schedules',
-    permission: 'WRITE_PROD_ACTIONS',
-    Screen: lazy(() => import('./schedules.js')),
-  },
-  { slug: 'keys', label: 'Keys', permission: 'CREATE_DEV_API_KEYS', Screen: lazy(() => import('./keys.js')) },
-  {
-    slug: 'environments',
-    label: 'Environments',
-    permission: 'READ_ORG_SETTINGS',
-    Screen: lazy(() => import('./environments.js')),
-  },
-  {
-    slug: 'hosts',
-    label: 'Serverless hosts',
-    permission: 'READ_ORG_SETTINGS',
-    Screen: lazy(() => import('./hosts.js')),
-  },
-  {
-    slug: 'outbox',
-    label: 'Mail and Slack',
-    permission: 'WRITE_ORG_SETTINGS',
-    Screen: lazy(() => import('./channels.js')),
-  },
-  {
-    slug: 'settings',
-    label: 'Settings',
-    permission: 'READ_ORG_SETTINGS',
-    Screen: lazy(() => import('./settings.js')),
-  },
-  {
-    slug: 'sso',
-    label: 'Single sign-on',
-    permission: 'WRITE_ORG_SETTINGS',
-    Screen: lazy(() => import('./sso.js')),
-  },
-  {
-    slug: 'audit',
-    label: 'Audit log',
-    permission: 'WRITE_ORG_SETTINGS',
-    Screen: lazy(() => import('./audit.js')),
-  },
-]
-
-/** The sections a person may see. */
-export function sectionsFor({ permissions }: Pick<Organization, 'permissions'>): readonly Section[] {
-  return sections.filter(section => permissions.includes(section.permission))
+export const sectionScreens: Record<Section['slug'], LazyExoticComponent<ComponentType<SectionProps>>> = {
+  users: lazy(() => import('./users.js')),
+  teams: lazy(() => import('./teams.js')),
+  actions: lazy(() => import('./actions.js')),
+  schedules: lazy(() => import('./schedules.js')),
+  keys: lazy(() => import('./keys.js')),
+  environments: lazy(() => import('./environments.js')),
+  hosts: lazy(() => import('./hosts.js')),
+  outbox: lazy(() => import('./channels.js')),
+  settings: lazy(() => import('./settings.js')),
+  sso: lazy(() => import('./sso.js')),
+  audit: lazy(() => import('./audit.js')),
 }
