@@ -12,6 +12,13 @@ t.teardown(() => server.stop())
 const callback = `${server.address}/api/auth/sso/callback`
 const provider = await OidcServer.start([callback])
 t.teardown(() => provider.stop())
+// The same provider stands for Google too.
+await server.kill('SIGTERM')
+await server.run({
+  GOOGLE_CLIENT_ID: provider.clientId,
+  GOOGLE_CLIENT_SECRET: provider.clientSecret,
+  GOOGLE__ISSUER: provider.issuer,
+})
 
 interface Team {
   id: string
@@ -39,7 +46,7 @@ async function ask(
 
 const acme = await server.seed('Ada Acme')
 const evil = await server.seed('Eve Evil')
-const admin = await server.signIn(acme.user.email, acme.password)
+let admin = await server.signIn(acme.user.email, acme.password)
 const attacker = await server.signIn(evil.user.email, evil.password)
 const sso = (slug: string) => `/api/v1/organizations/${slug}/sso`
 const acmeSso = sso(acme.organization.slug)
@@ -100,6 +107,18 @@ async function who(cookie: string) {
     organizations?: { slug: string; role: string }[]
   }
   return { status, user, organizations }
+}
+
+/** Switches a second factor on for somebody, and signs them in with a recovery code. */
+async function withFactor(email: string, password: string): Promise<string> {
+  const { recoveryCodes } = await server.admin<{ recoveryCodes: string[] }>('enrollMfa', { email })
+  const due = await server.signIn(email, password)
+  const response = await fetch(`${server.address}/api/v1/session/second-factor`, {
+    method: 'POST',
+    headers: { 'content-type': 'application/json', origin: server.address, cookie: due },
+    body: JSON.stringify({ code: recoveryCodes[0] }),
+  })
+  return response.headers.getSetCookie()[0]?.split(';')[0] ?? ''
 }
 
 await t.test('settings are for administrators; the secret is told to nobody', async t => {
@@ -357,13 +376,86 @@ await t.test('where single sign-on is required, passwords are closed, except for
   t.equal((await enter('known')).at.search, '')
 })
 
+await t.test('it counts as a second factor where it is required, and nowhere else', async t => {
+  const people = `/api/v1/organizations/${acme.organization.slug}/environments`
+  const { cookie } = await enter('known')
+  const requireIn = (slug: string, cookie: string) =>
+    ask('PATCH', `/api/v1/organizations/${slug}/settings`, cookie, { requireSecondFactor: true })
+  admin = await withFactor(acme.user.email, acme.password)
+  t.match(await requireIn(acme.organization.slug, admin), { status: 200 })
+  t.match(await ask('GET', people, cookie), { status: 200 }, 'whose passwords are closed')
+  const password = 'a long enough password'
+  await server.admin('createUser', {
+    email: 'outside@else.test',
+    password,
+    membership: { organizationId: acme.organization.id, permissions: ['DEVELOPER'] },
+  })
+  await server.admin('createUser', { email: 'strict@else.test', password })
+  const outside = await server.signIn('outside@else.test', password)
+  t.match(await ask('GET', people, outside), { status: 403, body: { code: 'second-factor-required' } })
+
+  const due = async (): Promise<unknown> =>
+    (await ask('GET', '/api/v1/session', (await enter('known')).cookie)).body
+  await server.admin('enrollMfa', { email: 'known@acme.test' })
+  t.match(await due(), { user: { email: 'known@acme.test' } }, 'its own organization asks for no code')
+  const strict = await server.admin<{ id: string; slug: string }>('createOrganization', {
+    slug: 'strict',
+    name: 'Strict',
+    ownerEmail: 'strict@else.test',
+    members: [
+      {
+        userId: (await server.admin<{ id: string }>('findUser', { email: 'known@acme.test' })).id,
+        permissions: ['ADMIN'],
+      },
+    ],
+  })
+  t.match(await due(), { user: { email: 'known@acme.test' } })
+  t.match(await requireIn(strict.slug, await withFactor('strict@else.test', password)), { status: 200 })
+  t.match(await due(), { secondFactorNeeded: true }, 'another one that requires one gets it')
+})
+
+await t.test('Google, by OpenID Connect', async t => {
+  const enterGoogle = async (login: string) => {
+    const wanderer = new Wanderer()
+    const end = await wanderer.walk(
+      `${server.address}/api/auth/sso/sign-in-with-google`,
+      login,
+      next => next.origin === server.address && !next.pathname.startsWith('/api/'),
+    )
+    return {
+      at: new URL(end),
+      session: (await ask('GET', '/api/v1/session', wanderer.cookiesOf(server.address))).body,
+    }
+  }
+  provider.people.set('gil', { email: 'gil@gmail.com', email_verified: true, given_name: 'Gil' })
+  t.match((await enterGoogle('gil')).session, {
+    user: { email: 'gil@gmail.com' },
+    organizations: { length: 1 },
+  })
+  provider.people.set('ida', { email: 'ida@kept.test', email_verified: true, hd: 'kept.test' })
+  t.match((await enterGoogle('ida')).session, { user: { email: 'ida@kept.test' } })
+  for (const said of [
+    { email: 'jo@kept.test', email_verified: true },
+    { email: 'jo@kept.test', email_verified: true, hd: 'elsewhere.test' },
+    { email: 'jo@gmail.com', email_verified: false },
+  ]) {
+    provider.people.set('jo', said)
+    t.match((await enterGoogle('jo')).at.search, /problem=no-email/, JSON.stringify(said))
+  }
+  provider.people.set('known-at-google', { email: 'known@acme.test', email_verified: true, hd: 'acme.test' })
+  t.match(
+    (await enterGoogle('known-at-google')).at.search,
+    /problem=single-sign-on/,
+    'no way around what is required',
+  )
+})
+
 await t.test('a provider that is not there, or not set up', async t => {
   const at = (path: string) => fetch(server.address + path, { redirect: 'manual' })
   for (const path of [
     '/api/auth/sso/auth',
     '/api/auth/sso/auth?organization=nowhere',
     '/api/auth/sso/auth?email=x@nowhere.test',
-    '/api/auth/sso/sign-in-with-google',
   ]) {
     const response = await at(path)
     t.equal(response.status, 303)
