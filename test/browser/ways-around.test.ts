@@ -181,7 +181,7 @@ await stage.scenario(t, 'the command bar: found, moved through and chosen by key
   t.equal(await page.locator('[role="option"]').count(), 0, 'closed, it is not there')
   await page.locator('[data-pw-command-bar-toggle]').click()
   const options = page.locator('[data-pw-command-bar-results] [role="option"]')
-  await counts(options, 9)
+  await counts(options, 20)
   await picture('command bar')
   t.same(await accessibilityProblems(page), [])
   await page.keyboard.press('Escape')
