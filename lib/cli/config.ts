@@ -1,5 +1,5 @@
 /** `config`: what a node would run with, and where each value came from. Secrets are masked in every form. */
-import { type KeyPath, keyOf, keyPaths, type LoadedConfig, maskAddress } from '../config/index.js'
+import { type KeyPath, keyPaths, type LoadedConfig, maskAddress } from '../config/index.js'
 import { Secret } from '../log.js'
 import { type Command, jsonFlag } from './command.js'
 import { textTable } from './help.js'
@@ -21,13 +21,7 @@ export const configCommand: Command = {
       const { value, source, writtenAs } = describeKey(loaded, path)
       const text = value === null ? '-' : Array.isArray(value) ? value.join(',') || '-' : String(value)
       const from = source === null ? 'unset' : source === 'default' ? 'default' : `${source} ${writtenAs}`
-      return [
-        path,
-        text,
-        keyOf(path).effect === 'later' && source !== null && source !== 'default'
-          ? `${from} (no effect yet)`
-          : from,
-      ]
+      return [path, text, from]
     })
     for (const line of textTable(['key', 'value', 'from'], rows)) io.print(line)
     for (const notice of loaded.notices) io.complain(notice)

@@ -45,23 +45,21 @@ export function helpOf(command: Command): string {
 }
 
 function settingRows(): (readonly [string, string])[] {
-  return keyPaths
-    .filter(path => keyOf(path).effect !== 'later')
-    .map(path => {
-      const key = keyOf(path)
-      const short = key.short === undefined ? '' : `-${key.short}, `
-      const aliases = (key.aliases ?? []).map(alias => `, --${alias}`).join('')
-      const isSet = key.default !== null && String(key.default) !== ''
-      const also = (key.originals ?? []).map(original => original.name)
-      const notes = [
-        ...(key.type === 'text' ? [] : [allowedFor(key)]),
-        ...(isSet ? [`default ${String(key.default)}`] : []),
-        ...(also.length === 0 || also[0] === environmentNameOf(path) ? [] : [`also ${also.join(', ')}`]),
-      ]
-      const suffix = notes.length === 0 ? '' : ` [${notes.join('; ')}]`
-      const flag = key.type === 'boolean' ? `--[no-]${path}` : `--${path}`
-      return [`${short}${flag}${aliases}`, `${key.description}${suffix}`] as const
-    })
+  return keyPaths.map(path => {
+    const key = keyOf(path)
+    const short = key.short === undefined ? '' : `-${key.short}, `
+    const aliases = (key.aliases ?? []).map(alias => `, --${alias}`).join('')
+    const isSet = key.default !== null && String(key.default) !== ''
+    const also = (key.originals ?? []).map(original => original.name)
+    const notes = [
+      ...(key.type === 'text' ? [] : [allowedFor(key)]),
+      ...(isSet ? [`default ${String(key.default)}`] : []),
+      ...(also.length === 0 || also[0] === environmentNameOf(path) ? [] : [`also ${also.join(', ')}`]),
+    ]
+    const suffix = notes.length === 0 ? '' : ` [${notes.join('; ')}]`
+    const flag = key.type === 'boolean' ? `--[no-]${path}` : `--${path}`
+    return [`${short}${flag}${aliases}`, `${key.description}${suffix}`] as const
+  })
 }
 
 function usageOf(command: Command): string {

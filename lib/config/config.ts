@@ -166,13 +166,7 @@ export function loadConfig(input: ConfigInput): LoadedConfig {
     config,
     values: Object.freeze(complete),
     origins: Object.freeze(origins as Record<KeyPath, Origin | null>),
-    notices: [
-      ...keyPaths
-        .filter(path => keyOf(path).effect === 'later' && isSetBySomebody(origins[path]))
-        .map(path => `${origins[path]?.writtenAs ?? path} has no effect yet.`),
-      ...meaninglessNotice(origins),
-      ...namesWithoutEffectIn({ ...dotEnv, ...input.environment }),
-    ],
+    notices: [...meaninglessNotice(origins), ...namesWithoutEffectIn({ ...dotEnv, ...input.environment })],
   }
   refuseContradictions(loaded)
   return loaded

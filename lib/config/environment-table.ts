@@ -16,9 +16,8 @@ export function keyTable(): string {
     const key = keyOf(path)
     const value = key.default === null || String(key.default) === '' ? '' : `\`${String(key.default)}\``
     const flag = key.short === undefined ? `\`--${path}\`` : `\`-${key.short}\`, \`--${path}\``
-    const description = key.effect === 'later' ? `${key.description} (no effect yet)` : key.description
     const variables = [environmentNameOf(path), ...(key.commonNames ?? [])].map(name => `\`${name}\``)
-    return [flag, variables.join(', '), value, description]
+    return [flag, variables.join(', '), value, key.description]
   })
   return table(['flag', 'variable', 'default', 'meaning'], rows)
 }

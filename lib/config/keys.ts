@@ -45,8 +45,8 @@ export interface Key {
   readonly originals?: readonly OriginalName[]
   /** Further variables that set it: names that other programs have made common. */
   readonly commonNames?: readonly string[]
-  /** `later`: accepted and checked, but nothing reads it yet. `none`: it means nothing here, and never will. */
-  readonly effect?: 'later' | 'none'
+  /** It is accepted, and means nothing here. */
+  readonly effect?: 'none'
 }
 
 const originalLogLevels: Readonly<Record<string, string>> = {

@@ -23,7 +23,7 @@ t.test(
   async t => {
     const folder = t.testdir()
     const port = await freePort()
-    const environment = { PORT: String(port), CHANNEL__PORT: '0', S3_BUCKET: 'x' }
+    const environment = { PORT: String(port), CHANNEL__PORT: '0', GHOST_MODE: 'x' }
     const first = startCommand(['run'], { folder, environment })
     t.teardown(() => first.child.kill('SIGKILL'))
     const start = await printed(first, 'Interval is ready')
@@ -47,7 +47,7 @@ t.test(
     const end = await first.ended
     t.equal(end.code, 0, JSON.stringify(end))
     t.match(end.output, /stopping …\nstopped\n$/)
-    t.equal(end.errors, 'S3_BUCKET has no effect yet.\n')
+    t.equal(end.errors, 'GHOST_MODE has no effect: there are no anonymous organizations.\n')
     t.notOk(existsSync(join(folder, 'data', 'lock')))
 
     const killed = startCommand(['run'], { folder, environment })
