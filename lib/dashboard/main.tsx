@@ -1,8 +1,9 @@
 /** Entry of the browser app: makes what everything else is given, and renders. */
 import { createRoot } from 'react-dom/client'
-import { BrowserRouter } from 'react-router'
+import { BrowserRouter, useLocation } from 'react-router'
 import { Api } from './api.js'
 import { App } from './app.js'
+import { BrokenScreen, isPartMissing } from './components/broken-screen.js'
 import { createEncoding } from './encoding.js'
 import { uuidFrom } from './random.js'
 import { ServicesProvider } from './services.js'
@@ -19,10 +20,25 @@ const services = {
 
 const root = document.getElementById('root')
 if (!root) throw new Error('the document has no #root')
-createRoot(root).render(
+
+function Screens() {
+  const { pathname } = useLocation()
+  return (
+    <BrokenScreen at={pathname}>
+      <App />
+    </BrokenScreen>
+  )
+}
+
+createRoot(root, {
+  onCaughtError: error => {
+    // The screen says so, and nothing is wrong with the code.
+    if (!isPartMissing(error)) console.error(error)
+  },
+}).render(
   <ServicesProvider value={services}>
     <BrowserRouter>
-      <App />
+      <Screens />
     </BrowserRouter>
   </ServicesProvider>,
 )

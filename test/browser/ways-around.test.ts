@@ -174,6 +174,21 @@ await stage.scenario(
   },
 )
 
+await stage.scenario(t, 'a screen that cannot be loaded says so, and can be loaded again', async scenario => {
+  const { page, picture } = scenario
+  await page.goto('/account')
+  await shown(page.getByRole('heading', { name: 'Profile' }))
+  await page.route('**/assets/*tokens*', route => route.abort())
+  await page.getByRole('link', { name: 'Access tokens' }).click()
+  await shown(page.getByText('This screen could not be loaded'))
+  await picture('screen not loaded')
+  await page.getByRole('button', { name: 'Load again' }).click()
+  await shown(page.getByText('This screen could not be loaded'))
+  await page.unroute('**/assets/*tokens*')
+  await page.getByRole('button', { name: 'Load again' }).click()
+  await shown(page.getByRole('heading', { name: 'Access tokens' }))
+})
+
 await stage.scenario(t, 'the command bar: found, moved through and chosen by keyboard', async scenario => {
   const { t, page, picture } = scenario
   await page.goto(`${home}/actions/greet`)

@@ -43,6 +43,7 @@ t.test('all operations are there', async t => {
   t.same([...adminOperationNames].sort(), [
     'addGroupMember',
     'checkHttpHost',
+    'connectWorkOs',
     'createApiKey',
     'createEnvironment',
     'createGroup',
@@ -67,6 +68,7 @@ t.test('all operations are there', async t => {
     'setUserMfa',
     'upsertHttpHost',
     'upsertPromoCode',
+    'verifyEmailDomain',
   ])
 })
 
