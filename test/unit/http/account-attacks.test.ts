@@ -1,6 +1,6 @@
 /**
  * What strangers and half-strangers try with accounts: finding out who has one, guessing, fixing a session, using a link
- * twice, coming in by an address that is not theirs. Weaknesses W5, W6 and W7 of the original among them.
+ * twice, coming in by an address that is not theirs.
  */
 import t from 'tap'
 import { runAdminOperation } from '../../../lib/accounts/index.js'
@@ -253,7 +253,7 @@ t.test('W6: a password change needs the present one and ends the others; who is 
   t.ok(accounts)
 })
 
-t.test('W7: an unproven address opens no organization', async t => {
+t.test('an unproven address opens no organization', async t => {
   const { ask, database, operate, person } = fresh()
   const owner = await person('owner@example.com')
   await operate('createInvitation', {
