@@ -7,7 +7,7 @@
  * one is revoked on another node. Then it goes on here for `freshMs`.
  */
 import { createHash } from 'node:crypto'
-import type { Database } from '../database/index.js'
+import { type Database, storableText } from '../database/index.js'
 import { AppError } from '../errors.js'
 import { newId, newSecret, type UserId } from '../ids.js'
 import type { Limits } from '../limits.js'
@@ -18,7 +18,6 @@ import type { Clock } from './clock.js'
 import type { Person } from './contract.js'
 import { personOf } from './people.js'
 import type { Origin } from './sign-in.js'
-import { storableText } from './storable.js'
 
 export type TokenScope = 'read' | 'write'
 

@@ -268,12 +268,11 @@ export function createAccounts(options: AccountsOptions): AccountsService {
     return new AppError('forbidden')
   }
 
-  const organizationParts = { database, clock, limits, identities, member, denied, audit }
-  const directories = createDirectories(organizationParts)
+  const directories = createDirectories(guard, audit)
 
   return {
     ...createSingleSignOn({
-      ...organizationParts,
+      guard,
       secret: options.secret,
       readTxt: options.readTxt ?? readTxtOfMachine,
     }),
@@ -287,7 +286,7 @@ export function createAccounts(options: AccountsOptions): AccountsService {
     ...resets,
     ...createSecondFactorSetup(parts, proofs),
     ...createOwnOrganizations(parts, signIn),
-    ...createHttpHostAccounts({ database, member, denied, audit }),
+    ...createHttpHostAccounts(guard),
     ...createAdministration(guard, options.appUrl),
     ...createChannelAccounts({
       guard,

@@ -5,13 +5,12 @@
  * Invariant: whoever may change what is run in live environments may set this for every action there, also for those they
  * may not run; each change is in the audit log. A console has no settings: everything there is one's own.
  */
-import type { Queryable } from '../database/index.js'
+import { type Queryable, storable } from '../database/index.js'
 import { AppError } from '../errors.js'
 import type { EnvironmentId, OrganizationId } from '../ids.js'
 import type { Actor } from './contract.js'
 import type { Asker, Guard } from './guard.js'
 import type { TeamLevel } from './permissions.js'
-import { storable } from './storable.js'
 
 export type SettableKind = 'action' | 'page'
 

@@ -2,10 +2,9 @@
  * Actions and pages as hosts declare them, and who may run them. People set access in the dashboard, or the host's code
  * does; what the code says wins and goes away when the code no longer says it.
  */
-import type { Queryable } from '../database/index.js'
+import { type Queryable, storable } from '../database/index.js'
 import { type EnvironmentId, newId, type OrganizationId, type UserId } from '../ids.js'
 import type { AccessRule, TeamLevel } from './permissions.js'
-import { storable } from './storable.js'
 
 /** What code may say: everybody, or the members of some teams. */
 export type CodeAccess = 'entire-organization' | { readonly teams: readonly string[] }

@@ -7,13 +7,12 @@
  * somebody is refused all the time: refusal-limits.ts.
  */
 import { randomUUID } from 'node:crypto'
-import type { Queryable } from '../database/index.js'
+import { type Queryable, storable } from '../database/index.js'
 import { limits } from '../limits.js'
 import type { Log } from '../log.js'
 import type { Clock } from './clock.js'
 import type { AuditEvent } from './contract.js'
 import { RefusalLimits } from './refusal-limits.js'
-import { storable } from './storable.js'
 
 const waitingMax = 10_000
 const batchMax = 500

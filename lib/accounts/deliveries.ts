@@ -5,11 +5,10 @@
  * Slack knows no such thing: a node that is killed between Slack's having a message and writing that down has it sent
  * once more.
  */
-import type { Queryable } from '../database/index.js'
+import { type Queryable, storableText } from '../database/index.js'
 import type { OrganizationId, UserId } from '../ids.js'
 import { limits } from '../limits.js'
 import type { NotificationMethod } from './notifications.js'
-import { storableText } from './storable.js'
 
 /** A delivery with everything there is to say. */
 export interface DueDelivery {

@@ -8,14 +8,12 @@
  * transaction, and sockets with them.
  */
 import { createHash } from 'node:crypto'
-import type { Database, Queryable } from '../database/index.js'
+import type { Queryable } from '../database/index.js'
 import { AppError } from '../errors.js'
-import { newId, newSecret, type OrganizationId, type SessionId, type UserId } from '../ids.js'
+import { newId, newSecret, type OrganizationId, type SessionId } from '../ids.js'
 import type { Limits } from '../limits.js'
-import type { Clock } from './clock.js'
-import type { Actor, AuditEvent } from './contract.js'
-import type { Identities } from './identities.js'
-import type { Origin } from './sign-in.js'
+import type { AuditEvent } from './contract.js'
+import type { Asker, Guard } from './guard.js'
 import { type JoiningRole, joiningRoles } from './single-sign-on.js'
 
 const tokenPrefix = 'scim_'
@@ -57,14 +55,14 @@ export interface DirectoryChange {
 
 export interface DirectoryAccounts {
   /** Rejects with `forbidden`. */
-  directory(userId: UserId, organizationSlug: string, origin: Origin): Promise<DirectoryInfo>
+  directory(by: Asker): Promise<DirectoryInfo>
   /**
    * Makes a directory, or a new token for the one there is; the old token ends. Returns the token, which is told this
    * once. Rejects with `forbidden`, or `conflict` when WorkOS keeps it.
    */
-  openDirectory(userId: UserId, organizationSlug: string, role: JoiningRole, origin: Origin): Promise<string>
+  openDirectory(by: Asker, role: JoiningRole): Promise<string>
   /** Ends it: people and teams stay, kept by hand from now on. Rejects with `forbidden` or `not-found`. */
-  closeDirectory(userId: UserId, organizationSlug: string, origin: Origin): Promise<void>
+  closeDirectory(by: Asker): Promise<void>
   /** Whom a token speaks for in this organization (id or slug); null for nobody. */
   directoryOfToken(organization: string, token: string | undefined): Promise<Directory | null>
   /** Carries a change out: one at a time for each directory. */
@@ -85,40 +83,12 @@ interface Row {
   readonly last_used_at: Date | null
 }
 
-export function createDirectories(options: {
-  readonly database: Database
-  readonly clock: Clock
-  readonly limits: Limits
-  readonly identities: Identities
-  /** The person in the organization. */
-  member(userId: UserId, organizationSlug: string): Promise<Actor>
-  denied(actor: Actor, what: string, origin: Origin): AppError
-  audit(event: AuditEvent): void
-}): DirectoryAccounts {
-  const { database, clock, limits, identities } = options
-
-  const administrator = async (
-    userId: UserId,
-    slug: string,
-    what: string,
-    origin: Origin,
-  ): Promise<Actor> => {
-    const actor = await options.member(userId, slug)
-    if (!actor.permissions.has('WRITE_ORG_SETTINGS')) throw options.denied(actor, what, origin)
-    return actor
-  }
-
-  const audit = (actor: Actor, origin: Origin, name: string): void =>
-    options.audit({
-      name,
-      userId: actor.user.id,
-      organizationId: actor.organization.id,
-      address: origin.address,
-    })
+export function createDirectories(guard: Guard, audit: (event: AuditEvent) => void): DirectoryAccounts {
+  const { database, clock, limits, identities } = guard
 
   return {
-    async directory(userId, slug, origin) {
-      const { organization } = await administrator(userId, slug, 'read the directory', origin)
+    async directory(by) {
+      const { organization } = await guard.member(by, 'WRITE_ORG_SETTINGS', 'read the directory')
       const { rows } = await database.query<Row & { users: number; groups: number }>(
         `select *, (select count(*)::int from directory_users where directory_id = directories.id) as users,
            (select count(*)::int from directory_groups where directory_id = directories.id) as groups
@@ -138,8 +108,8 @@ export function createDirectories(options: {
       }
     },
 
-    async openDirectory(userId, slug, role, origin) {
-      const actor = await administrator(userId, slug, 'open a directory', origin)
+    async openDirectory(by, role) {
+      const actor = await guard.member(by, 'WRITE_ORG_SETTINGS', 'open a directory')
       const token = tokenPrefix + newSecret()
       const { rowCount } = await database.query(
         `insert into directories (id, organization_id, kind, token_hash, permissions, token_created_at)
@@ -150,15 +120,15 @@ export function createDirectories(options: {
         [newId(), actor.organization.id, hashOf(token), [role], new Date(clock.nowMs())],
       )
       if (rowCount !== 1) throw new AppError('conflict', 'The directory of this organization is at WorkOS.')
-      audit(actor, origin, 'directory.token-created')
+      guard.changed(by, actor, 'directory.token-created')
       return token
     },
 
-    async closeDirectory(userId, slug, origin) {
-      const actor = await administrator(userId, slug, 'close the directory', origin)
+    async closeDirectory(by) {
+      const actor = await guard.member(by, 'WRITE_ORG_SETTINGS', 'close the directory')
       const closed = await database.transaction(client => closeDirectory(client, actor.organization.id))
       if (!closed) throw new AppError('not-found')
-      audit(actor, origin, 'directory.closed')
+      guard.changed(by, actor, 'directory.closed')
     },
 
     async directoryOfToken(organization, token) {
@@ -199,7 +169,7 @@ export function createDirectories(options: {
       identities.forgetRights(new Set([directory.organizationId]))
       identities.announce(change.ended)
       for (const { name, details } of change.events) {
-        options.audit({ name, organizationId: directory.organizationId, address, details })
+        audit({ name, organizationId: directory.organizationId, address, details })
       }
       return result
     },

@@ -4,13 +4,12 @@
  *
  * Invariant: the members of such a team are the active members of the group, after each change.
  */
-import type { Queryable } from '../database/index.js'
+import { type Queryable, storableText } from '../database/index.js'
 import { AppError } from '../errors.js'
 import { newId } from '../ids.js'
 import type { Directory, DirectoryChange } from './directories.js'
 import { type Page, unique } from './directory-people.js'
 import { slugFrom } from './slugs.js'
-import { storableText } from './storable.js'
 
 const nameCharactersMax = 100
 const textCharactersMax = 300

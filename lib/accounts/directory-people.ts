@@ -5,8 +5,7 @@
  * whose address nobody has confirmed. Whoever is not active has no membership, no keys and no session; the owner of the
  * organization cannot be switched off.
  */
-import type { Queryable } from '../database/index.js'
-import { violatedConstraint } from '../database/index.js'
+import { type Queryable, storableText, violatedConstraint } from '../database/index.js'
 import { AppError } from '../errors.js'
 import { newId, type UserId } from '../ids.js'
 import type { Directory, DirectoryChange } from './directories.js'
@@ -14,7 +13,6 @@ import { speaksFor } from './email-domains.js'
 import { deleteMembership, insertMembership } from './memberships.js'
 import { checkEmail, insertPerson, personByEmail, personById } from './people.js'
 import { deleteOtherSessions } from './sessions.js'
-import { storableText } from './storable.js'
 
 /** What a directory says of somebody. */
 export interface WantedDirectoryUser {

@@ -35,9 +35,9 @@ export interface Guard {
   /** The error for a member who may not; writes the audit row. */
   denied(by: Asker, actor: Actor, what: string, message?: string): AppError
   /** Something was changed: writes the audit row. */
-  changed(by: Asker, actor: Actor, name: string, details: AuditEvent['details']): void
+  changed(by: Asker, actor: Actor, name: string, details?: AuditEvent['details']): void
   /** Like `changed`, for what others remember of rights: they forget it. */
-  rightsChanged(by: Asker, actor: Actor, name: string, details: AuditEvent['details']): void
+  rightsChanged(by: Asker, actor: Actor, name: string, details?: AuditEvent['details']): void
 }
 
 export function createGuard(options: {
@@ -48,7 +48,7 @@ export function createGuard(options: {
   audit(event: AuditEvent): void
 }): Guard {
   const { database, clock, limits, identities } = options
-  const row = (by: Asker, actor: Actor, name: string, details: AuditEvent['details']): void =>
+  const row = (by: Asker, actor: Actor, name: string, details?: AuditEvent['details']): void =>
     options.audit({
       name,
       userId: by.userId,

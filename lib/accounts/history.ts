@@ -6,14 +6,13 @@
  * What can go wrong: a row refers to something that was deleted meanwhile, or holds what Postgres refuses. Neither may
  * stop the rows behind it: the first is dropped with its organization, the second is reported and left out.
  */
-import type { Queryable } from '../database/index.js'
+import { type Queryable, storable, storableText } from '../database/index.js'
 import { AppError } from '../errors.js'
 import type { EnvironmentId, OrganizationId, TransactionId, UserId } from '../ids.js'
 import { limits } from '../limits.js'
 import type { Log } from '../log.js'
 import type { Actor } from './contract.js'
 import type { NotificationMethod } from './notifications.js'
-import { storable, storableText } from './storable.js'
 
 export type HistoryStatus =
   | 'PENDING'

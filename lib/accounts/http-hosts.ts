@@ -4,11 +4,9 @@
  */
 import type { Queryable } from '../database/index.js'
 import { AppError } from '../errors.js'
-import { type HttpHostId, newId, type OrganizationId, type UserId } from '../ids.js'
+import { type HttpHostId, newId, type OrganizationId } from '../ids.js'
 import { limits } from '../limits.js'
-import type { Actor, AuditEvent } from './contract.js'
-import type { Permission } from './permissions.js'
-import type { Origin } from './sign-in.js'
+import type { Asker, Guard } from './guard.js'
 
 export type HttpHostStatus = 'ONLINE' | 'OFFLINE' | 'UNREACHABLE'
 
@@ -30,13 +28,13 @@ export interface HttpHostListing extends HttpHostInfo {
 /** What people do with them. Who may is checked here. */
 export interface HttpHostAccounts {
   /** Rejects with `forbidden` for who may not see the settings of the organization. */
-  httpHosts(userId: UserId, organizationSlug: string, origin: Origin): Promise<HttpHostListing[]>
+  httpHosts(by: Asker): Promise<HttpHostListing[]>
   /** Registers an address. Rejects with `forbidden`, or `conflict` when there are too many. */
-  addHttpHost(userId: UserId, organizationSlug: string, url: string, origin: Origin): Promise<HttpHostInfo>
+  addHttpHost(by: Asker, url: string): Promise<HttpHostInfo>
   /** One that the person may have asked. Rejects with `forbidden` or `not-found`. */
-  httpHost(userId: UserId, organizationSlug: string, id: string, origin: Origin): Promise<HttpHostInfo>
+  httpHost(by: Asker, id: string): Promise<HttpHostInfo>
   /** Rejects with `forbidden` or `not-found`. */
-  removeHttpHost(userId: UserId, organizationSlug: string, id: string, origin: Origin): Promise<void>
+  removeHttpHost(by: Asker, id: string): Promise<void>
   /** One that is registered, whosever it is; null when it is not. */
   registeredHttpHost(id: string): Promise<HttpHostInfo | null>
   /** All that are registered, of all organizations. */
@@ -101,29 +99,12 @@ export async function removeHttpHost(
   return rows.map(row => row.id)
 }
 
-export function createHttpHostAccounts(options: {
-  readonly database: Queryable
-  /** The person in the organization. */
-  member(userId: UserId, organizationSlug: string): Promise<Actor>
-  denied(actor: Actor, what: string, origin: Origin): AppError
-  audit(event: AuditEvent): void
-}): HttpHostAccounts {
-  const { database, audit } = options
-
-  const memberWith = async (
-    [userId, organizationSlug, origin]: readonly [UserId, string, Origin],
-    permission: Permission,
-    what: string,
-  ): Promise<Actor> => {
-    const actor = await options.member(userId, organizationSlug)
-    if (!actor.permissions.has(permission)) throw options.denied(actor, what, origin)
-    return actor
-  }
+export function createHttpHostAccounts(guard: Guard): HttpHostAccounts {
+  const { database } = guard
 
   return {
-    async httpHosts(userId, organizationSlug, origin) {
-      const who = [userId, organizationSlug, origin] as const
-      const { organization } = await memberWith(who, 'READ_ORG_SETTINGS', 'list HTTP hosts')
+    async httpHosts(by) {
+      const { organization } = await guard.member(by, 'READ_ORG_SETTINGS', 'list HTTP hosts')
       const { rows } = await database.query<
         Omit<HttpHostListing, 'lastConnectedAt' | 'createdAt'> & { connected: Date | null; created: Date }
       >(
@@ -138,9 +119,9 @@ export function createHttpHostAccounts(options: {
         createdAt: created.toISOString(),
       }))
     },
-    async addHttpHost(userId, organizationSlug, url, origin) {
-      const who = [userId, organizationSlug, origin] as const
-      const { organization } = await memberWith(who, 'WRITE_ORG_SETTINGS', 'add an HTTP host')
+    async addHttpHost(by, url) {
+      const actor = await guard.member(by, 'WRITE_ORG_SETTINGS', 'add an HTTP host')
+      const { organization } = actor
       const { rows } = await database.query<{ count: number }>(
         'select count(*)::int as count from http_hosts where organization_id = $1 and removed_at is null and url <> $2',
         [organization.id, url],
@@ -148,34 +129,21 @@ export function createHttpHostAccounts(options: {
       if ((rows[0]?.count ?? 0) >= limits.httpHostsPerOrganizationMax)
         throw new AppError('conflict', 'This organization has as many HTTP hosts as are allowed.')
       const host = await upsertHttpHost(database, organization.id, url)
-      audit({
-        name: 'http-host.added',
-        userId,
-        organizationId: organization.id,
-        address: origin.address,
-        details: { httpHost: host.id, url },
-      })
+      guard.changed(by, actor, 'http-host.added', { httpHost: host.id, url })
       return host
     },
-    async httpHost(userId, organizationSlug, id, origin) {
-      const who = [userId, organizationSlug, origin] as const
-      const { organization } = await memberWith(who, 'READ_ORG_SETTINGS', 'check an HTTP host')
+    async httpHost(by, id) {
+      const { organization } = await guard.member(by, 'READ_ORG_SETTINGS', 'check an HTTP host')
       const host = await findHttpHost(database, id)
       if (host?.organizationId !== organization.id) throw new AppError('not-found')
       return host
     },
-    async removeHttpHost(userId, organizationSlug, id, origin) {
-      const who = [userId, organizationSlug, origin] as const
-      const { organization } = await memberWith(who, 'WRITE_ORG_SETTINGS', 'remove an HTTP host')
+    async removeHttpHost(by, id) {
+      const actor = await guard.member(by, 'WRITE_ORG_SETTINGS', 'remove an HTTP host')
+      const { organization } = actor
       const removed = await removeHttpHost(database, organization.id, { id })
       if (removed.length === 0) throw new AppError('not-found')
-      audit({
-        name: 'http-host.removed',
-        userId,
-        organizationId: organization.id,
-        address: origin.address,
-        details: { httpHost: id },
-      })
+      guard.changed(by, actor, 'http-host.removed', { httpHost: id })
     },
     registeredHttpHost: id => findHttpHost(database, id),
     async *registeredHttpHosts() {

@@ -1,7 +1,6 @@
 /** Notifications: recorded with their deliveries, which wait as PENDING for whoever delivers them. */
-import { type Queryable, violatedConstraint } from '../database/index.js'
+import { type Queryable, storableText, violatedConstraint } from '../database/index.js'
 import { newId, type OrganizationId, type UserId } from '../ids.js'
-import { storableText } from './storable.js'
 
 export type NotificationMethod = 'EMAIL' | 'SLACK'
 

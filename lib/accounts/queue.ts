@@ -5,12 +5,11 @@
  * Invariant: an item is claimed by one run; the same run may claim it again, and gets the same parameters, or put it
  * back. Every item is looked for within its organization and environment, and in development it belongs to one developer.
  */
-import type { Queryable } from '../database/index.js'
+import { type Queryable, storable } from '../database/index.js'
 import { AppError } from '../errors.js'
 import { newId, type OrganizationId, type UserId } from '../ids.js'
 import type { Audit } from './audit.js'
 import type { Actor, HostIdentity } from './contract.js'
-import { storable } from './storable.js'
 
 export interface NewQueueItem {
   /** Full path of the action. */

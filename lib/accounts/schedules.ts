@@ -5,11 +5,10 @@
  * Invariant: a change raises the revision, and no revision has two contents. What can go wrong: the entity cannot be
  * reached. Then the row waits, and is brought to it later.
  */
-import type { Queryable } from '../database/index.js'
+import { type Queryable, storable } from '../database/index.js'
 import { AppError } from '../errors.js'
 import { type EnvironmentId, newId, type OrganizationId, type UserId } from '../ids.js'
 import { limits } from '../limits.js'
-import { storable } from './storable.js'
 
 /** What may be set. Times are a cron text, or an interval with its unit and anchor. */
 export interface ScheduleSettings {

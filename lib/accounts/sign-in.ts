@@ -4,19 +4,14 @@
  * Invariants: nothing tells whether an address has an account except signing up itself; the first account is made
  * once, however many ask at the same moment; every success and every refusal is in the audit log.
  */
-import type { Database, Queryable } from '../database/index.js'
+import type { Queryable } from '../database/index.js'
 import { AppError } from '../errors.js'
 import type { SessionId, UserId } from '../ids.js'
-import type { Limits } from '../limits.js'
-import type { Log } from '../log.js'
-import type { Audit } from './audit.js'
-import type { Clock } from './clock.js'
+import type { AccountParts } from './account-parts.js'
 import type { ClientIdentity } from './contract.js'
-import { type ConfirmationLinks, sendConfirmation } from './email-confirmations.js'
+import { sendConfirmation } from './email-confirmations.js'
 import { globalFlag } from './flags.js'
-import type { Identities } from './identities.js'
 import { acceptInvitation, type InvitationDetails, openInvitation } from './invitations.js'
-import type { LoginLimits } from './login-limits.js'
 import { insertOrganization, type OrganizationRow } from './organizations.js'
 import { checkNewPassword, type Passwords } from './passwords.js'
 import {
@@ -30,7 +25,6 @@ import {
   setPasswordHash,
 } from './people.js'
 import { tellPerson } from './person-mails.js'
-import type { SecondFactors } from './second-factors.js'
 import {
   countSecondFactorAttempt,
   deleteOtherSessions,
@@ -101,17 +95,7 @@ export interface SignIn {
   changePassword(who: ClientIdentity, current: string, wanted: string, origin: Origin): Promise<void>
 }
 
-export interface SignInOptions {
-  readonly database: Database
-  readonly clock: Clock
-  readonly log: Log
-  readonly limits: Limits
-  readonly audit: Audit
-  readonly identities: Identities
-  readonly passwords: Passwords
-  readonly secondFactors: SecondFactors
-  readonly attempts: LoginLimits
-  readonly links: ConfirmationLinks
+export interface SignInOptions extends Omit<AccountParts, 'sendsMail'> {
   /** Whether strangers may make accounts, while no flag says otherwise. */
   readonly signUp: boolean
 }

@@ -6,11 +6,10 @@
  * client's secret is stored sealed and told to nobody again. Where single sign-on is required, the owner keeps their
  * password: a provider that is away or misconfigured must not lock an organization out.
  */
-import type { Database, Queryable } from '../database/index.js'
+import type { Queryable } from '../database/index.js'
 import { AppError } from '../errors.js'
 import type { OrganizationId, SessionId, UserId } from '../ids.js'
-import type { Limits } from '../limits.js'
-import type { Actor, AuditEvent } from './contract.js'
+import type { Actor } from './contract.js'
 import {
   checkDomain,
   claimDomain,
@@ -21,10 +20,9 @@ import {
   proveDomain,
   type ReadTxt,
 } from './email-domains.js'
-import type { Identities } from './identities.js'
+import type { Asker, Guard } from './guard.js'
 import type { RoleName } from './permissions.js'
 import { createSealing } from './sealing.js'
-import type { Origin } from './sign-in.js'
 
 /** What somebody who comes for the first time may be: nobody becomes an administrator by signing in. */
 export const joiningRoles = ['DEVELOPER', 'ACTION_RUNNER', 'READONLY_VIEWER'] as const satisfies RoleName[]
@@ -72,30 +70,20 @@ export interface OrganizationProvider {
 
 export interface SingleSignOnAccounts {
   /** Rejects with `forbidden`. */
-  singleSignOn(userId: UserId, organizationSlug: string, origin: Origin): Promise<SingleSignOnSettings>
+  singleSignOn(by: Asker): Promise<SingleSignOnSettings>
   /**
    * The registration that `wanted` leads to, to be tried before it is stored; null for none. Rejects with `forbidden`, or
    * `invalid-value` when a secret is missing.
    */
-  triedProvider(
-    userId: UserId,
-    organizationSlug: string,
-    wanted: WantedSingleSignOn,
-    origin: Origin,
-  ): Promise<OrganizationProvider['oidc']>
+  triedProvider(by: Asker, wanted: WantedSingleSignOn): Promise<OrganizationProvider['oidc']>
   /** Rejects with `forbidden`, `not-found` for a team of others, `invalid-value` naming a field. */
-  setSingleSignOn(
-    userId: UserId,
-    organizationSlug: string,
-    wanted: WantedSingleSignOn,
-    origin: Origin,
-  ): Promise<void>
+  setSingleSignOn(by: Asker, wanted: WantedSingleSignOn): Promise<void>
   /** Rejects with `forbidden`, `invalid-value` or `conflict`. Returns the id. */
-  addDomain(userId: UserId, organizationSlug: string, domain: string, origin: Origin): Promise<string>
+  addDomain(by: Asker, domain: string): Promise<string>
   /** Looks for the record. Rejects with `forbidden`, `not-found`, or `conflict` when it is not there. */
-  checkDomain(userId: UserId, organizationSlug: string, id: string, origin: Origin): Promise<void>
+  checkDomain(by: Asker, id: string): Promise<void>
   /** Rejects with `forbidden` or `not-found`. */
-  removeDomain(userId: UserId, organizationSlug: string, id: string, origin: Origin): Promise<void>
+  removeDomain(by: Asker, id: string): Promise<void>
   /** The provider that speaks for this address, by its proven domain; null for none. */
   providerOf(email: string): Promise<OrganizationProvider | null>
   /** By id or slug of the organization; null for none. */
@@ -118,38 +106,15 @@ const selectProvider = `select single_sign_on.*, organizations.slug from single_
   join organizations on organizations.id = single_sign_on.organization_id`
 
 export function createSingleSignOn(options: {
-  readonly database: Database
+  readonly guard: Guard
   readonly secret: string
-  readonly limits: Limits
-  readonly identities: Identities
   readonly readTxt: ReadTxt
-  /** The person in the organization. */
-  member(userId: UserId, organizationSlug: string): Promise<Actor>
-  denied(actor: Actor, what: string, origin: Origin): AppError
-  audit(event: AuditEvent): void
 }): SingleSignOnAccounts {
-  const { database, limits, identities } = options
+  const { guard } = options
+  const { database, limits, identities } = guard
   const sealing = createSealing(options.secret, 'single sign-on: client secret')
-
-  const administrator = async (
-    userId: UserId,
-    slug: string,
-    what: string,
-    origin: Origin,
-  ): Promise<Actor> => {
-    const actor = await options.member(userId, slug)
-    if (!actor.permissions.has('WRITE_ORG_SETTINGS')) throw options.denied(actor, what, origin)
-    return actor
-  }
-
-  const audit = (actor: Actor, origin: Origin, name: string, details: AuditEvent['details'] = {}): void =>
-    options.audit({
-      name,
-      userId: actor.user.id,
-      organizationId: actor.organization.id,
-      address: origin.address,
-      details,
-    })
+  const administrator = (by: Asker, what: string): Promise<Actor> =>
+    guard.member(by, 'WRITE_ORG_SETTINGS', what)
 
   const opened = (row: ProviderRow): OrganizationProvider => {
     const secret = row.client_secret && sealing.unseal(placeOf(row), row.client_secret)
@@ -187,8 +152,8 @@ export function createSingleSignOn(options: {
   }
 
   return {
-    async singleSignOn(userId, slug, origin) {
-      const actor = await administrator(userId, slug, 'read single sign-on', origin)
+    async singleSignOn(by) {
+      const actor = await administrator(by, 'read single sign-on')
       const { id } = actor.organization
       const row = await stored(database, id)
       const { rows: groups } = await database.query<{ value: string; teamId: string }>(
@@ -216,13 +181,13 @@ export function createSingleSignOn(options: {
       }
     },
 
-    async triedProvider(userId, slug, wanted, origin) {
-      const actor = await administrator(userId, slug, 'change single sign-on', origin)
+    async triedProvider(by, wanted) {
+      const actor = await administrator(by, 'change single sign-on')
       return tried(await stored(database, actor.organization.id), wanted)
     },
 
-    async setSingleSignOn(userId, slug, wanted, origin) {
-      const actor = await administrator(userId, slug, 'change single sign-on', origin)
+    async setSingleSignOn(by, wanted) {
+      const actor = await administrator(by, 'change single sign-on')
       const { id } = actor.organization
       const ended = await database.transaction(async client => {
         // Two administrators at once: one after the other.
@@ -260,8 +225,7 @@ export function createSingleSignOn(options: {
         return wanted.isRequired && before?.required !== true ? endPasswordSessions(client, id) : []
       })
       identities.announce({ sessions: ended })
-      identities.forgetRights(new Set([id]))
-      audit(actor, origin, 'single-sign-on.changed', {
+      guard.rightsChanged(by, actor, 'single-sign-on.changed', {
         issuer: wanted.provider?.issuer ?? null,
         required: wanted.isRequired,
         role: wanted.role,
@@ -269,8 +233,8 @@ export function createSingleSignOn(options: {
       })
     },
 
-    async addDomain(userId, slug, text, origin) {
-      const actor = await administrator(userId, slug, 'claim a domain', origin)
+    async addDomain(by, text) {
+      const actor = await administrator(by, 'claim a domain')
       const domain = checkDomain(text)
       const id = await claimDomain(
         database,
@@ -278,22 +242,20 @@ export function createSingleSignOn(options: {
         domain,
         limits.emailDomainsPerOrganizationMax,
       )
-      audit(actor, origin, 'email-domain.claimed', { domain })
+      guard.changed(by, actor, 'email-domain.claimed', { domain })
       return id
     },
 
-    async checkDomain(userId, slug, id, origin) {
-      const actor = await administrator(userId, slug, 'prove a domain', origin)
+    async checkDomain(by, id) {
+      const actor = await administrator(by, 'prove a domain')
       const domain = await proveDomain(database, actor.organization.id, id, options.readTxt)
-      identities.forgetRights(new Set([actor.organization.id]))
-      audit(actor, origin, 'email-domain.proven', { domain })
+      guard.rightsChanged(by, actor, 'email-domain.proven', { domain })
     },
 
-    async removeDomain(userId, slug, id, origin) {
-      const actor = await administrator(userId, slug, 'remove a domain', origin)
+    async removeDomain(by, id) {
+      const actor = await administrator(by, 'remove a domain')
       const domain = await deleteDomain(database, actor.organization.id, id)
-      identities.forgetRights(new Set([actor.organization.id]))
-      audit(actor, origin, 'email-domain.removed', { domain })
+      guard.rightsChanged(by, actor, 'email-domain.removed', { domain })
     },
 
     async providerOf(email) {

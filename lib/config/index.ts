@@ -7,6 +7,7 @@ export {
   type LoadedConfig,
   loadConfig,
   type Origin,
+  type SmtpConfig,
 } from './config.js'
 export { ConfigurationError } from './configuration-error.js'
 export {

@@ -10,3 +10,4 @@ export {
 } from './database.js'
 export { type Migration, type MigrationResult, migrate, readMigrations } from './migrations.js'
 export { moveDatabase } from './move.js'
+export { storable, storableText } from './storable.js'

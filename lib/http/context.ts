@@ -66,6 +66,12 @@ export async function askerOf(context: Context): Promise<Asker> {
   return { userId, organization: context.params.org ?? '', origin: context.origin }
 }
 
+/** The same for what is left to people: access tokens are refused. */
+export async function signedInAskerOf(context: Context): Promise<Asker> {
+  const { user } = await context.signedIn()
+  return { userId: user.id, organization: context.params.org ?? '', origin: context.origin }
+}
+
 /** The key of a host, checked. Rejects with `not-signed-in` without a key, `invalid-api-key` with a wrong one. */
 export async function hostOf(context: Context): Promise<HostIdentity> {
   return await hostOfKey(context.accounts, context.bearer(), context.path, () => context.origin.address)

@@ -100,7 +100,7 @@ export function addChannelRoutes(http: HttpServer): void {
     `${organization}/notifications`,
     { ...browser, api: { tag: 'Notifications', summary: 'What was sent to you, newest first' } },
     async context => {
-      const { user } = await context.signedIn()
+      const user = await context.person()
       const notifications = await context.accounts.ownNotifications(user.id, context.params.org ?? '')
       return ok({ notifications }, { 'cache-control': 'no-store' })
     },
@@ -114,7 +114,7 @@ export function addChannelRoutes(http: HttpServer): void {
       api: { tag: 'Notifications', summary: 'Nothing of what was sent to you is news any more' },
     },
     async context => {
-      const { user } = await context.signedIn()
+      const user = await context.person()
       await context.accounts.seenNotifications(user.id)
       return ok({})
     },

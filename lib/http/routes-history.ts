@@ -95,7 +95,7 @@ export function addHistoryRoutes(http: HttpServer): void {
       api: { tag: 'History', summary: 'How many runs there are, up to 10,000', query: filterWords },
     },
     async context => {
-      const { user } = await context.signedIn()
+      const user = await context.person()
       const { org = '', env = '' } = context.params
       const filter = transactionFilterOf(context.query)
       return ok(await context.accounts.countTransactions(user.id, org, env, filter))
@@ -107,7 +107,7 @@ export function addHistoryRoutes(http: HttpServer): void {
     `${path}/facets`,
     { ...browser, api: { tag: 'History', summary: 'What a list of runs can be narrowed down to' } },
     async context => {
-      const { user } = await context.signedIn()
+      const user = await context.person()
       const { org = '', env = '' } = context.params
       return ok(await context.accounts.transactionFacets(user.id, org, env))
     },
@@ -125,7 +125,7 @@ export function addHistoryRoutes(http: HttpServer): void {
       },
     },
     async (context): Promise<Reply> => {
-      const { user } = await context.signedIn()
+      const user = await context.person()
       const { org = '', env = '' } = context.params
       const format = context.query.get('format') ?? 'csv'
       if (format !== 'csv' && format !== 'json') {

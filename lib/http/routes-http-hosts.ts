@@ -7,7 +7,7 @@ import type { HostIdentity, HttpHostInfo } from '../accounts/index.js'
 import { AppError } from '../errors.js'
 import { type HttpHostId, isId } from '../ids.js'
 import { type Declaration, declaration, declarationInputs } from '../sdk/index.js'
-import { hostOf } from './context.js'
+import { askerOf, hostOf } from './context.js'
 import { ok } from './reply.js'
 import type { HttpServer } from './server.js'
 
@@ -48,9 +48,7 @@ export function addHttpHostRoutes(http: HttpServer, hosts: HttpHostHooks): void 
     '/api/v1/organizations/:org/http-hosts',
     { ...browser, api: { tag: 'Serverless hosts', summary: 'Lists serverless hosts' } },
     async context => {
-      const user = await context.person()
-      const { accounts, origin, params } = context
-      return ok({ httpHosts: await accounts.httpHosts(user.id, params.org ?? '', origin) })
+      return ok({ httpHosts: await context.accounts.httpHosts(await askerOf(context)) })
     },
   )
 
@@ -68,12 +66,11 @@ export function addHttpHostRoutes(http: HttpServer, hosts: HttpHostHooks): void 
       },
     },
     async context => {
-      const user = await context.person()
-      const { accounts, origin, params } = context
+      const by = await askerOf(context)
       const { url } = await context.body()
       const refusal = hosts.refusal(url)
       if (refusal !== undefined) throw new AppError('invalid-value', refusal, { fields: { url: refusal } })
-      const host = await accounts.addHttpHost(user.id, params.org ?? '', url, origin)
+      const host = await context.accounts.addHttpHost(by, url)
       await hosts.register(host)
       const { id, status } = host
       return { status: 201, body: { id, url, status, secret: hosts.secretOf(id) } }
@@ -85,9 +82,7 @@ export function addHttpHostRoutes(http: HttpServer, hosts: HttpHostHooks): void 
     '/api/v1/organizations/:org/http-hosts/:id/check',
     { ...browser, api: { tag: 'Serverless hosts', summary: 'Asks a serverless host whether it is there' } },
     async context => {
-      const user = await context.person()
-      const { accounts, origin, params } = context
-      const host = await accounts.httpHost(user.id, params.org ?? '', params.id ?? '', origin)
+      const host = await context.accounts.httpHost(await askerOf(context), context.params.id ?? '')
       const isReachable = await hosts.check(host)
       return ok({ status: isReachable ? 'ONLINE' : 'UNREACHABLE' })
     },
@@ -98,10 +93,8 @@ export function addHttpHostRoutes(http: HttpServer, hosts: HttpHostHooks): void 
     '/api/v1/organizations/:org/http-hosts/:id',
     { ...browser, api: { tag: 'Serverless hosts', summary: 'Removes a serverless host' } },
     async context => {
-      const user = await context.person()
-      const { accounts, origin, params } = context
-      const id = params.id ?? ''
-      await accounts.removeHttpHost(user.id, params.org ?? '', id, origin)
+      const id = context.params.id ?? ''
+      await context.accounts.removeHttpHost(await askerOf(context), id)
       await hosts.remove(id as HttpHostId)
       return ok({})
     },

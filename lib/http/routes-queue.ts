@@ -77,8 +77,8 @@ export function addQueueRoutes(http: HttpServer, hooks: QueueHooks): void {
       api: { tag: 'Queue', summary: 'Gives what waits in the queue to somebody else', body: assignShape },
     },
     async context => {
-      const { assignee } = await context.body()
       const actor = await manager(context)
+      const { assignee } = await context.body()
       await context.accounts.queue.assign(actor, context.params.id ?? '', assignee)
       return ok({})
     },

@@ -92,6 +92,7 @@ export function addScheduleRoutes(http: HttpServer, { schedules }: ScheduleRoute
     path,
     { ...browser, api: { tag: 'Schedules', summary: 'Makes a schedule', body: newShape, status: 201 } },
     async context => {
+      await requireCaller(context)
       const body = await context.body()
       const { actor } = await placeOf(context, body.organization, body.environment)
       const { settings, runnerId } = await changed(context, actor, defaults, body, schedules.nowMs())
@@ -117,8 +118,7 @@ export function addScheduleRoutes(http: HttpServer, { schedules }: ScheduleRoute
       api: { tag: 'Schedules', summary: 'The next times of a cron text or an interval', body: previewShape },
     },
     async context => {
-      if (isKeyGiven(context)) await hostOf(context)
-      else await context.signedIn()
+      await requireCaller(context)
       const { cron, every, timeZone } = await context.body()
       const nowMs = schedules.nowMs()
       const times = {
@@ -336,6 +336,12 @@ function requireRunner(context: Context, actor: Actor, runnerId: RunnerId): void
   requireOr(context, actor, 'WRITE_ORG_USERS', 'schedule in the name of another person')
 }
 
+/** Somebody at all, a person or a host. Rejects with `not-signed-in` or `invalid-api-key`. */
+async function requireCaller(context: Context): Promise<void> {
+  if (isKeyGiven(context)) await hostOf(context)
+  else await context.person()
+}
+
 /** Who asks, where, and may change what runs there. */
 async function placeOf(
   context: Context,
@@ -375,8 +381,7 @@ async function scheduleOf(
   schedules: Schedules,
 ): Promise<{ actor: Actor; schedule: StoredSchedule }> {
   // Who is nobody hears nothing of what there is.
-  if (isKeyGiven(context)) await hostOf(context)
-  else await context.person()
+  await requireCaller(context)
   const { id = '' } = context.params
   if (!isId(id)) throw new AppError('not-found', 'There is no such schedule.')
   const schedule = await schedules.read(id)

@@ -4,6 +4,7 @@ import { joiningRoles } from '../accounts/index.js'
 import { AppError } from '../errors.js'
 import { limits } from '../limits.js'
 import { SignOnError } from '../sign-on/index.js'
+import { signedInAskerOf } from './context.js'
 import { ok } from './reply.js'
 import { redirectUriOf, type SignOnHooks } from './routes-sso.js'
 import type { HttpServer } from './server.js'
@@ -33,11 +34,10 @@ export function addSignOnSettingsRoutes(http: HttpServer, hooks: SignOnHooks): v
   const base = '/api/v1/organizations/:org/sso'
 
   http.route('GET', base, browser, async context => {
-    const { user } = await context.signedIn()
-    const org = context.params.org ?? ''
+    const by = await signedInAskerOf(context)
     const [settings, directory] = await Promise.all([
-      context.accounts.singleSignOn(user.id, org, context.origin),
-      context.accounts.directory(user.id, org, context.origin),
+      context.accounts.singleSignOn(by),
+      context.accounts.directory(by),
     ])
     return ok({
       ...settings,
@@ -51,9 +51,8 @@ export function addSignOnSettingsRoutes(http: HttpServer, hooks: SignOnHooks): v
   })
 
   http.route('PUT', base, browser, async context => {
-    const { user } = await context.signedIn()
+    const by = await signedInAskerOf(context)
     const body = await context.body(settingsShape)
-    const org = context.params.org ?? ''
     const wanted = {
       ...body,
       provider: body.provider && {
@@ -61,7 +60,7 @@ export function addSignOnSettingsRoutes(http: HttpServer, hooks: SignOnHooks): v
         clientSecret: body.provider.clientSecret || undefined,
       },
     }
-    const client = await context.accounts.triedProvider(user.id, org, wanted, context.origin)
+    const client = await context.accounts.triedProvider(by, wanted)
     if (client !== null) {
       const refusal = hooks.oidc.refusal(client.issuer)
       if (refusal !== undefined) throw issuerError(refusal)
@@ -69,47 +68,40 @@ export function addSignOnSettingsRoutes(http: HttpServer, hooks: SignOnHooks): v
         throw error instanceof SignOnError ? issuerError(error.message) : error
       })
     }
-    await context.accounts.setSingleSignOn(user.id, org, wanted, context.origin)
+    await context.accounts.setSingleSignOn(by, wanted)
     return ok({})
   })
 
   http.route('POST', `${base}/domains`, browser, async context => {
-    const { user } = await context.signedIn()
+    const by = await signedInAskerOf(context)
     const { domain } = await context.body(z.object({ domain: z.string().min(1).max(300) }))
-    const id = await context.accounts.addDomain(user.id, context.params.org ?? '', domain, context.origin)
+    const id = await context.accounts.addDomain(by, domain)
     return { status: 201, body: { id } }
   })
 
   http.route('POST', `${base}/domains/:id/check`, browser, async context => {
-    const { user } = await context.signedIn()
-    const { org = '', id = '' } = context.params
-    await context.accounts.checkDomain(user.id, org, id, context.origin)
+    const by = await signedInAskerOf(context)
+    await context.accounts.checkDomain(by, context.params.id ?? '')
     return ok({})
   })
 
   http.route('DELETE', `${base}/domains/:id`, browser, async context => {
-    const { user } = await context.signedIn()
-    const { org = '', id = '' } = context.params
-    await context.accounts.removeDomain(user.id, org, id, context.origin)
+    const by = await signedInAskerOf(context)
+    await context.accounts.removeDomain(by, context.params.id ?? '')
     return ok({})
   })
 
   // A new token; one that was there before ends. It is told this once.
   http.route('POST', `${base}/directory`, browser, async context => {
-    const { user } = await context.signedIn()
+    const by = await signedInAskerOf(context)
     const { role } = await context.body(z.object({ role: z.enum(joiningRoles) }))
-    const token = await context.accounts.openDirectory(
-      user.id,
-      context.params.org ?? '',
-      role,
-      context.origin,
-    )
+    const token = await context.accounts.openDirectory(by, role)
     return { status: 201, body: { token } }
   })
 
   http.route('DELETE', `${base}/directory`, browser, async context => {
-    const { user } = await context.signedIn()
-    await context.accounts.closeDirectory(user.id, context.params.org ?? '', context.origin)
+    const by = await signedInAskerOf(context)
+    await context.accounts.closeDirectory(by)
     return ok({})
   })
 }

@@ -8,6 +8,7 @@
 import type { Queryable } from '../database/index.js'
 import { limits } from '../limits.js'
 import type { Log } from '../log.js'
+import { Sweep, type SweepClock } from '../sweep.js'
 import { endSent, endUnsent, forgetOldMails, keepWaiting, type TakenMail, takeMails } from './outbox.js'
 import type { MailTransport } from './transport.js'
 
@@ -19,50 +20,34 @@ const stopMsMax = 3_000
 export interface MailerOptions {
   readonly database: Queryable
   readonly transport: MailTransport | null
-  readonly clock: { setTimer(delayMs: number, work: () => void): { cancel(): void } }
+  readonly clock: SweepClock
   readonly log: Log
   readonly sweepMs?: number
 }
 
 export class Mailer {
   readonly #options: MailerOptions
-  #timer: { cancel(): void } | null = null
+  readonly #sweep: Sweep
   #forgotAtMs = Number.NEGATIVE_INFINITY
-  #sweeping: Promise<void> | null = null
-  #isStopped = false
   readonly #underWay = new Set<Promise<void>>()
 
   constructor(options: MailerOptions) {
     this.#options = options
+    const { clock, sweepMs = limits.mailSweepMs } = options
+    this.#sweep = new Sweep({ clock, everyMs: sweepMs, round: () => this.#round() })
   }
 
   start(): void {
-    if (!this.#isStopped) this.#again(0)
+    this.#sweep.start()
   }
 
   /** Takes no more mails; resolves when those being sent are, or after a few seconds. */
   async stop(): Promise<void> {
-    this.#isStopped = true
-    this.#timer?.cancel()
-    let timer: { cancel(): void } | undefined
-    const late = new Promise<void>(resolve => {
-      timer = this.#options.clock.setTimer(stopMsMax, resolve)
-    })
-    await Promise.race([Promise.all([this.#sweeping, ...this.#underWay]), late])
-    timer?.cancel()
+    await this.#sweep.stop(stopMsMax, () => this.#underWay)
     this.#options.transport?.close()
   }
 
-  #again(delayMs: number): void {
-    this.#timer = this.#options.clock.setTimer(delayMs, () => {
-      this.#sweeping = this.#sweep().finally(() => {
-        this.#sweeping = null
-        if (!this.#isStopped) this.#again(this.#options.sweepMs ?? limits.mailSweepMs)
-      })
-    })
-  }
-
-  async #sweep(): Promise<void> {
+  async #round(): Promise<void> {
     const { database, log, transport } = this.#options
     try {
       if (performance.now() - this.#forgotAtMs > forgetEveryMs) {
@@ -73,7 +58,7 @@ export class Mailer {
         await keepWaiting(database)
         return
       }
-      while (!this.#isStopped) {
+      while (!this.#sweep.isStopped) {
         const room = limits.mailsAtOnceMax - this.#underWay.size
         if (room === 0) {
           await Promise.race(this.#underWay)
@@ -118,7 +103,7 @@ export class Mailer {
       try {
         return await write()
       } catch (error) {
-        if (this.#isStopped || performance.now() > untilMs) throw error
+        if (this.#sweep.isStopped || performance.now() > untilMs) throw error
         await new Promise<void>(resolve => this.#options.clock.setTimer(sayAgainMs, resolve))
       }
     }

@@ -8,7 +8,7 @@
  * What can go wrong: a node dies after the mail server has taken a mail and before that is written down. The mail is
  * sent once more, with the same Message-ID, by which receivers recognise it.
  */
-import type { Queryable } from '../database/index.js'
+import { type Queryable, storableText } from '../database/index.js'
 import { AppError } from '../errors.js'
 import { newId } from '../ids.js'
 import { limits } from '../limits.js'
@@ -134,14 +134,11 @@ export async function forgetOldMails(database: Queryable): Promise<void> {
   )
 }
 
-/** Postgres takes no zero characters. */
-function storableText(text: string): string {
-  return text.replaceAll('\0', '')
-}
-
 /** One line: nothing that could begin another header. */
 function storableLine(text: string, charactersMax: number): string {
-  // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is taken out.
-  const line = text.replace(/[\u0000-\u001f\u007f\u2028\u2029]+/g, ' ').trim()
+  const line = storableText(text)
+    // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is taken out.
+    .replace(/[\u0000-\u001f\u007f\u2028\u2029]+/g, ' ')
+    .trim()
   return line.length > charactersMax ? `${line.slice(0, charactersMax - 1)}…` : line
 }

@@ -1,4 +1,5 @@
 /** What takes mails away: a mail server, Postmark's API, or nothing. */
+import type { SmtpConfig } from '../config/index.js'
 import type { Secret } from '../log.js'
 import type { MailToSend } from './mail.js'
 import { postmarkTransport } from './postmark.js'
@@ -21,16 +22,7 @@ export interface MailTransport {
 export interface MailSettings {
   readonly from: string
   readonly postmark: { readonly key: Secret; readonly url: string } | null
-  readonly smtp:
-    | { readonly url: Secret }
-    | {
-        readonly host: string
-        readonly port: number
-        readonly user: string | null
-        readonly password: Secret | null
-        readonly secure: boolean
-      }
-    | null
+  readonly smtp: SmtpConfig | null
 }
 
 /** The transport that is set up; null: mails are kept in the outbox. */

@@ -19,6 +19,7 @@ import { limits } from '../limits.js'
 import type { Log } from '../log.js'
 import { enqueueMail, isAddress, notificationLetter } from '../mail/index.js'
 import { type Slack, slackLink, slackText } from '../slack/index.js'
+import { Sweep, type SweepClock } from '../sweep.js'
 
 const atOnceMax = 8
 /** How long a stop waits for what is under way, in ms. */
@@ -28,7 +29,7 @@ export interface NotifierOptions {
   readonly database: Database
   readonly slack: Slack | null
   readonly connections: SlackConnections
-  readonly clock: { setTimer(delayMs: number, work: () => void): { cancel(): void } }
+  readonly clock: SweepClock
   readonly log: Log
   /** Origin of the dashboard. */
   readonly appUrl: string
@@ -37,41 +38,27 @@ export interface NotifierOptions {
 
 export class Notifier {
   readonly #options: NotifierOptions
-  #timer: { cancel(): void } | null = null
-  #sweeping: Promise<void> = Promise.resolve()
-  #isStopped = false
+  readonly #sweep: Sweep
 
   constructor(options: NotifierOptions) {
     this.#options = options
+    const { clock, sweepMs = limits.mailSweepMs } = options
+    this.#sweep = new Sweep({ clock, everyMs: sweepMs, round: () => this.#round() })
   }
 
   start(): void {
-    if (!this.#isStopped) this.#again(0)
+    this.#sweep.start()
   }
 
+  /** Takes nothing more; resolves when what is under way has ended, or after a few seconds. */
   async stop(): Promise<void> {
-    this.#isStopped = true
-    this.#timer?.cancel()
-    let timer: { cancel(): void } | undefined
-    const late = new Promise<void>(resolve => {
-      timer = this.#options.clock.setTimer(stopMsMax, resolve)
-    })
-    await Promise.race([this.#sweeping, late])
-    timer?.cancel()
+    await this.#sweep.stop(stopMsMax)
   }
 
-  #again(delayMs: number): void {
-    this.#timer = this.#options.clock.setTimer(delayMs, () => {
-      this.#sweeping = this.#sweep().finally(() => {
-        if (!this.#isStopped) this.#again(this.#options.sweepMs ?? limits.mailSweepMs)
-      })
-    })
-  }
-
-  async #sweep(): Promise<void> {
+  async #round(): Promise<void> {
     const { database, log } = this.#options
     try {
-      while (!this.#isStopped) {
+      while (!this.#sweep.isStopped) {
         const due = await takeDeliveries(database, atOnceMax)
         if (due.length === 0) return
         await Promise.all(due.map(delivery => this.#deliver(delivery)))

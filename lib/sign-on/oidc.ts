@@ -7,7 +7,7 @@
  * document is asked for again after a while, and nobody signs in meanwhile.
  */
 import { createHash } from 'node:crypto'
-import * as oidc from 'openid-client'
+import type { Configuration } from 'openid-client'
 import { Outbound, OutboundError, parseAllowList } from '../outbound/index.js'
 import { type ProviderFetch, providerFetch } from './provider-fetch.js'
 import { SignOnError } from './sign-on-error.js'
@@ -62,7 +62,7 @@ export class OidcProviders {
   readonly #fetch: ProviderFetch
   readonly #nowMs: () => number
   readonly #allowed: ReturnType<typeof parseAllowList>
-  readonly #known = new Map<string, { atMs: number; lastsMs: number; found: Promise<oidc.Configuration> }>()
+  readonly #known = new Map<string, { atMs: number; lastsMs: number; found: Promise<Configuration> }>()
 
   /** `allow`: as given to `outbound`; only hosts named there are asked without TLS. */
   constructor(options: { outbound: Outbound; allow: readonly string[]; nowMs: () => number }) {
@@ -93,7 +93,7 @@ export class OidcProviders {
     client: OidcClient,
     wanted: { redirectUri: string; loginHint?: string | undefined; again?: boolean },
   ): Promise<Departure> {
-    const configuration = await this.#configuration(client)
+    const [configuration, oidc] = await Promise.all([this.#configuration(client), library()])
     const state = oidc.randomState()
     const nonce = oidc.randomNonce()
     const verifier = oidc.randomPKCECodeVerifier()
@@ -121,7 +121,7 @@ export class OidcProviders {
     departure: Pick<Departure, 'state' | 'nonce' | 'verifier'>,
     wanted: { groupClaim: string; again?: boolean },
   ): Promise<Claims> {
-    const configuration = await this.#configuration(client)
+    const [configuration, oidc] = await Promise.all([this.#configuration(client), library()])
     try {
       const tokens = await oidc.authorizationCodeGrant(configuration, address, {
         expectedState: departure.state,
@@ -143,7 +143,7 @@ export class OidcProviders {
     }
   }
 
-  #configuration(client: OidcClient, isFresh = false): Promise<oidc.Configuration> {
+  #configuration(client: OidcClient, isFresh = false): Promise<Configuration> {
     const key = createHash('sha256')
       .update(JSON.stringify([client.issuer, client.clientId, client.clientSecret]))
       .digest('base64')
@@ -162,9 +162,10 @@ export class OidcProviders {
     return entry.found
   }
 
-  async #discover({ issuer, clientId, clientSecret }: OidcClient): Promise<oidc.Configuration> {
+  async #discover({ issuer, clientId, clientSecret }: OidcClient): Promise<Configuration> {
     const url = new URL(issuer)
     const isPlain = url.protocol === 'http:'
+    const oidc = await library()
     try {
       return await oidc.discovery(url, clientId, clientSecret, undefined, {
         [oidc.customFetch]: (address, options) => this.#fetch(address, options),
@@ -181,6 +182,11 @@ export class OidcProviders {
     // Refused without the list and taken with it: an address that was named.
     return this.#strict.refusal(url.href) !== undefined && this.#outbound.refusal(url.href) === undefined
   }
+}
+
+/** Loaded where it is used: most nodes never ask a provider. */
+function library(): Promise<typeof import('openid-client')> {
+  return import('openid-client')
 }
 
 /** True when the id token leaves out what the provider may tell on request. */

@@ -34,26 +34,26 @@ t.test('proven by its record, and then nobody else’s', async t => {
   const person = { firstName: 'A', lastName: 'B', password: 'a long enough password' }
   const one = await accounts.signUp({ ...person, email: 'one@example.com', organizationName: 'One' }, origin)
   const two = await accounts.signUp({ ...person, email: 'two@example.com', organizationName: 'Two' }, origin)
-  const by = (who: typeof one) => [who.user.id, who.organization.slug] as const
-  const domainsOf = async (who: typeof one) => (await accounts.singleSignOn(...by(who), origin)).domains
+  const by = (who: typeof one) => ({ userId: who.user.id, organization: who.organization.slug, origin })
+  const domainsOf = async (who: typeof one) => (await accounts.singleSignOn(by(who))).domains
   const ids: string[] = []
-  for (const who of [one, two]) ids.push(await accounts.addDomain(...by(who), 'example.com', origin))
+  for (const who of [one, two]) ids.push(await accounts.addDomain(by(who), 'example.com'))
   const [first = '', second = ''] = ids
-  t.equal(await accounts.addDomain(...by(one), 'EXAMPLE.com', origin), first, 'claimed twice is claimed once')
+  t.equal(await accounts.addDomain(by(one), 'EXAMPLE.com'), first, 'claimed twice is claimed once')
 
-  await rejectsWith(t, accounts.checkDomain(...by(one), first, origin), 'conflict')
+  await rejectsWith(t, accounts.checkDomain(by(one), first), 'conflict')
   records.set('example.com', ['v=spf1 -all', (await domainsOf(two))[0]?.record ?? ''])
   // A record of another organization.
-  await rejectsWith(t, accounts.checkDomain(...by(one), first, origin), 'conflict', /no such TXT record/)
+  await rejectsWith(t, accounts.checkDomain(by(one), first), 'conflict', /no such TXT record/)
   records.set('example.com', [
     (await domainsOf(one))[0]?.record ?? '',
     (await domainsOf(two))[0]?.record ?? '',
   ])
-  await accounts.checkDomain(...by(one), first, origin)
+  await accounts.checkDomain(by(one), first)
   t.match(await domainsOf(one), [{ domain: 'example.com', isVerified: true }])
-  await rejectsWith(t, accounts.checkDomain(...by(two), second, origin), 'conflict', /Another organization/)
-  await rejectsWith(t, accounts.checkDomain(...by(two), first, origin), 'not-found')
-  await accounts.removeDomain(...by(one), first, origin)
-  await accounts.checkDomain(...by(two), second, origin)
+  await rejectsWith(t, accounts.checkDomain(by(two), second), 'conflict', /Another organization/)
+  await rejectsWith(t, accounts.checkDomain(by(two), first), 'not-found')
+  await accounts.removeDomain(by(one), first)
+  await accounts.checkDomain(by(two), second)
   t.match(await domainsOf(two), [{ isVerified: true }], 'given up, it may be proven by the other one')
 })

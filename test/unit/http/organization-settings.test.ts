@@ -277,10 +277,10 @@ t.test('only the owner ends the organization, and nobody is in it then', async t
   const end = (who: Member, query: string) => call(who, { method: 'DELETE', path: `ours${query}` })
   const { body: key } = await call(owner, { method: 'POST', path: 'ours/keys', body: { kind: 'PRODUCTION' } })
   await accounts.authenticateKey(String(key.key))
-  await accounts.addHttpHost(owner.id as never, 'ours', 'https://host.example', {
-    address: '192.0.2.1',
-    userAgent: null,
-  })
+  await accounts.addHttpHost(
+    { userId: owner.id as never, organization: 'ours', origin: { address: '192.0.2.1', userAgent: null } },
+    'https://host.example',
+  )
   t.equal((await end(administrator, '?slug=ours')).status, 403)
   t.equal((await end(owner, '')).status, 422, 'it is the only one they own')
   t.equal((await end(owner, '?slug=other')).status, 422)
