@@ -432,7 +432,16 @@ export const limitTable = {
   },
   historyCountMax: { value: 10_000, unit: 'runs', reason: 'counted for a list; of more it says "more than"' },
   historyExportRowsMax: { value: 100_000, unit: 'runs', reason: 'in one export; narrow it down by time' },
-  historyExportsMax: { value: 2, unit: 'exports', reason: 'being made by one node at once' },
+  historyExportsMax: {
+    value: 4,
+    unit: 'exports',
+    reason: 'being made by one node at once, of one organization one',
+  },
+  historyExportMsMax: {
+    value: 600_000,
+    unit: 'ms',
+    reason: 'reading one export: 100,000 runs at 170 a second',
+  },
   // requests to others
   outboundSocketsPerOriginMax: {
     value: 128,

@@ -31,11 +31,11 @@ import type { ReadTxt } from './email-domains.js'
 import { type EnvironmentInfo, findEnvironment, listEnvironments } from './environments.js'
 import { createExternalSignIn, type ExternalSignIn } from './external-sign-in.js'
 import { createGuard } from './guard.js'
+import { type HistoryRow, writeHistory } from './history.js'
 import {
   countTransactions,
   type ExportedTransaction,
   exportTransactions,
-  type HistoryRow,
   listTransactions,
   mayReadTransactions,
   placeOfTransaction,
@@ -45,8 +45,7 @@ import {
   type TransactionListing,
   type TransactionPlace,
   transactionFacets,
-  writeHistory,
-} from './history.js'
+} from './history-lists.js'
 import { createHttpHostAccounts, type HttpHostAccounts } from './http-hosts.js'
 import { createIdentities, type Identities } from './identities.js'
 import { createIdentityProofs, type IdentityProofs } from './identity-proofs.js'

@@ -79,17 +79,19 @@ export { type EnvironmentInfo, environmentColors } from './environments.js'
 export { type ExternalClaims, NotLetIn, type SignOnProblem } from './external-sign-in.js'
 export type { Asker } from './guard.js'
 export type {
-  ExportedTransaction,
   HistoryInput,
   HistoryLogLine,
   HistoryNotification,
   HistoryRow,
   HistoryStatus,
+} from './history.js'
+export type {
+  ExportedTransaction,
   StoredRun,
   TransactionFilter,
   TransactionListing,
   TransactionPlace,
-} from './history.js'
+} from './history-lists.js'
 export type { HttpHostInfo, HttpHostListing, HttpHostStatus } from './http-hosts.js'
 export type { PendingInvitation } from './invitations.js'
 export type { MemberListing } from './members.js'

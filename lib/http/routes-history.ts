@@ -2,8 +2,8 @@
  * The history of runs: looked through, and taken away as CSV or JSON. Whose runs somebody sees is decided in SQL, by the
  * accounts; here are the words of a filter and the shape of a file.
  *
- * What can go wrong: an export is long. It is read page by page as fast as the reader takes it, ends at a bound, and a
- * node makes few at once.
+ * What can go wrong: an export is long. It is read page by page as fast as the reader takes it, ends at a bound of runs
+ * and of time, and a node makes few at once, of one organization only one: who reads slowly keeps nobody else waiting.
  */
 import { z } from 'zod'
 import type { ExportedTransaction, TransactionFilter } from '../accounts/index.js'
@@ -75,15 +75,20 @@ const filterWords = {
 
 export function addHistoryRoutes(http: HttpServer): void {
   const browser = { caller: 'browser' } as const
-  let exports = 0
+  /** Slugs of the organizations whose history is being exported. */
+  const exports: string[] = []
 
   /** Counts from the first piece that is read to the end, however that comes. */
-  async function* counted(text: AsyncGenerator<string>): AsyncGenerator<Uint8Array> {
-    exports += 1
+  async function* counted(organization: string, text: AsyncGenerator<string>): AsyncGenerator<Uint8Array> {
+    const untilMs = performance.now() + limits.historyExportMsMax
+    exports.push(organization)
     try {
-      for await (const piece of text) yield Buffer.from(piece)
+      for await (const piece of text) {
+        if (performance.now() > untilMs) throw new AppError('timeout', 'The export took too long.')
+        yield Buffer.from(piece)
+      }
     } finally {
-      exports -= 1
+      exports.splice(exports.indexOf(organization), 1)
     }
   }
 
@@ -133,7 +138,7 @@ export function addHistoryRoutes(http: HttpServer): void {
       }
       const filter = transactionFilterOf(context.query)
       if (context.method === 'HEAD') return { status: 200 }
-      if (exports >= limits.historyExportsMax)
+      if (exports.length >= limits.historyExportsMax || exports.includes(org))
         throw new AppError('queue-full', 'Others are being exported right now. Try again shortly.')
       const pages = await context.accounts.exportTransactions(user.id, org, env, filter, context.origin)
       return {
@@ -143,7 +148,7 @@ export function addHistoryRoutes(http: HttpServer): void {
           'content-disposition': `attachment; filename="history.${format}"`,
           'cache-control': 'no-store',
         },
-        stream: counted(format === 'csv' ? csvOf(pages) : jsonOf(pages)),
+        stream: counted(org, format === 'csv' ? csvOf(pages) : jsonOf(pages)),
       }
     },
   )

@@ -6,10 +6,11 @@ import { limits } from '../../../lib/limits.js'
 import { inputsOf, masked } from '../../../lib/transactions/index.js'
 import { recordedInput } from '../../../lib/transactions/inputs.js'
 import { testAccounts } from '../../support/database.js'
+import { eventually } from '../../support/eventually.js'
 import { testServer } from './test-server.js'
 
 const { accounts, database } = await testAccounts(t)
-const { ask } = await testServer(t, accounts)
+const { ask, origin } = await testServer(t, accounts)
 
 const admin = async <Result>(name: string, argument: unknown): Promise<Result> =>
   (await runAdminOperation(name, argument, { accounts })) as Result
@@ -155,18 +156,32 @@ t.test('filters', async t => {
 })
 
 t.test('what a list can be narrowed down to', async t => {
+  const declared = { backgroundable: false, warnOnClose: true, unlisted: false }
   await accounts.recordDeclarations(
     { organizationId: organization.id as never, environmentId: environment.id, developerId: null },
-    [{ slug: 'refund', name: 'Refund', backgroundable: false, warnOnClose: true, unlisted: false } as never],
+    [
+      { slug: 'refund', name: 'Refund', ...declared } as never,
+      { slug: 'payroll/raise', name: 'Raise salaries', ...declared } as never,
+    ],
     [],
   )
   const facets = async (who: typeof owner) =>
     (await ask('GET', `${path}/facets`, { cookie: who.cookie })).body
   t.match(await facets(owner), {
-    actions: [{ slug: 'refund' }],
+    actions: [{ slug: 'payroll/raise' }, { slug: 'refund' }],
     people: [{ email: 'owner@example.com' }, { email: 'runner@example.com', name: 'runner' }],
   })
-  t.match(await facets(runner), { actions: [{ slug: 'refund' }], people: [] })
+  t.same(
+    await facets(runner),
+    {
+      actions: [
+        { slug: 'refund', name: 'Refund 100%' },
+        { slug: 'users/greet', name: 'Greet' },
+      ],
+      people: [],
+    },
+    'no names of what they have no runs of',
+  )
 })
 
 t.test('one run, with what was entered, without secrets', async t => {
@@ -213,6 +228,34 @@ t.test('exports: the same runs, whole', async t => {
   await accounts.audits.flush()
   const rows = await accounts.audits.list({ organizationId: organization.id, name: 'transactions.exported' })
   t.equal(rows.length, 5)
+})
+
+t.test('who reads an export slowly keeps nobody else waiting', async t => {
+  const filler = 'x'.repeat(20_000)
+  const long = Array.from({ length: 300 }, (_, index) =>
+    run(`long-${index}`, { resultData: filler, slug: 'long' }),
+  )
+  await accounts.writeHistory(long)
+  const reading = new AbortController()
+  const exported = (org: string, who: typeof owner, signal?: AbortSignal) =>
+    fetch(`${origin}${path.replace('/ours/', `/${org}/`)}/export?format=json`, {
+      headers: { cookie: who.cookie },
+      ...(signal && { signal }),
+    })
+  const slow = await exported('ours', owner, reading.signal)
+  t.equal(slow.status, 200)
+  await eventually(async () => {
+    const second = await exported('ours', owner)
+    await second.text()
+    if (second.status !== 503) throw new Error(`${second.status}`)
+  })
+  t.equal((await exported('theirs', stranger)).status, 200, 'another organization')
+  reading.abort()
+  await eventually(async () => {
+    const next = await exported('ours', owner)
+    await next.text()
+    if (next.status !== 200) throw new Error(`${next.status}`)
+  })
 })
 
 t.test('a console shows its developer their own', async t => {

@@ -1,7 +1,6 @@
 /** A schedule as a form: which action, when, in which zone, with what, and what happens to times that are missed. */
 import { useEffect, useState } from 'react'
 import type { Place } from '../../../clients/wire.js'
-import { historyFacets } from '../../api-history.js'
 import {
   changeSchedule,
   createSchedule,
@@ -17,6 +16,7 @@ import { Input } from '../../components/input.js'
 import { RequestError } from '../../connection.js'
 import { isRecord } from '../../props.js'
 import { type IntervalUnit, scheduleWords } from '../../schedule-words.js'
+import { useDirectory } from '../../services.js'
 
 const previewMs = 300
 
@@ -45,7 +45,6 @@ export function ScheduleForm({
   const before = schedule?.times
   const interval = before && 'every' in before ? before.every : null
   const [action, setAction] = useState(schedule?.action ?? only ?? '')
-  const [actions, setActions] = useState<readonly string[]>([])
   const [kind, setKind] = useState<'cron' | 'every'>(interval ? 'every' : 'cron')
   const [cron, setCron] = useState(before && 'cron' in before ? before.cron : presets[0][0])
   const [count, setCount] = useState(String(interval?.count ?? 1))
@@ -56,17 +55,8 @@ export function ScheduleForm({
   const [overlap, setOverlap] = useState<Overlap>(schedule?.overlap ?? 'skip')
   const [asOwner, setAsOwner] = useState(schedule?.runsAsOwner ?? false)
 
-  const { organization, environment } = place
-  useEffect(() => {
-    let isOver = false
-    historyFacets({ organization, environment }).then(
-      facets => !isOver && setActions(facets.actions.map(({ slug }) => slug)),
-      () => undefined,
-    )
-    return () => {
-      isOver = true
-    }
-  }, [organization, environment])
+  const { directory } = useDirectory(place)
+  const actions = directory?.actions.filter(({ backgroundable }) => backgroundable) ?? []
 
   const times: Pick<ScheduleChanges, 'cron' | 'every'> =
     kind === 'cron'
@@ -116,8 +106,10 @@ export function ScheduleForm({
                 onChange={event => setAction(event.target.value)}
               />
               <datalist id="schedule-actions">
-                {actions.map(slug => (
-                  <option key={slug} value={slug} />
+                {actions.map(({ slug, name }) => (
+                  <option key={slug} value={slug}>
+                    {name}
+                  </option>
                 ))}
               </datalist>
             </>
