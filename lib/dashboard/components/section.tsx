@@ -1,4 +1,7 @@
-/** A section of an organization's screens: its one heading, what can be done, a problem, and what there is. */
+/**
+ * A section of an organization's or a person's screens: its one heading, what can be done, a problem, and what there is.
+ * The frame around it draws the landmark (`SectionMain`) and keeps it while sections come and go.
+ */
 import type { ReactNode } from 'react'
 import { Banner, Loading } from './notice.js'
 
@@ -14,9 +17,14 @@ interface SectionProps {
   children: ReactNode
 }
 
+/** The landmark of screens that have no frame of their own width. */
+export function SectionMain({ children }: { children: ReactNode }) {
+  return <main className="mx-auto w-full max-w-4xl px-4 py-8 sm:px-8">{children}</main>
+}
+
 export function Section({ title, text, actions, problem, done, isLoading = false, children }: SectionProps) {
   return (
-    <main className="mx-auto grid w-full max-w-4xl content-start gap-6 px-4 py-8 sm:px-8">
+    <div className="grid gap-6">
       <header className="flex flex-wrap items-start justify-between gap-x-6 gap-y-3">
         <div className="grid min-w-0 flex-1 basis-72 gap-1">
           <h2 className="text-2xl font-semibold tracking-tight">{title}</h2>
@@ -34,7 +42,20 @@ export function Section({ title, text, actions, problem, done, isLoading = false
         </Banner>
       )}
       {isLoading ? !problem && <Loading /> : children}
-    </main>
+    </div>
+  )
+}
+
+/** One part of a section: what it is about, and what can be done. */
+export function Part({ title, text, children }: { title: string; text?: ReactNode; children: ReactNode }) {
+  return (
+    <section className="card grid gap-5 p-5 sm:p-6">
+      <div className="grid gap-1">
+        <h3 className="text-lg font-semibold">{title}</h3>
+        {text !== undefined && <div className="text-muted">{text}</div>}
+      </div>
+      {children}
+    </section>
   )
 }
 

@@ -5,6 +5,7 @@ import { isAdministrator, type Organization, type Session } from '../api.js'
 import { accountApi } from '../api-account.js'
 import { ConnectionNotice } from '../components/connection-notice.js'
 import { Loading, Notice } from '../components/notice.js'
+import { SectionMain } from '../components/section.js'
 import { Shell } from '../components/shell.js'
 import { accountHref, placeHref, type Route } from '../links.js'
 import { useLive } from '../services.js'
@@ -62,7 +63,11 @@ export function Signed({ route }: { route: Route }) {
             )}
             {route.screen === 'cluster' &&
               (isAdministrator(session) ? <ClusterScreen /> : <NotFound home={home} />)}
-            {route.screen === 'keys' && <KeysScreen key={place.organization} organization={organization} />}
+            {route.screen === 'keys' && (
+              <SectionMain>
+                <KeysScreen key={place.organization} organization={organization} />
+              </SectionMain>
+            )}
             {route.screen === 'organization' && (
               <OrganizationFrame
                 key={place.organization}

@@ -6,11 +6,11 @@ import { accountApi } from '../../api-account.js'
 import { AppLink, useGo } from '../../components/app-link.js'
 import { Input } from '../../components/input.js'
 import { Banner } from '../../components/notice.js'
+import { Part, Section } from '../../components/section.js'
 import { useSubmission } from '../../components/submission.js'
 import { consoleEnvironment, listHref, placeHref } from '../../links.js'
 import { useLive } from '../../services.js'
 import type { SectionProps } from './frame.js'
-import { Part, Section } from './section.js'
 
 const roles: Readonly<Record<string, string>> = {
   admin: 'Administrator',

@@ -4,10 +4,10 @@ import { accountApi, type NotificationMethod } from '../../api-account.js'
 import { Input } from '../../components/input.js'
 import { Banner } from '../../components/notice.js'
 import { ProofField, useProof } from '../../components/proof-field.js'
+import { Part, Section } from '../../components/section.js'
 import { useSubmission } from '../../components/submission.js'
 import { useLive } from '../../services.js'
 import type { SectionProps } from './frame.js'
-import { Part, Section } from './section.js'
 
 export default function ProfileSection(props: SectionProps) {
   return (

@@ -8,11 +8,11 @@ import { Banner } from '../../components/notice.js'
 import { ProofField, useProof } from '../../components/proof-field.js'
 import { RecoveryCodes } from '../../components/recovery-codes.js'
 import { SecondFactorSetup } from '../../components/second-factor-setup.js'
+import { Part, Section } from '../../components/section.js'
 import { useSubmission } from '../../components/submission.js'
 import { formatDateTime } from '../../format.js'
 import { useLive } from '../../services.js'
 import type { SectionProps } from './frame.js'
-import { Part, Section } from './section.js'
 
 export default function SecuritySection(props: SectionProps) {
   return (

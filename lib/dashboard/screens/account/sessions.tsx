@@ -3,11 +3,11 @@ import { Dialog, DialogDismiss, DialogHeading } from '@ariakit/react'
 import { useCallback, useEffect, useState } from 'react'
 import { accountApi, type OwnSession } from '../../api-account.js'
 import { Banner, Loading } from '../../components/notice.js'
+import { Section } from '../../components/section.js'
 import { useSubmission } from '../../components/submission.js'
 import { formatDateTime } from '../../format.js'
 import { useLive } from '../../services.js'
 import { browserName } from '../../user-agent.js'
-import { Section } from './section.js'
 
 export default function SessionsSection() {
   const { signOut } = useLive()

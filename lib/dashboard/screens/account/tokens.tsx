@@ -6,11 +6,10 @@ import { Select } from '../../components/choice.js'
 import { CopyButton } from '../../components/copy-button.js'
 import { Input } from '../../components/input.js'
 import { Banner, Loading } from '../../components/notice.js'
-import { Badge, Empty } from '../../components/section.js'
+import { Badge, Empty, Section } from '../../components/section.js'
 import { useSubmission } from '../../components/submission.js'
 import { formatDateTime } from '../../format.js'
 import { useLoaded } from '../../use-loaded.js'
-import { Section } from './section.js'
 
 const lifetimes = [
   { days: 7, label: '7 days' },

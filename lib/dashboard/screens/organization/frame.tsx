@@ -9,6 +9,7 @@ import type { Organization } from '../../api.js'
 import { AppLink } from '../../components/app-link.js'
 import { Icon } from '../../components/icon.js'
 import { Loading, Notice } from '../../components/notice.js'
+import { SectionMain } from '../../components/section.js'
 import { organizationHref, placeHref } from '../../links.js'
 import { type Section, sectionsFor } from './section-list.js'
 import { sectionScreens } from './sections.js'
@@ -89,9 +90,11 @@ export default function OrganizationFrame({
         </MenuProvider>
       </nav>
       <div className="flex min-w-0 flex-col">
-        <Suspense fallback={<Loading />}>
-          <Screen key={current.slug} organization={organization} rest={rest} />
-        </Suspense>
+        <SectionMain>
+          <Suspense fallback={<Loading />}>
+            <Screen key={current.slug} organization={organization} rest={rest} />
+          </Suspense>
+        </SectionMain>
       </div>
     </div>
   )

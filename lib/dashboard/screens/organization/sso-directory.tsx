@@ -3,9 +3,9 @@ import { useState } from 'react'
 import { type SignOnSettings, signOnApi } from '../../api-sign-on.js'
 import { Ask } from '../../components/ask.js'
 import { Banner } from '../../components/notice.js'
+import { Part } from '../../components/section.js'
 import { useSubmission } from '../../components/submission.js'
 import { formatDateTime } from '../../format.js'
-import { Part } from '../account/section.js'
 import { Copied, RoleSelect } from './sso-parts.js'
 
 export function Directory({

@@ -4,9 +4,8 @@ import { type EmailDomain, signOnApi } from '../../api-sign-on.js'
 import { Ask } from '../../components/ask.js'
 import { Input } from '../../components/input.js'
 import { Banner } from '../../components/notice.js'
-import { Badge } from '../../components/section.js'
+import { Badge, Part } from '../../components/section.js'
 import { useSubmission } from '../../components/submission.js'
-import { Part } from '../account/section.js'
 import { Copied } from './sso-parts.js'
 
 export function Domains({

@@ -4,8 +4,8 @@ import { type SignOnGroup, type SignOnSettings, signOnApi, type WantedSignOn } f
 import { Ask } from '../../components/ask.js'
 import { Input } from '../../components/input.js'
 import { Banner } from '../../components/notice.js'
+import { Part } from '../../components/section.js'
 import { useSubmission } from '../../components/submission.js'
-import { Part } from '../account/section.js'
 import { Copied, RoleSelect } from './sso-parts.js'
 
 const googleIssuer = 'https://accounts.google.com'
