@@ -1,46 +1,25 @@
 /** Labelled choices of the app's own forms: one of several in a list, or yes and no. */
 import type { ReactNode, SelectHTMLAttributes } from 'react'
+import { FieldFrame, type FieldProps } from './field-frame.js'
 
-interface SelectProps extends SelectHTMLAttributes<HTMLSelectElement> {
-  name: string
-  label: string
-  hint?: string | undefined
-  error?: string | undefined
-  options: readonly { readonly value: string; readonly label: string }[]
-}
+type SelectProps = FieldProps &
+  SelectHTMLAttributes<HTMLSelectElement> & {
+    options: readonly { readonly value: string; readonly label: string }[]
+  }
 
-export function Select({ label, hint, error, options, ...rest }: SelectProps) {
-  const id = `select-${rest.name}`
-  const describedBy = [hint && `${id}-hint`, error && `${id}-error`].filter(Boolean).join(' ')
+export function Select({ label, hint, error, options, id, ...rest }: SelectProps) {
   return (
-    <div className="grid gap-1.5">
-      <label htmlFor={id} className="text-sm font-medium">
-        {label}
-      </label>
-      <select
-        id={id}
-        className="control"
-        aria-invalid={error !== undefined}
-        aria-describedby={describedBy === '' ? undefined : describedBy}
-        {...rest}
-      >
-        {options.map(({ value, label: words }) => (
-          <option key={value} value={value}>
-            {words}
-          </option>
-        ))}
-      </select>
-      {hint !== undefined && (
-        <p id={`${id}-hint`} className="text-sm text-muted">
-          {hint}
-        </p>
+    <FieldFrame id={id ?? `select-${rest.name}`} label={label} hint={hint} error={error}>
+      {tied => (
+        <select {...tied} {...rest}>
+          {options.map(({ value, label: words }) => (
+            <option key={value} value={value}>
+              {words}
+            </option>
+          ))}
+        </select>
       )}
-      {error !== undefined && (
-        <p id={`${id}-error`} className="text-sm text-danger">
-          {error}
-        </p>
-      )}
-    </div>
+    </FieldFrame>
   )
 }
 

@@ -1,39 +1,25 @@
-/** A labelled field of the app's own forms (signing in, keys); fields of actions are in io/. */
-import type { InputHTMLAttributes } from 'react'
+/** Labelled fields to type into, of the app's own forms (signing in, keys); fields of actions are in io/. */
+import type { InputHTMLAttributes, TextareaHTMLAttributes } from 'react'
+import { FieldFrame, type FieldProps } from './field-frame.js'
 
-interface InputProps extends InputHTMLAttributes<HTMLInputElement> {
-  name: string
-  label: string
-  hint?: string
-  error?: string | undefined
+type InputProps = FieldProps & InputHTMLAttributes<HTMLInputElement>
+
+/** Two fields of one name on a page are told apart by an `id` of their own. */
+export function Input({ label, hint, error, id, ...rest }: InputProps) {
+  return (
+    <FieldFrame id={id ?? `input-${rest.name}`} label={label} hint={hint} error={error}>
+      {tied => <input {...tied} {...rest} />}
+    </FieldFrame>
+  )
 }
 
-export function Input({ label, hint, error, id: ownId, ...rest }: InputProps) {
-  // Two fields of one name on a page are told apart by an id of their own.
-  const id = ownId ?? `input-${rest.name}`
-  const describedBy = [hint && `${id}-hint`, error && `${id}-error`].filter(Boolean).join(' ')
+type TextAreaProps = FieldProps & TextareaHTMLAttributes<HTMLTextAreaElement>
+
+/** The same for several lines. */
+export function TextArea({ label, hint, error, id, ...rest }: TextAreaProps) {
   return (
-    <div className="grid gap-1.5">
-      <label htmlFor={id} className="text-sm font-medium">
-        {label}
-      </label>
-      <input
-        id={id}
-        className="control"
-        aria-invalid={error !== undefined}
-        aria-describedby={describedBy === '' ? undefined : describedBy}
-        {...rest}
-      />
-      {hint !== undefined && (
-        <p id={`${id}-hint`} className="text-sm text-muted">
-          {hint}
-        </p>
-      )}
-      {error !== undefined && (
-        <p id={`${id}-error`} className="text-sm text-danger">
-          {error}
-        </p>
-      )}
-    </div>
+    <FieldFrame id={id ?? `input-${rest.name}`} label={label} hint={hint} error={error}>
+      {tied => <textarea {...tied} {...rest} />}
+    </FieldFrame>
   )
 }

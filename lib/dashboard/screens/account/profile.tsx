@@ -1,6 +1,7 @@
 /** Name, address, time zone, and where a person is told things. */
 import { useState } from 'react'
 import { accountApi, type NotificationMethod } from '../../api-account.js'
+import { Select } from '../../components/choice.js'
 import { Input } from '../../components/input.js'
 import { Banner } from '../../components/notice.js'
 import { ProofField, useProof } from '../../components/proof-field.js'
@@ -65,41 +66,26 @@ function Person({ account, reload }: SectionProps) {
             onChange={event => setLastName(event.target.value)}
           />
         </div>
-        <div className="grid gap-1.5">
-          <label htmlFor="input-timeZone" className="text-sm font-medium">
-            Time zone
-          </label>
-          <select
-            id="input-timeZone"
-            className="control"
-            value={timeZone}
-            onChange={event => setTimeZone(event.target.value)}
-          >
-            {zones.map(zone => (
-              <option key={zone} value={zone}>
-                {zone.replaceAll('_', ' ')}
-              </option>
-            ))}
-          </select>
-        </div>
-        <div className="grid gap-1.5">
-          <label htmlFor="input-method" className="text-sm font-medium">
-            Notifications reach you by
-          </label>
-          <select
-            id="input-method"
-            className="control"
-            aria-describedby="input-method-hint"
-            value={method}
-            onChange={event => setMethod(event.target.value === 'SLACK' ? 'SLACK' : 'EMAIL')}
-          >
-            <option value="EMAIL">Email</option>
-            <option value="SLACK">Slack</option>
-          </select>
-          <p id="input-method-hint" className="text-sm text-muted">
-            Where an action does not say otherwise.
-          </p>
-        </div>
+        <Select
+          id="input-timeZone"
+          name="timeZone"
+          label="Time zone"
+          value={timeZone}
+          options={zones.map(zone => ({ value: zone, label: zone.replaceAll('_', ' ') }))}
+          onChange={event => setTimeZone(event.target.value)}
+        />
+        <Select
+          id="input-method"
+          name="method"
+          label="Notifications reach you by"
+          hint="Where an action does not say otherwise."
+          value={method}
+          options={[
+            { value: 'EMAIL', label: 'Email' },
+            { value: 'SLACK', label: 'Slack' },
+          ]}
+          onChange={event => setMethod(event.target.value === 'SLACK' ? 'SLACK' : 'EMAIL')}
+        />
         <div className="flex flex-wrap items-center gap-4">
           <button type="submit" className="button primary" disabled={submission.isBusy}>
             {submission.isBusy && <span className="spinner" />}

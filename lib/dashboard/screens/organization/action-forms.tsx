@@ -10,7 +10,7 @@ import type {
 } from '../../api-organization.js'
 import { Select } from '../../components/choice.js'
 import { FormDialog } from '../../components/form-dialog.js'
-import { Input } from '../../components/input.js'
+import { Input, TextArea } from '../../components/input.js'
 import { levelLabels, type Thing } from './access-levels.js'
 
 interface FormProps {
@@ -153,23 +153,19 @@ export function ActionForm({
             error={errors.name}
             onChange={event => setName(event.target.value)}
           />
-          <div className="grid gap-1.5">
-            <label htmlFor="action-description" className="text-sm font-medium">
-              Description
-            </label>
-            <textarea
-              id="action-description"
-              name="description"
-              className="control"
-              rows={3}
-              maxLength={2_000}
-              placeholder={action.description ?? 'Empty: as code says.'}
-              value={description}
-              onChange={event => setDescription(event.target.value)}
-            />
-          </div>
+          <TextArea
+            id="action-description"
+            name="description"
+            label="Description"
+            rows={3}
+            maxLength={2_000}
+            placeholder={action.description ?? 'Empty: as code says.'}
+            value={description}
+            error={errors.description}
+            onChange={event => setDescription(event.target.value)}
+          />
           <Select
-            name="background"
+            name="backgroundable"
             label="Goes on in the background"
             error={errors.backgroundable}
             value={background}
@@ -180,23 +176,16 @@ export function ActionForm({
             ]}
             onChange={event => setBackground(event.target.value)}
           />
-          <div className="grid gap-1.5">
-            <label htmlFor="action-notifications" className="text-sm font-medium">
-              Notifications go to
-            </label>
-            <textarea
-              id="action-notifications"
-              name="notifications"
-              className="control"
-              rows={3}
-              aria-describedby="action-notifications-hint"
-              value={targets}
-              onChange={event => setTargets(event.target.value)}
-            />
-            <p id="action-notifications-hint" className="text-sm text-muted">
-              Where the action names nobody. {noDelivery}
-            </p>
-          </div>
+          <TextArea
+            id="action-notifications"
+            name="notifications"
+            label="Notifications go to"
+            hint={`Where the action names nobody. ${noDelivery}`}
+            rows={3}
+            value={targets}
+            error={errors.notifications}
+            onChange={event => setTargets(event.target.value)}
+          />
         </>
       )}
     </FormDialog>

@@ -2,6 +2,7 @@
 import { type FormEvent, useCallback, useState } from 'react'
 import type { ApiKey, KeyKind, Organization } from '../../api.js'
 import { Ask } from '../../components/ask.js'
+import { Select } from '../../components/choice.js'
 import { CopyButton } from '../../components/copy-button.js'
 import { Input } from '../../components/input.js'
 import { Banner } from '../../components/notice.js'
@@ -146,24 +147,17 @@ function NewKey({
         value={label}
         onChange={event => setLabel(event.target.value)}
       />
-      <div className="grid gap-1.5">
-        <label htmlFor="key-environment" className="text-sm font-medium">
-          For
-        </label>
-        <select
-          id="key-environment"
-          className="control"
-          value={environment}
-          onChange={event => setEnvironment(event.target.value)}
-        >
-          <option value="development">My console</option>
-          {live.map(known => (
-            <option key={known.slug} value={known.slug}>
-              {known.name}
-            </option>
-          ))}
-        </select>
-      </div>
+      <Select
+        id="key-environment"
+        name="environment"
+        label="For"
+        value={environment}
+        options={[
+          { value: 'development', label: 'My console' },
+          ...live.map(known => ({ value: known.slug, label: known.name })),
+        ]}
+        onChange={event => setEnvironment(event.target.value)}
+      />
       <button type="submit" className="button primary" disabled={isBusy}>
         Create key
       </button>

@@ -1,6 +1,7 @@
 /** What the parts of the single sign-on screen share. */
 import type { ReactNode } from 'react'
 import type { JoiningRole } from '../../api-sign-on.js'
+import { Select } from '../../components/choice.js'
 import { CopyButton } from '../../components/copy-button.js'
 
 const roleLabels: Readonly<Record<JoiningRole, string>> = {
@@ -22,23 +23,14 @@ export function RoleSelect({
   onChange: (role: JoiningRole) => void
 }) {
   return (
-    <div className="grid gap-1.5">
-      <label htmlFor={id} className="text-sm font-medium">
-        {label}
-      </label>
-      <select
-        id={id}
-        className="control"
-        value={value}
-        onChange={event => onChange(event.target.value as JoiningRole)}
-      >
-        {Object.entries(roleLabels).map(([role, name]) => (
-          <option key={role} value={role}>
-            {name}
-          </option>
-        ))}
-      </select>
-    </div>
+    <Select
+      id={id}
+      name={id}
+      label={label}
+      value={value}
+      options={Object.entries(roleLabels).map(([role, name]) => ({ value: role, label: name }))}
+      onChange={event => onChange(event.target.value as JoiningRole)}
+    />
   )
 }
 
