@@ -1,7 +1,7 @@
 /** A question before something that cannot be undone. The one that changes nothing has the caret. */
 import { Dialog, DialogDismiss, DialogHeading } from '@ariakit/react'
 import { type ReactNode, useState } from 'react'
-import { Banner } from './notice.js'
+import { Problem } from './notice.js'
 
 interface AskProps {
   title: string
@@ -38,11 +38,7 @@ export function Ask({ title, children, action, dismissal = 'Keep it', onConfirme
     >
       <DialogHeading className="text-lg font-semibold">{title}</DialogHeading>
       <div className="text-muted">{children}</div>
-      {problem !== null && (
-        <Banner tone="danger" role="alert">
-          {problem}
-        </Banner>
-      )}
+      <Problem text={problem} />
       <div className="flex flex-wrap justify-end gap-3">
         <DialogDismiss className="button" autoFocus>
           {dismissal}

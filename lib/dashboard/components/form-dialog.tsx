@@ -2,11 +2,13 @@
  * A form in a dialog. What the server says about a field stands beside it and takes the caret there; what it says about
  * the whole stands above the buttons. Rendered only while it is open.
  */
+
 import { Dialog, DialogDismiss, DialogHeading } from '@ariakit/react'
 import { type FormEvent, type ReactNode, useRef, useState } from 'react'
 import { RequestError } from '../connection.js'
 import { messageOf } from '../use-loaded.js'
-import { Banner } from './notice.js'
+import { Problem } from './notice.js'
+import { SubmitButton } from './submit-button.js'
 
 export type FieldErrors = Readonly<Record<string, string>>
 
@@ -61,16 +63,10 @@ export function FormDialog({ title, submit, onSubmit, onClose, children, isWide 
       <DialogHeading className="text-lg font-semibold">{title}</DialogHeading>
       <form ref={form} className="grid gap-4" onSubmit={send}>
         {children(errors)}
-        {problem !== null && (
-          <Banner tone="danger" role="alert">
-            {problem}
-          </Banner>
-        )}
+        <Problem text={problem} />
         <div className="mt-2 flex flex-wrap justify-end gap-3">
           <DialogDismiss className="button">Cancel</DialogDismiss>
-          <button type="submit" className="button primary" disabled={isBusy}>
-            {submit}
-          </button>
+          <SubmitButton isBusy={isBusy}>{submit}</SubmitButton>
         </div>
       </form>
     </Dialog>

@@ -43,3 +43,13 @@ export function Banner({
     </div>
   )
 }
+
+/** What went wrong with a form or a list; nothing when nothing did. */
+export function Problem({ text }: { text: string | null | undefined }) {
+  if (!text) return null
+  return (
+    <Banner tone="danger" role="alert">
+      {text}
+    </Banner>
+  )
+}

@@ -2,14 +2,16 @@
  * Setting up a second factor, in three steps: prove who you are, add the secret to an app and enter its first code, keep
  * the recovery codes. It is on after the second step.
  */
+
 import { useEffect, useState } from 'react'
 import { accountApi } from '../api-account.js'
 import { CopyButton } from './copy-button.js'
 import { Input } from './input.js'
-import { Banner } from './notice.js'
+import { Problem } from './notice.js'
 import { ProofField, useProof } from './proof-field.js'
 import { RecoveryCodes } from './recovery-codes.js'
 import { useSubmission } from './submission.js'
+import { SubmitButton } from './submit-button.js'
 
 export function SecondFactorSetup({
   email,
@@ -48,17 +50,10 @@ function Begin({
       className="grid max-w-md gap-4"
       onSubmit={submission.on(async () => onBegun(await accountApi.beginSecondFactor(proof.proof)))}
     >
-      {submission.problem !== null && (
-        <Banner tone="danger" role="alert">
-          {submission.problem}
-        </Banner>
-      )}
+      <Problem text={submission.problem} />
       <ProofField entry={proof} error={submission.errors['begin-proof']} />
       <div className="flex flex-wrap gap-3">
-        <button type="submit" className="button primary" disabled={submission.isBusy}>
-          {submission.isBusy && <span className="spinner" />}
-          Continue
-        </button>
+        <SubmitButton isBusy={submission.isBusy}>Continue</SubmitButton>
         {onCancel && (
           <button type="button" className="button plain" onClick={onCancel}>
             Cancel
@@ -87,11 +82,7 @@ function FirstCode({
       className="grid max-w-md gap-4"
       onSubmit={submission.on(async () => onCodes(await accountApi.finishSecondFactor(code)))}
     >
-      {submission.problem !== null && (
-        <Banner tone="danger" role="alert">
-          {submission.problem}
-        </Banner>
-      )}
+      <Problem text={submission.problem} />
       <p>Scan this with an authenticator app, or type the secret into it.</p>
       <div className="grid size-48 place-items-center rounded-control border border-line bg-white p-3">
         {picture === null ? (
@@ -120,10 +111,7 @@ function FirstCode({
         onChange={event => setCode(event.target.value)}
       />
       <div className="flex flex-wrap gap-3">
-        <button type="submit" className="button primary" disabled={submission.isBusy}>
-          {submission.isBusy && <span className="spinner" />}
-          Switch it on
-        </button>
+        <SubmitButton isBusy={submission.isBusy}>Switch it on</SubmitButton>
         <button type="button" className="button plain" onClick={onBack}>
           Back
         </button>

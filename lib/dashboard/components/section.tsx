@@ -3,7 +3,7 @@
  * The frame around it draws the landmark (`SectionMain`) and keeps it while sections come and go.
  */
 import type { ReactNode } from 'react'
-import { Banner, Loading } from './notice.js'
+import { Banner, Loading, Problem } from './notice.js'
 
 interface SectionProps {
   title: string
@@ -36,11 +36,7 @@ export function Section({ title, text, actions, problem, done, isLoading = false
       <div role="status" className="empty:hidden">
         {done && <Banner tone="success">{done}</Banner>}
       </div>
-      {problem && (
-        <Banner tone="danger" role="alert">
-          {problem}
-        </Banner>
-      )}
+      <Problem text={problem} />
       {isLoading ? !problem && <Loading /> : children}
     </div>
   )

@@ -8,7 +8,7 @@ import { type FormEvent, useEffect, useRef, useState } from 'react'
 import { accountApi, type ProofKind } from '../api-account.js'
 import { proofChannel, proofHref } from '../api-sign-on.js'
 import { Input } from '../components/input.js'
-import { Banner } from '../components/notice.js'
+import { Problem } from '../components/notice.js'
 import { RequestError } from '../connection.js'
 import { textOf } from '../props.js'
 import { type FieldProps, immediateMethod } from './method.js'
@@ -148,11 +148,7 @@ function ProofDialog({
         {help !== undefined && <p className="text-sm text-muted">{help}</p>}
       </div>
       <form className="grid gap-4" onSubmit={submit}>
-        {problem !== null && (
-          <Banner tone="danger" role="alert">
-            {problem}
-          </Banner>
-        )}
+        <Problem text={problem} />
         {organization !== null && (
           <a className="button" href={proofHref(organization, step)} target="_blank" rel="noreferrer">
             Confirm with single sign-on

@@ -5,7 +5,7 @@ import type { Session } from '../api.js'
 import { accountApi } from '../api-account.js'
 import { AppLink } from '../components/app-link.js'
 import { Entrance } from '../components/entrance.js'
-import { Banner, Loading } from '../components/notice.js'
+import { Banner, Loading, Problem } from '../components/notice.js'
 import { useSubmission } from '../components/submission.js'
 import { consoleEnvironment, listHref } from '../links.js'
 
@@ -78,11 +78,7 @@ function SendAgain() {
     })
   return (
     <div className="grid gap-3">
-      {submission.problem !== null && (
-        <Banner tone="danger" role="alert">
-          {submission.problem}
-        </Banner>
-      )}
+      <Problem text={submission.problem} />
       {isSent && (
         <Banner tone="success" role="status">
           Another link is on its way.

@@ -1,11 +1,13 @@
 /** Asking for a link to choose a new password. The answer is the same for every address. */
+
 import { useState } from 'react'
 import { accountApi } from '../api-account.js'
 import { AppLink } from '../components/app-link.js'
 import { Entrance } from '../components/entrance.js'
 import { Input } from '../components/input.js'
-import { Banner } from '../components/notice.js'
+import { Problem } from '../components/notice.js'
 import { useSubmission } from '../components/submission.js'
+import { SubmitButton } from '../components/submit-button.js'
 
 export default function ForgotPasswordScreen() {
   const [email, setEmail] = useState('')
@@ -42,11 +44,7 @@ export default function ForgotPasswordScreen() {
           setAsked(email.trim())
         })}
       >
-        {submission.problem !== null && (
-          <Banner tone="danger" role="alert">
-            {submission.problem}
-          </Banner>
-        )}
+        <Problem text={submission.problem} />
         <Input
           name="email"
           label="Email address"
@@ -59,10 +57,7 @@ export default function ForgotPasswordScreen() {
           value={email}
           onChange={event => setEmail(event.target.value)}
         />
-        <button type="submit" className="button primary" disabled={submission.isBusy}>
-          {submission.isBusy && <span className="spinner" />}
-          Send the link
-        </button>
+        <SubmitButton isBusy={submission.isBusy}>Send the link</SubmitButton>
       </form>
       <p className="text-sm">
         <AppLink href="/login" className="link">

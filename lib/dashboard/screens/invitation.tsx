@@ -2,14 +2,16 @@
  * An invitation, opened with the link from its mail. Who has no account makes one, who has one signs in, who is signed in
  * joins or declines; who is signed in as somebody else is told so.
  */
+
 import { useEffect, useState } from 'react'
 import type { Session } from '../api.js'
 import { accountApi, type Invitation } from '../api-account.js'
 import { AppLink } from '../components/app-link.js'
 import { Entrance } from '../components/entrance.js'
 import { Input } from '../components/input.js'
-import { Banner, Loading } from '../components/notice.js'
+import { Loading, Problem } from '../components/notice.js'
 import { useSubmission } from '../components/submission.js'
+import { SubmitButton } from '../components/submit-button.js'
 import { placeHref } from '../links.js'
 import { useServices } from '../services.js'
 
@@ -92,11 +94,7 @@ function NewAccount({
   return (
     <Entrance title="Create your account" text={`${invitation.organization.name} is inviting you to join.`}>
       <form className="grid gap-4" onSubmit={submission.on(() => onAccept(values))}>
-        {submission.problem !== null && (
-          <Banner tone="danger" role="alert">
-            {submission.problem}
-          </Banner>
-        )}
+        <Problem text={submission.problem} />
         <Input name="email" label="Email address" type="email" disabled value={invitation.email} readOnly />
         <div className="grid gap-4 sm:grid-cols-2">
           <Input
@@ -116,10 +114,7 @@ function NewAccount({
           hint="A few words that belong to nobody else make a good one."
           maxLength={1_000}
         />
-        <button type="submit" className="button primary" disabled={submission.isBusy}>
-          {submission.isBusy && <span className="spinner" />}
-          Create account and join
-        </button>
+        <SubmitButton isBusy={submission.isBusy}>Create account and join</SubmitButton>
       </form>
     </Entrance>
   )
@@ -160,11 +155,7 @@ function SomebodyElse({
       title={`Join ${invitation.organization.name}`}
       text={`The invitation is for ${invitation.email}. You are signed in as ${session.user.email}.`}
     >
-      {submission.problem !== null && (
-        <Banner tone="danger" role="alert">
-          {submission.problem}
-        </Banner>
-      )}
+      <Problem text={submission.problem} />
       <div className="flex flex-wrap gap-3">
         <button type="button" className="button primary" disabled={submission.isBusy} onClick={leave}>
           Sign out and go on
@@ -191,11 +182,7 @@ function Choice({
   const submission = useSubmission()
   return (
     <Entrance title={title} text={`You join as ${email}.`}>
-      {submission.problem !== null && (
-        <Banner tone="danger" role="alert">
-          {submission.problem}
-        </Banner>
-      )}
+      <Problem text={submission.problem} />
       <div className="flex flex-wrap gap-3">
         <button
           type="button"

@@ -1,12 +1,14 @@
 /** Choosing a new password with the link from a mail. All sessions end with it, also the one of this browser. */
+
 import { useEffect, useState } from 'react'
 import { useSearchParams } from 'react-router'
 import { accountApi } from '../api-account.js'
 import { AppLink } from '../components/app-link.js'
 import { Entrance } from '../components/entrance.js'
 import { Input } from '../components/input.js'
-import { Banner, Loading } from '../components/notice.js'
+import { Loading, Problem } from '../components/notice.js'
 import { useSubmission } from '../components/submission.js'
+import { SubmitButton } from '../components/submit-button.js'
 
 export default function ResetPasswordScreen({ onDone }: { onDone: () => Promise<void> }) {
   const [query] = useSearchParams()
@@ -60,11 +62,7 @@ export default function ResetPasswordScreen({ onDone }: { onDone: () => Promise<
           await onDone()
         })}
       >
-        {submission.problem !== null && (
-          <Banner tone="danger" role="alert">
-            {submission.problem}
-          </Banner>
-        )}
+        <Problem text={submission.problem} />
         <Input
           name="password"
           label="New password"
@@ -78,10 +76,7 @@ export default function ResetPasswordScreen({ onDone }: { onDone: () => Promise<
           value={password}
           onChange={event => setPassword(event.target.value)}
         />
-        <button type="submit" className="button primary" disabled={submission.isBusy}>
-          {submission.isBusy && <span className="spinner" />}
-          Change the password
-        </button>
+        <SubmitButton isBusy={submission.isBusy}>Change the password</SubmitButton>
       </form>
     </Entrance>
   )

@@ -4,7 +4,7 @@ import type { Organization } from '../api.js'
 import { accountApi, type OwnAccount } from '../api-account.js'
 import { AppLink } from '../components/app-link.js'
 import { Entrance } from '../components/entrance.js'
-import { Banner, Loading } from '../components/notice.js'
+import { Loading, Problem } from '../components/notice.js'
 import { SecondFactorSetup } from '../components/second-factor-setup.js'
 import { placeHref } from '../links.js'
 import { useLive } from '../services.js'
@@ -22,11 +22,7 @@ export default function SecondFactorNeeded({ organization }: { organization: Org
       title={`${organization.name} asks for a second factor`}
       text="Set one up to go on: besides your password, signing in then takes a code of an app on your phone."
     >
-      {problem !== null && (
-        <Banner tone="danger" role="alert">
-          {problem}
-        </Banner>
-      )}
+      <Problem text={problem} />
       {account === null && problem === null && <Loading />}
       {account !== null && (
         <SecondFactorSetup email={account.email} hasPassword={account.hasPassword} onDone={refresh} />

@@ -1,8 +1,10 @@
 /** The second step of signing in, for who has a second factor: a code of their app, or one of their recovery codes. */
+
 import { type FormEvent, useState } from 'react'
 import { Entrance } from '../components/entrance.js'
 import { Input } from '../components/input.js'
-import { Banner } from '../components/notice.js'
+import { Problem } from '../components/notice.js'
+import { SubmitButton } from '../components/submit-button.js'
 import { RequestError } from '../connection.js'
 import { useServices } from '../services.js'
 
@@ -45,11 +47,7 @@ export function SecondFactorScreen({ onDone }: { onDone: () => Promise<void> }) 
       }
     >
       <form className="grid gap-4" onSubmit={submit}>
-        {problem !== null && (
-          <Banner tone="danger" role="alert">
-            {problem}
-          </Banner>
-        )}
+        <Problem text={problem} />
         <Input
           key={kind}
           name="code"
@@ -65,10 +63,7 @@ export function SecondFactorScreen({ onDone }: { onDone: () => Promise<void> }) 
           value={code}
           onChange={event => setCode(event.target.value)}
         />
-        <button type="submit" className="button primary" disabled={isBusy}>
-          {isBusy && <span className="spinner" />}
-          Sign in
-        </button>
+        <SubmitButton isBusy={isBusy}>Sign in</SubmitButton>
         <button
           type="button"
           className="button plain"

@@ -3,6 +3,7 @@
  * organization. The steps are background requests; the address bar changes only after the second has succeeded, or when
  * the browser leaves for a provider.
  */
+
 import { type FormEvent, useState } from 'react'
 import { useSearchParams } from 'react-router'
 import type { SignedOut } from '../api.js'
@@ -10,7 +11,8 @@ import { googleHref, signOnHref, signOnProblem } from '../api-sign-on.js'
 import { AppLink } from '../components/app-link.js'
 import { Entrance } from '../components/entrance.js'
 import { Input } from '../components/input.js'
-import { Banner } from '../components/notice.js'
+import { Problem } from '../components/notice.js'
+import { SubmitButton } from '../components/submit-button.js'
 import { useServices } from '../services.js'
 
 export function SignInScreen({
@@ -58,11 +60,7 @@ export function SignInScreen({
   return (
     <Entrance title="Sign in" text="Use the account of your organization.">
       <form className="grid gap-4" onSubmit={submit}>
-        {problem !== null && (
-          <Banner tone="danger" role="alert">
-            {problem}
-          </Banner>
-        )}
+        <Problem text={problem} />
         <Input
           name="email"
           label="Email address"
@@ -86,10 +84,7 @@ export function SignInScreen({
             onChange={event => setPassword(event.target.value)}
           />
         )}
-        <button type="submit" className="button primary" disabled={isBusy}>
-          {isBusy && <span className="spinner" />}
-          {submitLabels[step]}
-        </button>
+        <SubmitButton isBusy={isBusy}>{submitLabels[step]}</SubmitButton>
         {step === 'password' && hasSignOn && (
           <a className="button" href={signOnHref(email.trim(), from)}>
             Continue with single sign-on

@@ -2,12 +2,14 @@
  * Making an account: the set-up of a fresh server (one step) and signing up (the address first, as it may be taken).
  * Errors with fields are shown at their fields, everything else above the form.
  */
+
 import { type FormEvent, useState } from 'react'
 import type { SignedOut } from '../api.js'
 import { AppLink } from '../components/app-link.js'
 import { Entrance } from '../components/entrance.js'
 import { Input } from '../components/input.js'
-import { Banner } from '../components/notice.js'
+import { Problem } from '../components/notice.js'
+import { SubmitButton } from '../components/submit-button.js'
 import { RequestError } from '../connection.js'
 import { useServices } from '../services.js'
 
@@ -87,11 +89,7 @@ export default function SignUpScreen({ kind, known, onDone }: SignUpScreenProps)
       }
     >
       <form className="grid gap-4" onSubmit={submit}>
-        {problem !== null && (
-          <Banner tone="danger" role="alert">
-            {problem}
-          </Banner>
-        )}
+        <Problem text={problem} />
         <Input
           {...field('email')}
           label="Email address"
@@ -130,10 +128,9 @@ export default function SignUpScreen({ kind, known, onDone }: SignUpScreenProps)
               ))}
           </>
         )}
-        <button type="submit" className="button primary" disabled={isBusy}>
-          {isBusy && <span className="spinner" />}
+        <SubmitButton isBusy={isBusy}>
           {step === 'address' ? 'Continue' : isSetUp ? 'Create the first account' : 'Create account'}
-        </button>
+        </SubmitButton>
       </form>
       {!isSetUp && (
         <p className="text-sm text-muted">

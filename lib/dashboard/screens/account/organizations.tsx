@@ -1,13 +1,15 @@
 /** Organizations a person is in, is invited to, or makes. */
+
 import { Dialog, DialogDismiss, DialogHeading } from '@ariakit/react'
 import { useState } from 'react'
 import type { Organization } from '../../api.js'
 import { accountApi } from '../../api-account.js'
 import { AppLink, useGo } from '../../components/app-link.js'
 import { Input } from '../../components/input.js'
-import { Banner } from '../../components/notice.js'
+import { Problem } from '../../components/notice.js'
 import { Part, Section } from '../../components/section.js'
 import { useSubmission } from '../../components/submission.js'
+import { SubmitButton } from '../../components/submit-button.js'
 import { consoleEnvironment, listHref, placeHref } from '../../links.js'
 import { useLive } from '../../services.js'
 import type { SectionProps } from './frame.js'
@@ -85,11 +87,7 @@ export default function OrganizationsSection({ account, reload }: SectionProps) 
         <p className="text-muted">
           Your keys of it are revoked and their hosts disconnect. To come back you need another invitation.
         </p>
-        {submission.problem !== null && (
-          <Banner tone="danger" role="alert">
-            {submission.problem}
-          </Banner>
-        )}
+        <Problem text={submission.problem} />
         <div className="flex flex-wrap justify-end gap-3">
           <DialogDismiss className="button">Stay</DialogDismiss>
           <button
@@ -118,11 +116,7 @@ function Invitations({ account, reload }: SectionProps) {
   if (account.invitations.length === 0) return null
   return (
     <Part title="Invitations">
-      {submission.problem !== null && (
-        <Banner tone="danger" role="alert">
-          {submission.problem}
-        </Banner>
-      )}
+      <Problem text={submission.problem} />
       <ul className="grid gap-4">
         {account.invitations.map(({ id, inviter, organization }) => (
           <li key={id} className="flex flex-wrap items-center gap-x-4 gap-y-2">
@@ -182,10 +176,7 @@ function NewOrganization() {
           value={name}
           onChange={event => setName(event.target.value)}
         />
-        <button type="submit" className="button primary" disabled={submission.isBusy}>
-          {submission.isBusy && <span className="spinner" />}
-          Create
-        </button>
+        <SubmitButton isBusy={submission.isBusy}>Create</SubmitButton>
       </form>
     </Part>
   )

@@ -1,12 +1,14 @@
 /** Name, address, time zone, and where a person is told things. */
+
 import { useState } from 'react'
 import { accountApi, type NotificationMethod } from '../../api-account.js'
 import { Select } from '../../components/choice.js'
 import { Input } from '../../components/input.js'
-import { Banner } from '../../components/notice.js'
+import { Banner, Problem } from '../../components/notice.js'
 import { ProofField, useProof } from '../../components/proof-field.js'
 import { Part, Section } from '../../components/section.js'
 import { useSubmission } from '../../components/submission.js'
+import { SubmitButton } from '../../components/submit-button.js'
 import { useLive } from '../../services.js'
 import type { SectionProps } from './frame.js'
 
@@ -39,11 +41,7 @@ function Person({ account, reload }: SectionProps) {
           setSaved(true)
         })}
       >
-        {submission.problem !== null && (
-          <Banner tone="danger" role="alert">
-            {submission.problem}
-          </Banner>
-        )}
+        <Problem text={submission.problem} />
         <div className="grid gap-4 sm:grid-cols-2">
           <Input
             name="firstName"
@@ -87,10 +85,7 @@ function Person({ account, reload }: SectionProps) {
           onChange={event => setMethod(event.target.value === 'SLACK' ? 'SLACK' : 'EMAIL')}
         />
         <div className="flex flex-wrap items-center gap-4">
-          <button type="submit" className="button primary" disabled={submission.isBusy}>
-            {submission.isBusy && <span className="spinner" />}
-            Save
-          </button>
+          <SubmitButton isBusy={submission.isBusy}>Save</SubmitButton>
           <span role="status" className="text-sm text-success">
             {isSaved && 'Saved.'}
           </span>
@@ -118,11 +113,7 @@ function Address({ account, reload }: SectionProps) {
   const problem = submission.problem ?? cancelling.problem ?? resending.problem
   return (
     <Part title="Email address" text={<span className="break-all">{account.email}</span>}>
-      {problem !== null && (
-        <Banner tone="danger" role="alert">
-          {problem}
-        </Banner>
-      )}
+      <Problem text={problem} />
       {!account.emailConfirmed && (
         <Banner tone="warning">
           <div className="flex flex-wrap items-center gap-3">
@@ -195,10 +186,7 @@ function Address({ account, reload }: SectionProps) {
           />
           <ProofField entry={proof} error={submission.errors['email-proof']} />
           <div className="flex flex-wrap gap-3">
-            <button type="submit" className="button primary" disabled={submission.isBusy}>
-              {submission.isBusy && <span className="spinner" />}
-              Change the address
-            </button>
+            <SubmitButton isBusy={submission.isBusy}>Change the address</SubmitButton>
             <button type="button" className="button plain" onClick={close}>
               Cancel
             </button>

@@ -1,15 +1,17 @@
 /** Password and second factor. */
+
 import { Dialog, DialogDismiss, DialogHeading } from '@ariakit/react'
 import { useState } from 'react'
 import { accountApi } from '../../api-account.js'
 import { AppLink } from '../../components/app-link.js'
 import { Input } from '../../components/input.js'
-import { Banner } from '../../components/notice.js'
+import { Banner, Problem } from '../../components/notice.js'
 import { ProofField, useProof } from '../../components/proof-field.js'
 import { RecoveryCodes } from '../../components/recovery-codes.js'
 import { SecondFactorSetup } from '../../components/second-factor-setup.js'
 import { Part, Section } from '../../components/section.js'
 import { useSubmission } from '../../components/submission.js'
+import { SubmitButton } from '../../components/submit-button.js'
 import { formatDateTime } from '../../format.js'
 import { useLive } from '../../services.js'
 import type { SectionProps } from './frame.js'
@@ -49,11 +51,7 @@ function Password({ account }: SectionProps) {
           setChanged(true)
         })}
       >
-        {submission.problem !== null && (
-          <Banner tone="danger" role="alert">
-            {submission.problem}
-          </Banner>
-        )}
+        <Problem text={submission.problem} />
         <Input
           name="current-password"
           label="Current password"
@@ -78,10 +76,7 @@ function Password({ account }: SectionProps) {
           onChange={event => setWanted(event.target.value)}
         />
         <div className="flex flex-wrap items-center gap-4">
-          <button type="submit" className="button primary" disabled={submission.isBusy}>
-            {submission.isBusy && <span className="spinner" />}
-            Change the password
-          </button>
+          <SubmitButton isBusy={submission.isBusy}>Change the password</SubmitButton>
           <span role="status" className="text-sm text-success">
             {isChanged && 'Changed. All other sessions have ended.'}
           </span>
@@ -217,11 +212,7 @@ function AskedDialog({
           await onRemoved()
         })}
       >
-        {submission.problem !== null && (
-          <Banner tone="danger" role="alert">
-            {submission.problem}
-          </Banner>
-        )}
+        <Problem text={submission.problem} />
         <ProofField entry={proof} error={submission.errors['dialog-proof']} />
         <div className="flex flex-wrap justify-end gap-3">
           <DialogDismiss className="button">{isRemoving ? 'Keep it on' : 'Cancel'}</DialogDismiss>

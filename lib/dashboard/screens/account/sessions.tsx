@@ -2,7 +2,7 @@
 import { Dialog, DialogDismiss, DialogHeading } from '@ariakit/react'
 import { useCallback, useEffect, useState } from 'react'
 import { accountApi, type OwnSession } from '../../api-account.js'
-import { Banner, Loading } from '../../components/notice.js'
+import { Loading, Problem } from '../../components/notice.js'
 import { Section } from '../../components/section.js'
 import { useSubmission } from '../../components/submission.js'
 import { formatDateTime } from '../../format.js'
@@ -40,11 +40,7 @@ export default function SessionsSection() {
   const others = sessions?.filter(({ isCurrent }) => !isCurrent) ?? []
   return (
     <Section title="Sessions">
-      {problem !== null && (
-        <Banner tone="danger" role="alert">
-          {problem}
-        </Banner>
-      )}
+      <Problem text={problem} />
       {sessions === null && problem === null && <Loading />}
       {sessions !== null && (
         <ul className="card divide-y divide-line">
@@ -96,11 +92,7 @@ export default function SessionsSection() {
               : 'End this session?'}
         </DialogHeading>
         <p className="text-muted">Whoever uses it has to sign in again. It ends within seconds.</p>
-        {submission.problem !== null && (
-          <Banner tone="danger" role="alert">
-            {submission.problem}
-          </Banner>
-        )}
+        <Problem text={submission.problem} />
         <div className="flex flex-wrap justify-end gap-3">
           <DialogDismiss className="button">Cancel</DialogDismiss>
           <button

@@ -1,13 +1,15 @@
 /** Access tokens: make one (its text is shown once), list them, revoke one after asking. */
+
 import { useState } from 'react'
 import { type AccessToken, type TokenScope, tokensApi } from '../../api-tokens.js'
 import { Ask } from '../../components/ask.js'
 import { Select } from '../../components/choice.js'
 import { CopyButton } from '../../components/copy-button.js'
 import { Input } from '../../components/input.js'
-import { Banner, Loading } from '../../components/notice.js'
+import { Banner, Loading, Problem } from '../../components/notice.js'
 import { Badge, Empty, Section } from '../../components/section.js'
 import { useSubmission } from '../../components/submission.js'
+import { SubmitButton } from '../../components/submit-button.js'
 import { formatDateTime } from '../../format.js'
 import { useLoaded } from '../../use-loaded.js'
 
@@ -50,11 +52,7 @@ export default function TokensSection() {
           </div>
         </Banner>
       )}
-      {tokens.problem !== null && (
-        <Banner tone="danger" role="alert">
-          {tokens.problem}
-        </Banner>
-      )}
+      <Problem text={tokens.problem} />
       {tokens.value === null && tokens.problem === null && <Loading />}
       {tokens.value?.length === 0 && (
         <Empty title="There are no tokens yet.">Make one above, and give it to a script.</Empty>
@@ -148,9 +146,7 @@ function NewToken({ onMade }: { onMade: (text: string) => Promise<void> }) {
         onChange={event => setDays(Number(event.target.value))}
         options={lifetimes.map(each => ({ value: String(each.days), label: each.label }))}
       />
-      <button type="submit" className="button primary" disabled={submission.isBusy}>
-        Create token
-      </button>
+      <SubmitButton isBusy={submission.isBusy}>Create token</SubmitButton>
       {submission.problem !== null && (
         <p className="text-sm text-danger sm:col-span-4" role="alert">
           {submission.problem}

@@ -1,4 +1,5 @@
 /** API keys of an organization: make one (its text is shown once), list them, revoke one after asking. */
+
 import { type FormEvent, useCallback, useState } from 'react'
 import type { ApiKey, KeyKind, Organization } from '../../api.js'
 import { Ask } from '../../components/ask.js'
@@ -7,6 +8,7 @@ import { CopyButton } from '../../components/copy-button.js'
 import { Input } from '../../components/input.js'
 import { Banner } from '../../components/notice.js'
 import { Badge, Empty, Section } from '../../components/section.js'
+import { SubmitButton } from '../../components/submit-button.js'
 import { formatDateTime } from '../../format.js'
 import { useServices } from '../../services.js'
 import { useLoaded } from '../../use-loaded.js'
@@ -158,9 +160,7 @@ function NewKey({
         ]}
         onChange={event => setEnvironment(event.target.value)}
       />
-      <button type="submit" className="button primary" disabled={isBusy}>
-        Create key
-      </button>
+      <SubmitButton isBusy={isBusy}>Create key</SubmitButton>
       {problem !== null && (
         <p className="text-sm text-danger sm:col-span-3" role="alert">
           {problem}

@@ -1,10 +1,12 @@
 /** The directory of an organization: who is in it and in which teams, as a program of theirs says by SCIM. */
+
 import { useState } from 'react'
 import { type SignOnSettings, signOnApi } from '../../api-sign-on.js'
 import { Ask } from '../../components/ask.js'
-import { Banner } from '../../components/notice.js'
+import { Banner, Problem } from '../../components/notice.js'
 import { Part } from '../../components/section.js'
 import { useSubmission } from '../../components/submission.js'
+import { SubmitButton } from '../../components/submit-button.js'
 import { formatDateTime } from '../../format.js'
 import { Copied, RoleSelect } from './sso-parts.js'
 
@@ -53,11 +55,7 @@ export function Directory({
                 : ` · last used ${formatDateTime(new Date(directory.lastUsedAtMs))}`}
             </p>
           )}
-          {opening.problem !== null && (
-            <Banner tone="danger" role="alert">
-              {opening.problem}
-            </Banner>
-          )}
+          <Problem text={opening.problem} />
           <form
             className="grid items-end gap-3 sm:grid-cols-[minmax(0,16rem)_auto_auto] sm:justify-start"
             onSubmit={opening.on(async () => {
@@ -66,9 +64,9 @@ export function Directory({
             })}
           >
             <RoleSelect id="directory-role" label="Role of its people" value={role} onChange={setRole} />
-            <button type="submit" className="button" disabled={opening.isBusy}>
+            <SubmitButton tone="plain" isBusy={opening.isBusy}>
               {directory.hasToken ? 'New token' : 'Create a token'}
-            </button>
+            </SubmitButton>
             {directory.kind === 'SCIM' && (
               <button type="button" className="button" onClick={() => setAsked('close')}>
                 Close the directory

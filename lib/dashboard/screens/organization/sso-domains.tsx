@@ -1,4 +1,5 @@
 /** The e-mail domains of an organization: claimed, then proven by a record that only who has the domain can set. */
+
 import { useState } from 'react'
 import { type EmailDomain, signOnApi } from '../../api-sign-on.js'
 import { Ask } from '../../components/ask.js'
@@ -6,6 +7,7 @@ import { Input } from '../../components/input.js'
 import { Banner } from '../../components/notice.js'
 import { Badge, Part } from '../../components/section.js'
 import { useSubmission } from '../../components/submission.js'
+import { SubmitButton } from '../../components/submit-button.js'
 import { Copied } from './sso-parts.js'
 
 export function Domains({
@@ -56,9 +58,9 @@ export function Domains({
           error={adding.errors.domain ?? adding.problem ?? undefined}
           onChange={event => setDomain(event.target.value)}
         />
-        <button type="submit" className="button" disabled={adding.isBusy}>
+        <SubmitButton tone="plain" isBusy={adding.isBusy}>
           Add domain
-        </button>
+        </SubmitButton>
       </form>
       {removing !== null && (
         <Ask

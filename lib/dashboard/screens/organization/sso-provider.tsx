@@ -1,11 +1,13 @@
 /** The provider of an organization, whom it lets in as what, and whether passwords are closed. */
+
 import { useState } from 'react'
 import { type SignOnGroup, type SignOnSettings, signOnApi, type WantedSignOn } from '../../api-sign-on.js'
 import { Ask } from '../../components/ask.js'
 import { Input } from '../../components/input.js'
-import { Banner } from '../../components/notice.js'
+import { Banner, Problem } from '../../components/notice.js'
 import { Part } from '../../components/section.js'
 import { useSubmission } from '../../components/submission.js'
+import { SubmitButton } from '../../components/submit-button.js'
 import { Copied, RoleSelect } from './sso-parts.js'
 
 const googleIssuer = 'https://accounts.google.com'
@@ -76,11 +78,7 @@ export function Provider({
           else await save()
         })}
       >
-        {saving.problem !== null && (
-          <Banner tone="danger" role="alert">
-            {saving.problem}
-          </Banner>
-        )}
+        <Problem text={saving.problem} />
         <div className="grid gap-2">
           <Input
             name="issuer"
@@ -160,10 +158,7 @@ export function Provider({
           )}
         </div>
         <div className="flex flex-wrap items-center gap-3">
-          <button type="submit" className="button primary" disabled={saving.isBusy}>
-            {saving.isBusy && <span className="spinner" />}
-            Save
-          </button>
+          <SubmitButton isBusy={saving.isBusy}>Save</SubmitButton>
           {provider !== null && (
             <button type="button" className="button" onClick={() => setAsked('remove')}>
               Remove the provider
