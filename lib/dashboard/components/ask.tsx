@@ -1,7 +1,9 @@
 /** A question before something that cannot be undone. The one that changes nothing has the caret. */
-import { Dialog, DialogDismiss, DialogHeading } from '@ariakit/react'
-import { type ReactNode, useState } from 'react'
+import { DialogDismiss } from '@ariakit/react'
+import type { ReactNode } from 'react'
+import { DialogFrame } from './dialog-frame.js'
 import { Problem } from './notice.js'
+import { useSubmission } from './submission.js'
 
 interface AskProps {
   title: string
@@ -16,27 +18,12 @@ interface AskProps {
 
 /** Render it only while it is asked. */
 export function Ask({ title, children, action, dismissal = 'Keep it', onConfirmed, onClose }: AskProps) {
-  const [isBusy, setBusy] = useState(false)
-  const [problem, setProblem] = useState<string | null>(null)
+  const { isBusy, problem, run } = useSubmission()
   const confirm = async () => {
-    setBusy(true)
-    setProblem(null)
-    try {
-      await onConfirmed()
-      onClose()
-    } catch (error) {
-      setProblem(error instanceof Error ? error.message : 'Something went wrong.')
-      setBusy(false)
-    }
+    if (await run(onConfirmed)) onClose()
   }
   return (
-    <Dialog
-      open
-      onClose={onClose}
-      backdrop={<div className="bg-black/40" />}
-      className="card fixed inset-4 z-50 m-auto grid h-fit max-w-md gap-4 p-6 shadow-xl"
-    >
-      <DialogHeading className="text-lg font-semibold">{title}</DialogHeading>
+    <DialogFrame title={title} onClose={onClose}>
       <div className="text-muted">{children}</div>
       <Problem text={problem} />
       <div className="flex flex-wrap justify-end gap-3">
@@ -44,9 +31,10 @@ export function Ask({ title, children, action, dismissal = 'Keep it', onConfirme
           {dismissal}
         </DialogDismiss>
         <button type="button" className="button danger bg-red-500" disabled={isBusy} onClick={confirm}>
+          {isBusy && <span className="spinner" />}
           {action}
         </button>
       </div>
-    </Dialog>
+    </DialogFrame>
   )
 }

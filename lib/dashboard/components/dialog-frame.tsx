@@ -1,15 +1,19 @@
-/** The frame of every dialog that is read or filled in: above a dimmed screen, never higher than it. Rendered only while it is open. */
+/**
+ * The frame of every dialog that is read or filled in: above a dimmed screen, never higher than it. Rendered only while it
+ * is open.
+ */
 import { Dialog, DialogHeading, type DialogProps } from '@ariakit/react'
 import type { ReactNode } from 'react'
 
-interface DialogFrameProps extends Pick<DialogProps, 'onClose' | 'hideOnInteractOutside'> {
+interface DialogFrameProps extends Omit<DialogProps, 'title' | 'className' | 'open' | 'backdrop'> {
   title: ReactNode
+  /** What it is about. */
+  text?: ReactNode
   /** Wider, for what needs the room. */
   isWide?: boolean
-  children: ReactNode
 }
 
-export function DialogFrame({ title, isWide = false, children, ...rest }: DialogFrameProps) {
+export function DialogFrame({ title, text, isWide = false, children, ...rest }: DialogFrameProps) {
   return (
     <Dialog
       open
@@ -19,7 +23,10 @@ export function DialogFrame({ title, isWide = false, children, ...rest }: Dialog
       }`}
       {...rest}
     >
-      <DialogHeading className="text-lg font-semibold [overflow-wrap:anywhere]">{title}</DialogHeading>
+      <div className="grid gap-1 [overflow-wrap:anywhere]">
+        <DialogHeading className="text-lg font-semibold">{title}</DialogHeading>
+        {text !== undefined && <p className="text-muted">{text}</p>}
+      </div>
       {children}
     </Dialog>
   )

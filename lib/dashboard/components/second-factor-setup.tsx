@@ -2,7 +2,6 @@
  * Setting up a second factor, in three steps: prove who you are, add the secret to an app and enter its first code, keep
  * the recovery codes. It is on after the second step.
  */
-
 import { useEffect, useState } from 'react'
 import { accountApi } from '../api-account.js'
 import { CopyButton } from './copy-button.js'

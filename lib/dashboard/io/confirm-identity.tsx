@@ -3,10 +3,10 @@
  * needed is for the server to say: where the action lets an earlier proof count, the answer is sent at once, and only
  * when it is refused the question appears. The same where this window is wrong about anything else.
  */
-import { Dialog, DialogHeading } from '@ariakit/react'
 import { type FormEvent, useEffect, useRef, useState } from 'react'
 import { accountApi, type ProofKind } from '../api-account.js'
 import { proofChannel, proofHref } from '../api-sign-on.js'
+import { DialogFrame } from '../components/dialog-frame.js'
 import { Input } from '../components/input.js'
 import { Problem } from '../components/notice.js'
 import { RequestError } from '../connection.js'
@@ -128,8 +128,9 @@ function ProofDialog({
   }
 
   return (
-    <Dialog
-      open
+    <DialogFrame
+      title="Please confirm your identity to continue"
+      text={label}
       modal
       hideOnInteractOutside={false}
       onClose={event => {
@@ -137,16 +138,8 @@ function ProofDialog({
         onDone(false)
       }}
       data-iv-dialog=""
-      backdrop={<div className="bg-black/40" />}
-      className="card fixed inset-4 z-50 m-auto grid h-fit max-h-[calc(100dvh-2rem)] max-w-md gap-4 overflow-y-auto p-6 shadow-xl"
     >
-      <div className="grid gap-1">
-        <DialogHeading className="text-lg font-semibold">
-          Please confirm your identity to continue
-        </DialogHeading>
-        <p className="break-words text-muted">{label}</p>
-        {help !== undefined && <p className="text-sm text-muted">{help}</p>}
-      </div>
+      {help !== undefined && <p className="text-sm text-muted">{help}</p>}
       <form className="grid gap-4" onSubmit={submit}>
         <Problem text={problem} />
         {organization !== null && (
@@ -192,6 +185,6 @@ function ProofDialog({
           )}
         </div>
       </form>
-    </Dialog>
+    </DialogFrame>
   )
 }

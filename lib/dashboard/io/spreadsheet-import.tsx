@@ -1,6 +1,7 @@
 /** The two small windows of a spreadsheet: pasting text, and choosing which of its columns are which of ours. */
-import { Dialog, DialogDismiss, DialogHeading } from '@ariakit/react'
-import { useState } from 'react'
+import { DialogDismiss } from '@ariakit/react'
+import { useRef, useState } from 'react'
+import { DialogFrame } from '../components/dialog-frame.js'
 import {
   type Imported,
   mappingOf,
@@ -11,20 +12,17 @@ import {
   widthOf,
 } from './spreadsheet-model.js'
 
-const dialogClass =
-  'card fixed inset-x-4 top-[10vh] z-50 mx-auto grid max-h-[80vh] max-w-xl gap-4 overflow-y-auto p-5 shadow-2xl'
-const backdrop = <div className="bg-black/40" />
 /** How much of a column is shown to tell it by. */
 const sampleCharactersMax = 40
 
 export function PasteDialog({ onClose, onText }: { onClose: () => void; onText: (text: string) => void }) {
   const [text, setText] = useState('')
+  const area = useRef<HTMLTextAreaElement>(null)
   return (
-    <Dialog open onClose={onClose} backdrop={backdrop} className={dialogClass}>
-      <DialogHeading className="text-lg font-semibold">Paste rows</DialogHeading>
+    <DialogFrame title="Paste rows" onClose={onClose} initialFocus={area} isWide>
       <p className="text-muted">Copy rows from a spreadsheet or a CSV file and put them here.</p>
       <textarea
-        autoFocus
+        ref={area}
         aria-label="Rows"
         rows={10}
         className="control font-mono text-sm whitespace-pre"
@@ -42,7 +40,7 @@ export function PasteDialog({ onClose, onText }: { onClose: () => void; onText: 
           Next
         </button>
       </div>
-    </Dialog>
+    </DialogFrame>
   )
 }
 
@@ -67,10 +65,11 @@ export function ImportDialog({
     return words.length > sampleCharactersMax ? `${words.slice(0, sampleCharactersMax)}…` : words
   }
   return (
-    <Dialog open onClose={onClose} backdrop={backdrop} className={dialogClass}>
-      <DialogHeading className="text-lg font-semibold">
-        {count === 1 ? 'One row' : `${count.toLocaleString('en-US')} rows`}
-      </DialogHeading>
+    <DialogFrame
+      title={count === 1 ? 'One row' : `${count.toLocaleString('en-US')} rows`}
+      onClose={onClose}
+      isWide
+    >
       <label className="flex items-center gap-2.5">
         <input
           type="checkbox"
@@ -123,6 +122,6 @@ export function ImportDialog({
           Import
         </button>
       </div>
-    </Dialog>
+    </DialogFrame>
   )
 }

@@ -1,5 +1,4 @@
 /** Asking for a link to choose a new password. The answer is the same for every address. */
-
 import { useState } from 'react'
 import { accountApi } from '../api-account.js'
 import { AppLink } from '../components/app-link.js'

@@ -2,7 +2,6 @@
  * An invitation, opened with the link from its mail. Who has no account makes one, who has one signs in, who is signed in
  * joins or declines; who is signed in as somebody else is told so.
  */
-
 import { useEffect, useState } from 'react'
 import type { Session } from '../api.js'
 import { accountApi, type Invitation } from '../api-account.js'

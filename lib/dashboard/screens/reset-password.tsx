@@ -1,5 +1,4 @@
 /** Choosing a new password with the link from a mail. All sessions end with it, also the one of this browser. */
-
 import { useEffect, useState } from 'react'
 import { useSearchParams } from 'react-router'
 import { accountApi } from '../api-account.js'

@@ -1,5 +1,4 @@
 /** The second step of signing in, for who has a second factor: a code of their app, or one of their recovery codes. */
-
 import { type FormEvent, useState } from 'react'
 import { Entrance } from '../components/entrance.js'
 import { Input } from '../components/input.js'

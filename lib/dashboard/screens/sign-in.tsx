@@ -3,7 +3,6 @@
  * organization. The steps are background requests; the address bar changes only after the second has succeeded, or when
  * the browser leaves for a provider.
  */
-
 import { type FormEvent, useState } from 'react'
 import { useSearchParams } from 'react-router'
 import type { SignedOut } from '../api.js'

@@ -2,7 +2,6 @@
  * Making an account: the set-up of a fresh server (one step) and signing up (the address first, as it may be taken).
  * Errors with fields are shown at their fields, everything else above the form.
  */
-
 import { type FormEvent, useState } from 'react'
 import type { SignedOut } from '../api.js'
 import { AppLink } from '../components/app-link.js'

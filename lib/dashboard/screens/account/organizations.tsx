@@ -1,10 +1,9 @@
 /** Organizations a person is in, is invited to, or makes. */
-
-import { Dialog, DialogDismiss, DialogHeading } from '@ariakit/react'
 import { useState } from 'react'
 import type { Organization } from '../../api.js'
 import { accountApi } from '../../api-account.js'
 import { AppLink, useGo } from '../../components/app-link.js'
+import { Ask } from '../../components/ask.js'
 import { Input } from '../../components/input.js'
 import { Problem } from '../../components/notice.js'
 import { Part, Section } from '../../components/section.js'
@@ -23,14 +22,6 @@ const roles: Readonly<Record<string, string>> = {
 export default function OrganizationsSection({ account, reload }: SectionProps) {
   const { refresh, session } = useLive()
   const [leaving, setLeaving] = useState<Organization | null>(null)
-  const submission = useSubmission()
-  const leave = () =>
-    void submission.run(async () => {
-      if (leaving === null) return
-      await accountApi.leaveOrganization(leaving.slug)
-      await Promise.all([reload(), refresh()])
-      setLeaving(null)
-    })
   return (
     <Section title="Organizations">
       <Invitations account={account} reload={reload} />
@@ -73,34 +64,20 @@ export default function OrganizationsSection({ account, reload }: SectionProps) 
         </ul>
       )}
       {account.mayCreateOrganizations && <NewOrganization />}
-      <Dialog
-        open={leaving !== null}
-        onClose={() => {
-          submission.clear()
-          setLeaving(null)
-        }}
-        unmountOnHide
-        backdrop={<div className="bg-black/40" />}
-        className="card fixed inset-4 z-50 m-auto grid h-fit max-w-md gap-4 p-6 shadow-xl"
-      >
-        <DialogHeading className="text-lg font-semibold">Leave “{leaving?.name}”?</DialogHeading>
-        <p className="text-muted">
+      {leaving !== null && (
+        <Ask
+          title={`Leave “${leaving.name}”?`}
+          action="Leave the organization"
+          dismissal="Stay"
+          onClose={() => setLeaving(null)}
+          onConfirmed={async () => {
+            await accountApi.leaveOrganization(leaving.slug)
+            await Promise.all([reload(), refresh()])
+          }}
+        >
           Your keys of it are revoked and their hosts disconnect. To come back you need another invitation.
-        </p>
-        <Problem text={submission.problem} />
-        <div className="flex flex-wrap justify-end gap-3">
-          <DialogDismiss className="button">Stay</DialogDismiss>
-          <button
-            type="button"
-            className="button danger bg-red-500"
-            disabled={submission.isBusy}
-            onClick={leave}
-          >
-            {submission.isBusy && <span className="spinner" />}
-            Leave the organization
-          </button>
-        </div>
-      </Dialog>
+        </Ask>
+      )}
     </Section>
   )
 }

@@ -1,5 +1,4 @@
 /** Name, address, time zone, and where a person is told things. */
-
 import { useState } from 'react'
 import { accountApi, type NotificationMethod } from '../../api-account.js'
 import { Select } from '../../components/choice.js'

@@ -1,9 +1,8 @@
 /** Password and second factor. */
-
-import { Dialog, DialogDismiss, DialogHeading } from '@ariakit/react'
 import { useState } from 'react'
 import { accountApi } from '../../api-account.js'
 import { AppLink } from '../../components/app-link.js'
+import { FormDialog } from '../../components/form-dialog.js'
 import { Input } from '../../components/input.js'
 import { Banner, Problem } from '../../components/notice.js'
 import { ProofField, useProof } from '../../components/proof-field.js'
@@ -153,80 +152,61 @@ function SecondFactor({ account, reload }: SectionProps) {
           Switch it off
         </button>
       </div>
-      <AskedDialog
-        key={asked}
-        asked={asked}
-        hasPassword={account.hasPassword}
-        onClose={() => setAsked(null)}
-        onRenewed={async made => {
-          setAsked(null)
-          setCodes(made)
-          await reload()
-        }}
-        onRemoved={async () => {
-          setAsked(null)
-          await changed()
-        }}
-      />
+      {asked !== null && (
+        <AskedDialog
+          isRemoving={asked === 'remove'}
+          hasPassword={account.hasPassword}
+          onClose={() => setAsked(null)}
+          onRenewed={async made => {
+            setCodes(made)
+            await reload()
+          }}
+          onRemoved={changed}
+        />
+      )}
     </Part>
   )
 }
 
 function AskedDialog({
-  asked,
+  isRemoving,
   hasPassword,
   onClose,
   onRenewed,
   onRemoved,
 }: {
-  asked: 'renew' | 'remove' | null
+  isRemoving: boolean
   hasPassword: boolean
   onClose: () => void
   onRenewed: (codes: readonly string[]) => Promise<void>
   onRemoved: () => Promise<void>
 }) {
   const proof = useProof('dialog-proof', hasPassword)
-  const submission = useSubmission({ password: 'dialog-proof', code: 'dialog-proof' })
-  const isRemoving = asked === 'remove'
   return (
-    <Dialog
-      open={asked !== null}
+    <FormDialog
+      title={isRemoving ? 'Switch the second factor off?' : 'Make new recovery codes?'}
+      submit={isRemoving ? 'Switch it off' : 'Make new codes'}
+      dismissal={isRemoving ? 'Keep it on' : 'Cancel'}
+      isDangerous={isRemoving}
+      fields={{ password: 'dialog-proof', code: 'dialog-proof' }}
       onClose={onClose}
-      unmountOnHide
-      backdrop={<div className="bg-black/40" />}
-      className="card fixed inset-4 z-50 m-auto grid h-fit max-w-md gap-4 p-6 shadow-xl"
+      onSubmit={async () => {
+        if (!isRemoving) return onRenewed(await accountApi.renewRecoveryCodes(proof.proof))
+        await accountApi.removeSecondFactor(proof.proof)
+        await onRemoved()
+      }}
     >
-      <DialogHeading className="text-lg font-semibold">
-        {isRemoving ? 'Switch the second factor off?' : 'Make new recovery codes?'}
-      </DialogHeading>
-      <p className="text-muted">
-        {isRemoving
-          ? 'Your password alone opens your account then. Organizations that ask for a second factor close to you.'
-          : 'The codes you have kept open nothing from then on.'}
-      </p>
-      <form
-        className="grid gap-4"
-        onSubmit={submission.on(async () => {
-          if (!isRemoving) return onRenewed(await accountApi.renewRecoveryCodes(proof.proof))
-          await accountApi.removeSecondFactor(proof.proof)
-          await onRemoved()
-        })}
-      >
-        <Problem text={submission.problem} />
-        <ProofField entry={proof} error={submission.errors['dialog-proof']} />
-        <div className="flex flex-wrap justify-end gap-3">
-          <DialogDismiss className="button">{isRemoving ? 'Keep it on' : 'Cancel'}</DialogDismiss>
-          <button
-            type="submit"
-            className={isRemoving ? 'button danger bg-red-500' : 'button primary'}
-            disabled={submission.isBusy}
-          >
-            {submission.isBusy && <span className="spinner" />}
-            {isRemoving ? 'Switch it off' : 'Make new codes'}
-          </button>
-        </div>
-      </form>
-    </Dialog>
+      {errors => (
+        <>
+          <p className="text-muted">
+            {isRemoving
+              ? 'Your password alone opens your account then. Organizations that ask for a second factor close to you.'
+              : 'The codes you have kept open nothing from then on.'}
+          </p>
+          <ProofField entry={proof} error={errors['dialog-proof']} />
+        </>
+      )}
+    </FormDialog>
   )
 }
 

@@ -1,10 +1,9 @@
 /** Where a person is signed in, and an end to it. */
-import { Dialog, DialogDismiss, DialogHeading } from '@ariakit/react'
 import { useCallback, useEffect, useState } from 'react'
 import { accountApi, type OwnSession } from '../../api-account.js'
+import { Ask } from '../../components/ask.js'
 import { Loading, Problem } from '../../components/notice.js'
-import { Section } from '../../components/section.js'
-import { useSubmission } from '../../components/submission.js'
+import { Badge, Section } from '../../components/section.js'
 import { formatDateTime } from '../../format.js'
 import { useLive } from '../../services.js'
 import { browserName } from '../../user-agent.js'
@@ -14,7 +13,6 @@ export default function SessionsSection() {
   const [sessions, setSessions] = useState<readonly OwnSession[] | null>(null)
   const [problem, setProblem] = useState<string | null>(null)
   const [ending, setEnding] = useState<OwnSession | 'others' | null>(null)
-  const submission = useSubmission()
 
   const load = useCallback(async () => {
     try {
@@ -28,13 +26,11 @@ export default function SessionsSection() {
     void load()
   }, [load])
 
-  const end = async () => {
-    if (ending === null) return
+  const end = async (ending: OwnSession | 'others') => {
     if (ending !== 'others' && ending.isCurrent) return signOut()
     const ended = ending === 'others' ? (sessions ?? []).filter(({ isCurrent }) => !isCurrent) : [ending]
     for (const { id } of ended) await accountApi.endSession(id)
     await load()
-    setEnding(null)
   }
 
   const others = sessions?.filter(({ isCurrent }) => !isCurrent) ?? []
@@ -47,13 +43,9 @@ export default function SessionsSection() {
           {sessions.map(session => (
             <li key={session.id} className="flex flex-wrap items-center gap-x-4 gap-y-2 px-4 py-3">
               <span className="min-w-0 flex-1 basis-56">
-                <span className="block font-medium">
+                <span className="flex flex-wrap items-center gap-2 font-medium">
                   {browserName(session.userAgent)}
-                  {session.isCurrent && (
-                    <span className="ml-2 rounded-full bg-accent-soft px-2 py-0.5 text-xs font-medium text-accent">
-                      This browser
-                    </span>
-                  )}
+                  {session.isCurrent && <Badge tone="accent">This browser</Badge>}
                 </span>
                 <span className="block text-sm break-words text-muted">
                   {session.address ?? 'Unknown address'} · since {formatDateTime(new Date(session.createdAt))}{' '}
@@ -77,35 +69,23 @@ export default function SessionsSection() {
           End all others
         </button>
       )}
-      <Dialog
-        open={ending !== null}
-        onClose={() => setEnding(null)}
-        unmountOnHide
-        backdrop={<div className="bg-black/40" />}
-        className="card fixed inset-4 z-50 m-auto grid h-fit max-w-md gap-4 p-6 shadow-xl"
-      >
-        <DialogHeading className="text-lg font-semibold">
-          {ending === 'others'
-            ? 'End all other sessions?'
-            : ending?.isCurrent
-              ? 'Sign out of this browser?'
-              : 'End this session?'}
-        </DialogHeading>
-        <p className="text-muted">Whoever uses it has to sign in again. It ends within seconds.</p>
-        <Problem text={submission.problem} />
-        <div className="flex flex-wrap justify-end gap-3">
-          <DialogDismiss className="button">Cancel</DialogDismiss>
-          <button
-            type="button"
-            className="button danger bg-red-500"
-            disabled={submission.isBusy}
-            onClick={() => void submission.run(end)}
-          >
-            {submission.isBusy && <span className="spinner" />}
-            {ending !== 'others' && ending?.isCurrent ? 'Sign out' : 'End it'}
-          </button>
-        </div>
-      </Dialog>
+      {ending !== null && (
+        <Ask
+          title={
+            ending === 'others'
+              ? 'End all other sessions?'
+              : ending.isCurrent
+                ? 'Sign out of this browser?'
+                : 'End this session?'
+          }
+          action={ending !== 'others' && ending.isCurrent ? 'Sign out' : 'End it'}
+          dismissal="Cancel"
+          onClose={() => setEnding(null)}
+          onConfirmed={() => end(ending)}
+        >
+          Whoever uses it has to sign in again. It ends within seconds.
+        </Ask>
+      )}
     </Section>
   )
 }

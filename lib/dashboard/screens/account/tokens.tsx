@@ -1,5 +1,4 @@
 /** Access tokens: make one (its text is shown once), list them, revoke one after asking. */
-
 import { useState } from 'react'
 import { type AccessToken, type TokenScope, tokensApi } from '../../api-tokens.js'
 import { Ask } from '../../components/ask.js'

@@ -1,5 +1,4 @@
 /** API keys of an organization: make one (its text is shown once), list them, revoke one after asking. */
-
 import { type FormEvent, useCallback, useState } from 'react'
 import type { ApiKey, KeyKind, Organization } from '../../api.js'
 import { Ask } from '../../components/ask.js'

@@ -1,5 +1,4 @@
 /** The directory of an organization: who is in it and in which teams, as a program of theirs says by SCIM. */
-
 import { useState } from 'react'
 import { type SignOnSettings, signOnApi } from '../../api-sign-on.js'
 import { Ask } from '../../components/ask.js'

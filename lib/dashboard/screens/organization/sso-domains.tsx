@@ -1,5 +1,4 @@
 /** The e-mail domains of an organization: claimed, then proven by a record that only who has the domain can set. */
-
 import { useState } from 'react'
 import { type EmailDomain, signOnApi } from '../../api-sign-on.js'
 import { Ask } from '../../components/ask.js'

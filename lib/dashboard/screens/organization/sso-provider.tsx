@@ -1,5 +1,4 @@
 /** The provider of an organization, whom it lets in as what, and whether passwords are closed. */
-
 import { useState } from 'react'
 import { type SignOnGroup, type SignOnSettings, signOnApi, type WantedSignOn } from '../../api-sign-on.js'
 import { Ask } from '../../components/ask.js'
