@@ -3,9 +3,9 @@ import { useState } from 'react'
 import { type AccessToken, type TokenScope, tokensApi } from '../../api-tokens.js'
 import { Ask } from '../../components/ask.js'
 import { Select } from '../../components/choice.js'
-import { CopyButton } from '../../components/copy-button.js'
 import { Input } from '../../components/input.js'
-import { Banner, Loading, Problem } from '../../components/notice.js'
+import { Loading, Problem } from '../../components/notice.js'
+import { SecretOnce, SecretRow } from '../../components/secret.js'
 import { Badge, Empty, Section } from '../../components/section.js'
 import { useSubmission } from '../../components/submission.js'
 import { SubmitButton } from '../../components/submit-button.js'
@@ -41,15 +41,7 @@ export default function TokensSection() {
         }}
       />
       {made !== null && (
-        <Banner tone="success" role="status">
-          <div className="grid gap-2 py-1">
-            <p className="font-medium">Your new token. Copy it now: it is not shown again.</p>
-            <div className="flex flex-wrap items-center gap-3">
-              <code className="font-mono break-all text-ink">{made}</code>
-              <CopyButton text={made} />
-            </div>
-          </div>
-        </Banner>
+        <SecretOnce text={made}>Your new token. Copy it now: it is not shown again.</SecretOnce>
       )}
       <Problem text={tokens.problem} />
       {tokens.value === null && tokens.problem === null && <Loading />}
@@ -59,31 +51,22 @@ export default function TokensSection() {
       {tokens.value !== null && tokens.value.length > 0 && (
         <ul className="card divide-y divide-line" aria-label="Access tokens">
           {tokens.value.map(token => (
-            <li key={token.id} className="flex flex-wrap items-center gap-x-4 gap-y-2 px-4 py-3">
-              <div className="min-w-0 flex-1 basis-60">
-                <p className="flex flex-wrap items-center gap-x-2 gap-y-1 font-medium">
-                  <span className="min-w-0 break-words">{token.name}</span>
-                  <Badge tone={token.scope === 'read' ? 'plain' : 'accent'}>
-                    {token.scope === 'read' ? 'Reads' : 'Reads and writes'}
-                  </Badge>
-                  <code className="font-mono text-sm font-normal text-muted">{token.prefix}…</code>
-                </p>
-                <p className="text-sm break-words text-muted">
-                  ends {formatDateTime(new Date(token.expiresAt))} ·{' '}
-                  {token.lastUsedAt === null
-                    ? 'never used'
-                    : `last used ${formatDateTime(new Date(token.lastUsedAt))}`}
-                </p>
-              </div>
-              <button
-                type="button"
-                className="button small"
-                aria-label={`Revoke ${token.name}`}
-                onClick={() => setRevoking(token)}
-              >
-                Revoke
-              </button>
-            </li>
+            <SecretRow
+              key={token.id}
+              name={token.name}
+              badge={
+                <Badge tone={token.scope === 'read' ? 'plain' : 'accent'}>
+                  {token.scope === 'read' ? 'Reads' : 'Reads and writes'}
+                </Badge>
+              }
+              prefix={token.prefix}
+              details={`ends ${formatDateTime(new Date(token.expiresAt))} · ${
+                token.lastUsedAt === null
+                  ? 'never used'
+                  : `last used ${formatDateTime(new Date(token.lastUsedAt))}`
+              }`}
+              onRevoke={() => setRevoking(token)}
+            />
           ))}
         </ul>
       )}

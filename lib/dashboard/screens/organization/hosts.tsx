@@ -2,10 +2,9 @@
 import { useMemo, useState } from 'react'
 import { type HttpHost, OrganizationApi } from '../../api-organization.js'
 import { Ask } from '../../components/ask.js'
-import { CopyButton } from '../../components/copy-button.js'
 import { FormDialog } from '../../components/form-dialog.js'
 import { Input } from '../../components/input.js'
-import { Banner } from '../../components/notice.js'
+import { SecretOnce } from '../../components/secret.js'
 import { Badge, Empty, Section } from '../../components/section.js'
 import { formatDateTime } from '../../format.js'
 import { messageOf, useLoaded } from '../../use-loaded.js'
@@ -58,17 +57,9 @@ export default function HostsSection({ organization }: SectionProps) {
       isLoading={hosts.value === null}
     >
       {made !== null && (
-        <Banner tone="success" role="status">
-          <div className="grid gap-2 py-1">
-            <p className="font-medium [overflow-wrap:anywhere]">
-              {made.url} was added. What is sent there is signed with:
-            </p>
-            <div className="flex flex-wrap items-center gap-3">
-              <code className="font-mono [overflow-wrap:anywhere] text-ink">{made.secret}</code>
-              <CopyButton text={made.secret} label="Copy the secret" />
-            </div>
-          </div>
-        </Banner>
+        <SecretOnce text={made.secret} copyLabel="Copy the secret">
+          {made.url} was added. What is sent there is signed with:
+        </SecretOnce>
       )}
       {hosts.value?.length === 0 ? (
         <Empty title="There are no serverless hosts.">

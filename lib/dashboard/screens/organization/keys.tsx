@@ -3,9 +3,8 @@ import { type FormEvent, useCallback, useState } from 'react'
 import type { ApiKey, KeyKind, Organization } from '../../api.js'
 import { Ask } from '../../components/ask.js'
 import { Select } from '../../components/choice.js'
-import { CopyButton } from '../../components/copy-button.js'
 import { Input } from '../../components/input.js'
-import { Banner } from '../../components/notice.js'
+import { SecretOnce, SecretRow } from '../../components/secret.js'
 import { Badge, Empty, Section } from '../../components/section.js'
 import { SubmitButton } from '../../components/submit-button.js'
 import { formatDateTime } from '../../format.js'
@@ -37,55 +36,33 @@ export default function KeysScreen({ organization }: { organization: Organizatio
         />
       )}
       {made !== null && (
-        <Banner tone="success" role="status">
-          <div className="grid gap-2 py-1">
-            <p className="font-medium">Your new key. Copy it now: it is not shown again.</p>
-            <div className="flex flex-wrap items-center gap-3">
-              <code className="font-mono [overflow-wrap:anywhere] text-ink">{made}</code>
-              <CopyButton text={made} />
-            </div>
-          </div>
-        </Banner>
+        <SecretOnce text={made}>Your new key. Copy it now: it is not shown again.</SecretOnce>
       )}
       {keys.value?.length === 0 ? (
         <Empty title="There are no keys yet.">Make one above, and give it to a host.</Empty>
       ) : (
         <ul className="card divide-y divide-line" aria-label="Keys">
           {keys.value?.map(key => (
-            <li key={key.id} className="flex flex-wrap items-center gap-x-4 gap-y-2 px-4 py-3">
-              <div className="min-w-0 flex-1 basis-60">
-                <p className="flex flex-wrap items-center gap-x-2 gap-y-1 font-medium">
-                  <span className="min-w-0 break-words">
-                    {key.label === '' ? 'Without a label' : key.label}
-                  </span>
-                  <Badge tone={key.kind === 'DEVELOPMENT' ? 'plain' : 'accent'}>
-                    {key.kind === 'DEVELOPMENT' ? 'Console' : nameOf(key.environment)}
-                  </Badge>
-                  {key.prefix !== '' && (
-                    <code className="font-mono text-sm font-normal text-muted">{key.prefix}…</code>
-                  )}
-                </p>
-                <p className="text-sm break-words text-muted">
-                  {[
-                    key.email,
-                    key.createdAtMs !== null && `made ${formatDateTime(new Date(key.createdAtMs))}`,
-                    key.lastUsedAtMs === null
-                      ? 'never used'
-                      : `last used ${formatDateTime(new Date(key.lastUsedAtMs))}`,
-                  ]
-                    .filter(Boolean)
-                    .join(' · ')}
-                </p>
-              </div>
-              <button
-                type="button"
-                className="button small"
-                aria-label={`Revoke ${key.label || key.prefix}`}
-                onClick={() => setRevoking(key)}
-              >
-                Revoke
-              </button>
-            </li>
+            <SecretRow
+              key={key.id}
+              name={key.label}
+              badge={
+                <Badge tone={key.kind === 'DEVELOPMENT' ? 'plain' : 'accent'}>
+                  {key.kind === 'DEVELOPMENT' ? 'Console' : nameOf(key.environment)}
+                </Badge>
+              }
+              prefix={key.prefix}
+              details={[
+                key.email,
+                key.createdAtMs !== null && `made ${formatDateTime(new Date(key.createdAtMs))}`,
+                key.lastUsedAtMs === null
+                  ? 'never used'
+                  : `last used ${formatDateTime(new Date(key.lastUsedAtMs))}`,
+              ]
+                .filter(Boolean)
+                .join(' · ')}
+              onRevoke={() => setRevoking(key)}
+            />
           ))}
         </ul>
       )}

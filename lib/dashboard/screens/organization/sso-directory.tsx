@@ -2,7 +2,8 @@
 import { useState } from 'react'
 import { type SignOnSettings, signOnApi } from '../../api-sign-on.js'
 import { Ask } from '../../components/ask.js'
-import { Banner, Problem } from '../../components/notice.js'
+import { Problem } from '../../components/notice.js'
+import { SecretOnce } from '../../components/secret.js'
 import { Part } from '../../components/section.js'
 import { useSubmission } from '../../components/submission.js'
 import { SubmitButton } from '../../components/submit-button.js'
@@ -37,11 +38,7 @@ export function Directory({
         <>
           {directory.kind === 'SCIM' && <Copied label="Address of the directory" text={directory.url} />}
           {token !== null && (
-            <Banner tone="success" role="status">
-              <div className="grid gap-2 py-1 text-ink">
-                <Copied label="The token. Copy it now: it is not shown again." text={token} />
-              </div>
-            </Banner>
+            <SecretOnce text={token}>The token. Copy it now: it is not shown again.</SecretOnce>
           )}
           {directory.kind === 'SCIM' && (
             <p className="text-muted">
