@@ -218,7 +218,7 @@ interface AxeResults {
 
 /** What axe-core finds wrong with the page as it is, apart from the rules left out: one line each. */
 export async function accessibilityProblems(page: Page, leftOut: readonly string[] = []): Promise<string[]> {
-  await page.evaluate(axeSource())
+  if (await page.evaluate('typeof axe === "undefined"')) await page.evaluate(axeSource())
   // Colours that fade in are judged by what they end as.
   const results = await page.evaluate<AxeResults>(`(async () => {
     await Promise.all(document.getAnimations().filter(a => a instanceof CSSTransition).map(a => a.finished.catch(() => undefined)))
