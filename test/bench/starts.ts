@@ -16,7 +16,7 @@ export async function starts(names: ReadonlySet<string>): Promise<void> {
   const warmReference = await alone()
   rmSync(folder, { recursive: true, force: true })
   let startedAtMs = performance.now()
-  const server = await TestServer.start()
+  const server = await TestServer.start({ isFirstStart: true })
   const cold = (performance.now() - startedAtMs) / 1_000
   await server.kill('SIGTERM')
   startedAtMs = performance.now()

@@ -11,7 +11,7 @@ import { sdkHost } from '../support/sdk-host.js'
 import { accessibilityProblems, gone, isAt, reads, resultOf, Stage, shown } from './stage.js'
 
 t.setTimeout(300_000)
-const stage = await Stage.open(t)
+const stage = await Stage.open(t, { isFirstStart: true })
 const account = { email: 'first@example.com', password: 'a long enough password' }
 
 await stage.scenario(t, 'set-up makes the first account and leads to the console', async scenario => {

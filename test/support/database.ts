@@ -17,11 +17,15 @@ interface Teardown {
 
 /** A data directory whose embedded database is there and migrated. Removed after the test. */
 export async function testDataDirectory(t: Teardown): Promise<string> {
-  const template = await databaseTemplate()
   const directory = mkdtempSync(join(tmpdir(), 'interval-server-test-'))
   t.teardown(() => rmSync(directory, { recursive: true, force: true }))
-  cpSync(template, join(directory, 'postgres'), { recursive: true })
+  await placeDatabase(directory)
   return directory
+}
+
+/** Puts an embedded database that is migrated into a data directory that has none. */
+export async function placeDatabase(directory: string): Promise<void> {
+  cpSync(await databaseTemplate(), join(directory, 'postgres'), { recursive: true })
 }
 
 /** An open, migrated, empty database of its own. Closed after the test. */

@@ -9,10 +9,13 @@ import { join } from 'node:path'
 import { adminSocketPathFor } from '../../lib/config/index.js'
 import { askAdmin } from '../../lib/node/admin-socket.js'
 import { packageRoot } from '../../lib/root.js'
+import { placeDatabase } from './database.js'
 import { eventually } from './eventually.js'
 import { freePort } from './ports.js'
 
 export interface ServerOptions {
+  /** It makes its database by itself, as at a first start; that takes seconds. */
+  readonly isFirstStart?: boolean
   readonly flags?: readonly string[]
   readonly environment?: Readonly<Record<string, string>>
 }
@@ -42,6 +45,8 @@ export class TestServer {
   /** Starts a node and resolves once it is ready. */
   static async start(options: ServerOptions = {}): Promise<TestServer> {
     const server = new TestServer(await freePort(), options)
+    const { environment, isFirstStart } = options
+    if (!isFirstStart && environment?.DATABASE_URL === undefined) await placeDatabase(server.folder)
     await server.run()
     return server
   }
