@@ -2,6 +2,10 @@
  * What a node looks for again and again: one round at a time, the next one a while after the last has ended. What waits is
  * kept elsewhere (rows), so a round that is missed loses nothing.
  */
+import { pause } from './pause.js'
+
+const sayAgainMs = 2_000
+
 export interface SweepClock {
   setTimer(delayMs: number, work: () => void): { cancel(): void }
 }
@@ -43,6 +47,22 @@ export class Sweep {
     })
     await Promise.race([Promise.all([this.#round, ...others()]), late])
     timer?.cancel()
+  }
+
+  /**
+   * Says what has happened: tried again until it is said. Rejects with the last error after `msMax`, or once the sweep is
+   * stopped; whoever takes the row then will do again what was done.
+   */
+  async insist<T>(say: () => Promise<T>, msMax: number): Promise<T> {
+    const untilMs = performance.now() + msMax
+    for (;;) {
+      try {
+        return await say()
+      } catch (error) {
+        if (this.#isStopped || performance.now() > untilMs) throw error
+        await pause(this.#options.clock, sayAgainMs)
+      }
+    }
   }
 
   #again(delayMs: number): void {

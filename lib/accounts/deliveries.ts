@@ -34,12 +34,18 @@ export interface DueDelivery {
 const errorCharactersMax = 500
 const firstRetryMs = 10_000
 
-/** Takes deliveries that are due, for as long as the lease; other nodes pass them over. */
-export async function takeDeliveries(database: Queryable, count: number): Promise<DueDelivery[]> {
+/** Takes deliveries that are due by one of the ways, for as long as the lease; other nodes pass them over. */
+export async function takeDeliveries(
+  database: Queryable,
+  way: NotificationMethod,
+  count: number,
+): Promise<DueDelivery[]> {
   const { rows } = await database.query<DueDelivery & Record<string, unknown>>(
     `with due as (
-       select id from notification_deliveries where status = 'PENDING' and next_attempt_at <= now()
-       order by next_attempt_at limit $1 for update skip locked
+       select waiting.id from notification_deliveries as waiting left join people on people.id = waiting.person_id
+       where status = 'PENDING' and next_attempt_at <= now() and $3 = coalesce(waiting.method,
+         case when starts_with(recipient, '#') then 'SLACK' else default_notification_method end, 'EMAIL')
+       order by next_attempt_at limit $1 for update of waiting skip locked
      ), taken as (
        update notification_deliveries as delivery
        set attempts = attempts + 1, next_attempt_at = now() + make_interval(secs => $2), updated_at = now()
@@ -56,7 +62,7 @@ export async function takeDeliveries(database: Queryable, count: number): Promis
      left join transactions on transactions.id = notifications.transaction_id
        and transactions.organization_id = notifications.organization_id
      left join people on people.id = taken.person_id`,
-    [count, limits.notificationLeaseMs / 1_000],
+    [count, limits.notificationLeaseMs / 1_000, way],
   )
   return rows
 }

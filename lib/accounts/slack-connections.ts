@@ -89,11 +89,18 @@ export class SlackConnections {
     return token ? new Secret(token.toString()) : null
   }
 
-  /** False when there was none. */
-  async disconnect(organizationId: OrganizationId): Promise<boolean> {
-    const { rowCount } = await this.#database.query(
-      'delete from slack_connections where organization_id = $1',
+  /** With a token only the connection that has it. False when there was none. */
+  async disconnect(organizationId: OrganizationId, token?: Secret): Promise<boolean> {
+    const { rows } = await this.#database.query<{ token: string }>(
+      'select token from slack_connections where organization_id = $1',
       [organizationId],
+    )
+    const sealed = rows[0]?.token
+    if (sealed === undefined) return false
+    if (token && this.#sealing.unseal(organizationId, sealed)?.toString() !== token.reveal()) return false
+    const { rowCount } = await this.#database.query(
+      'delete from slack_connections where organization_id = $1 and ($2::text is null or token = $2)',
+      [organizationId, token ? sealed : null],
     )
     return rowCount === 1
   }

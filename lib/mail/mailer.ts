@@ -13,7 +13,6 @@ import { endSent, endUnsent, forgetOldMails, keepWaiting, type TakenMail, takeMa
 import type { MailTransport } from './transport.js'
 
 const forgetEveryMs = 3_600_000
-const sayAgainMs = 2_000
 /** How long a stop waits for mails that are being sent, in ms. */
 const stopMsMax = 3_000
 
@@ -97,15 +96,7 @@ export class Mailer {
   }
 
   /** Writes down how it ended, while the lease lasts. */
-  async #said<T>(write: () => Promise<T>): Promise<T> {
-    const untilMs = performance.now() + limits.mailLeaseMs - limits.mailSendMsMax
-    for (;;) {
-      try {
-        return await write()
-      } catch (error) {
-        if (this.#sweep.isStopped || performance.now() > untilMs) throw error
-        await new Promise<void>(resolve => this.#options.clock.setTimer(sayAgainMs, resolve))
-      }
-    }
+  #said<T>(write: () => Promise<T>): Promise<T> {
+    return this.#sweep.insist(write, limits.mailLeaseMs - limits.mailSendMsMax)
   }
 }

@@ -1,5 +1,6 @@
 /** Sends mails through the API of Postmark: https://postmarkapp.com/developer/api/email-api */
 import { z } from 'zod'
+import { answerText } from '../answer-text.js'
 import { limits } from '../limits.js'
 import type { MailSettings, MailTransport, SendResult } from './transport.js'
 import { messageIdOf } from './transport.js'
@@ -7,6 +8,7 @@ import { messageIdOf } from './transport.js'
 /** Error codes about the recipient: not an address (300), known not to take mails (406). */
 const refusedCodes = new Set([300, 406])
 const answerShape = z.object({ ErrorCode: z.number(), Message: z.string().max(1_000) })
+const answerBytesMax = 65_536
 
 export function postmarkTransport(
   postmark: NonNullable<MailSettings['postmark']>,
@@ -40,7 +42,7 @@ export function postmarkTransport(
           redirect: 'error',
           signal: AbortSignal.timeout(limits.mailSendMsMax / 2),
         })
-        const answer = answerShape.safeParse(await response.json().catch(() => null))
+        const answer = answerShape.safeParse(jsonOf(await answerText(response, answerBytesMax)))
         if (response.ok && answer.data?.ErrorCode === 0) return { is: 'sent' }
         const reason = answer.data?.Message ?? `Postmark answered ${response.status}.`
         const isForGood = response.status === 422 && refusedCodes.has(answer.data?.ErrorCode ?? 0)
@@ -51,5 +53,13 @@ export function postmarkTransport(
       }
     },
     close: () => undefined,
+  }
+}
+
+function jsonOf(text: string): unknown {
+  try {
+    return JSON.parse(text)
+  } catch {
+    return null
   }
 }

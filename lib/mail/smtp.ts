@@ -3,6 +3,8 @@
  *
  * What can go wrong: the server refuses for a while, for ever, or because of how it is set up here. Only what it says of
  * this recipient or this mail is final; a wrong password or sender is the operator's to mend, and mails wait for that.
+ * Or it takes very long, a byte now and then: what was given up is cut off, with its connection, so that it is not sent
+ * later beside the attempt that follows it.
  */
 import { limits } from '../limits.js'
 import type { MailSettings, MailTransport, SendResult } from './transport.js'
@@ -11,7 +13,11 @@ import { messageIdOf } from './transport.js'
 const connectMsMax = 10_000
 const silentMsMax = 30_000
 
-export function smtpTransport(smtp: NonNullable<MailSettings['smtp']>, from: string): MailTransport {
+export function smtpTransport(
+  smtp: NonNullable<MailSettings['smtp']>,
+  from: string,
+  sendMsMax: number,
+): MailTransport {
   const server =
     'url' in smtp
       ? { url: smtp.url.reveal() }
@@ -39,13 +45,8 @@ export function smtpTransport(smtp: NonNullable<MailSettings['smtp']>, from: str
   )
   return {
     name: 'smtp',
-    async send({ id, to, subject, text, html }) {
-      let timer: NodeJS.Timeout | undefined
-      const late = new Promise<SendResult>(resolve => {
-        const result: SendResult = { is: 'later', reason: 'The mail server did not answer in time.' }
-        timer = setTimeout(() => resolve(result), limits.mailSendMsMax)
-      })
-      const sent = transport
+    send: ({ id, to, subject, text, html }) =>
+      transport
         .then(transport =>
           transport.sendMail({
             from,
@@ -56,25 +57,25 @@ export function smtpTransport(smtp: NonNullable<MailSettings['smtp']>, from: str
             html,
             messageId: messageIdOf(id, from),
             headers: { 'Auto-Submitted': 'auto-generated' },
+            signal: AbortSignal.timeout(sendMsMax),
           }),
         )
-        .then((): SendResult => ({ is: 'sent' }), resultOf)
-      const result = await Promise.race([sent, late])
-      clearTimeout(timer)
-      return result
-    },
-    close: () => void transport.then(transport => transport.close()),
+        .then((): SendResult => ({ is: 'sent' }), resultOf),
+    close: () => void transport.then(transport => transport.close({ force: true })),
   }
 }
 
 /** What an error of nodemailer means for the mail. */
 function resultOf(error: unknown): SendResult {
-  const { code, command, message, responseCode } = error as {
+  const { code, command, message, name, responseCode } = error as {
     code?: string
     command?: string
     message?: string
+    name?: string
     responseCode?: number
   }
+  if (name === 'AbortError' || name === 'TimeoutError')
+    return { is: 'later', reason: 'The mail server did not answer in time.' }
   const reason = message ?? 'The mail server refused the mail.'
   const isForGood = responseCode !== undefined && responseCode >= 500
   const isAboutThis = code === 'EENVELOPE' ? command !== 'MAIL FROM' : code === 'EMESSAGE'

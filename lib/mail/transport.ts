@@ -1,5 +1,6 @@
 /** What takes mails away: a mail server, Postmark's API, or nothing. */
 import type { SmtpConfig } from '../config/index.js'
+import { limits } from '../limits.js'
 import type { Secret } from '../log.js'
 import type { MailToSend } from './mail.js'
 import { postmarkTransport } from './postmark.js'
@@ -25,9 +26,12 @@ export interface MailSettings {
   readonly smtp: SmtpConfig | null
 }
 
-/** The transport that is set up; null: mails are kept in the outbox. */
-export function mailTransportOf(settings: MailSettings): MailTransport | null {
-  if (settings.smtp) return smtpTransport(settings.smtp, settings.from)
+/** The transport that is set up; null: mails are kept in the outbox. `sendMsMax`: how long one mail may take. */
+export function mailTransportOf(
+  settings: MailSettings,
+  sendMsMax: number = limits.mailSendMsMax,
+): MailTransport | null {
+  if (settings.smtp) return smtpTransport(settings.smtp, settings.from, sendMsMax)
   if (settings.postmark) return postmarkTransport(settings.postmark, settings.from)
   return null
 }

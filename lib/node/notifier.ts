@@ -1,15 +1,16 @@
 /**
- * Carries notifications to people: one sweep per node that takes what is due. E-mail goes into the outbox, in the same
- * transaction that ends the delivery; Slack is asked at once.
+ * Carries notifications to people: each node takes what is due. E-mail goes into the outbox, in the same transaction that
+ * ends the delivery; Slack is asked at once. Each way has a sweep of its own, so that mails go while Slack hangs.
  *
- * Where nothing is said about the way, it is the recipient's own choice; a channel is Slack's. Who prefers Slack in an
- * organization that has none gets a mail. An action in a loop is stopped by a bound per recipient and hour.
+ * Where nothing is said about the way, it is the recipient's own choice; a channel is Slack's. Who prefers Slack and
+ * cannot be reached there gets a mail. An action in a loop is stopped by a bound per recipient and hour.
  */
 import {
   type DueDelivery,
   deliveredWithinAnHour,
   endDelivered,
   endUndelivered,
+  type NotificationMethod,
   type SlackConnections,
   takeDeliveries,
 } from '../accounts/index.js'
@@ -22,8 +23,15 @@ import { type Slack, slackLink, slackText } from '../slack/index.js'
 import { Sweep, type SweepClock } from '../sweep.js'
 
 const atOnceMax = 8
+/** How long a node may take to write down that Slack has a message, in ms: asking Slack and this fit into the lease. */
+const saidMsMax = 20_000
 /** How long a stop waits for what is under way, in ms. */
 const stopMsMax = 3_000
+
+interface Failure {
+  readonly reason: string
+  readonly isFinal: boolean
+}
 
 export interface NotifierOptions {
   readonly database: Database
@@ -38,30 +46,33 @@ export interface NotifierOptions {
 
 export class Notifier {
   readonly #options: NotifierOptions
-  readonly #sweep: Sweep
+  readonly #lanes: readonly Sweep[]
 
   constructor(options: NotifierOptions) {
     this.#options = options
     const { clock, sweepMs = limits.mailSweepMs } = options
-    this.#sweep = new Sweep({ clock, everyMs: sweepMs, round: () => this.#round() })
+    this.#lanes = (['EMAIL', 'SLACK'] as const).map(way => {
+      const lane: Sweep = new Sweep({ clock, everyMs: sweepMs, round: () => this.#round(lane, way) })
+      return lane
+    })
   }
 
   start(): void {
-    this.#sweep.start()
+    for (const lane of this.#lanes) lane.start()
   }
 
   /** Takes nothing more; resolves when what is under way has ended, or after a few seconds. */
   async stop(): Promise<void> {
-    await this.#sweep.stop(stopMsMax)
+    await Promise.all(this.#lanes.map(lane => lane.stop(stopMsMax)))
   }
 
-  async #round(): Promise<void> {
+  async #round(lane: Sweep, way: NotificationMethod): Promise<void> {
     const { database, log } = this.#options
     try {
-      while (!this.#sweep.isStopped) {
-        const due = await takeDeliveries(database, atOnceMax)
+      while (!lane.isStopped) {
+        const due = await takeDeliveries(database, way, atOnceMax)
         if (due.length === 0) return
-        await Promise.all(due.map(delivery => this.#deliver(delivery)))
+        await Promise.all(due.map(delivery => this.#deliver(lane, delivery)))
       }
     } catch (error) {
       log.debug('notifications.not-looked-for', { error })
@@ -69,10 +80,15 @@ export class Notifier {
   }
 
   /** Never rejects: what could not be written down is due again after the lease. */
-  async #deliver(delivery: DueDelivery): Promise<void> {
+  async #deliver(lane: Sweep, delivery: DueDelivery): Promise<void> {
     const { database, log } = this.#options
     try {
-      const failure = await this.#try(delivery)
+      const failure = await this.#try(lane, delivery).catch((error: unknown): Failure => {
+        if (error instanceof AppError && error.kind.retryable) throw error
+        // Ours to mend, and no reason to try it for ever.
+        log.error('notification.failed', { delivery: delivery.id, error })
+        return { reason: 'Something went wrong on this server.', isFinal: false }
+      })
       if (failure === null) return
       await endUndelivered(database, delivery, failure)
       log.warn('notification.not-delivered', { delivery: delivery.id, ...failure })
@@ -82,29 +98,35 @@ export class Notifier {
   }
 
   /** Null when it is delivered. */
-  async #try(delivery: DueDelivery): Promise<{ reason: string; isFinal: boolean } | null> {
-    const { connections, database, slack } = this.#options
-    if ((await deliveredWithinAnHour(database, delivery)) >= limits.notificationsPerHourMax)
+  async #try(lane: Sweep, delivery: DueDelivery): Promise<Failure | null> {
+    if ((await deliveredWithinAnHour(this.#options.database, delivery)) >= limits.notificationsPerHourMax)
       return { reason: 'Too many notifications for this recipient within an hour.', isFinal: true }
     const isChannel = delivery.to.startsWith('#')
-    const token = slack && (await connections.token(delivery.organizationId))
     const wished = delivery.method ?? (isChannel ? 'SLACK' : delivery.preferred) ?? 'EMAIL'
-    if (wished === 'SLACK' && slack && token) {
-      const result = await slack.post(token, delivery.to, this.#slackTextOf(delivery))
-      if (result.is === 'sent') {
-        await endDelivered(database, delivery)
-        return null
-      }
-      if (result.is === 'gone') await connections.disconnect(delivery.organizationId)
-      return { reason: result.reason, isFinal: result.is !== 'later' }
+    if (wished === 'SLACK') {
+      const failure = await this.#post(lane, delivery)
+      const isOnlyPreferred = delivery.method === null && !isChannel
+      if (failure === null || !failure.isFinal || !isOnlyPreferred) return failure
     }
-    if (isChannel || delivery.method === 'SLACK')
-      return { reason: 'Slack is not connected to this organization.', isFinal: true }
     if (!isAddress(delivery.to)) return { reason: 'This is not an e-mail address.', isFinal: true }
     return await this.#mail(delivery)
   }
 
-  async #mail(delivery: DueDelivery): Promise<{ reason: string; isFinal: boolean } | null> {
+  async #post(lane: Sweep, delivery: DueDelivery): Promise<Failure | null> {
+    const { connections, database, slack } = this.#options
+    const token = slack && (await connections.token(delivery.organizationId))
+    if (!slack || !token) return { reason: 'Slack is not connected to this organization.', isFinal: true }
+    const result = await slack.post(token, delivery.to, this.#slackTextOf(delivery))
+    if (result.is === 'sent') {
+      await lane.insist(() => endDelivered(database, delivery), saidMsMax)
+      return null
+    }
+    // Somebody may have connected another workspace meanwhile.
+    if (result.is === 'gone') await connections.disconnect(delivery.organizationId, token)
+    return { reason: result.reason, isFinal: result.is !== 'later' }
+  }
+
+  async #mail(delivery: DueDelivery): Promise<Failure | null> {
     const { url, urlLabel } = this.#linkOf(delivery)
     const { action, message, organization, organizationId, title, to } = delivery
     const letter = notificationLetter({ organization, title, message, action, url, urlLabel })

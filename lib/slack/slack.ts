@@ -6,10 +6,11 @@
  * people are shown in ours.
  */
 import { z } from 'zod'
+import { answerText } from '../answer-text.js'
 import type { Secret } from '../log.js'
 
 const requestMsMax = 15_000
-const answerCharactersMax = 1_000_000
+const answerBytesMax = 262_144
 export const slackScopes =
   'chat:write,chat:write.public,im:write,channels:read,groups:read,users:read,users:read.email'
 
@@ -123,11 +124,15 @@ export class Slack {
       redirect: 'error',
       signal: AbortSignal.timeout(requestMsMax),
     })
-    if (response.status === 429) return shape.parse({ ok: false, error: 'ratelimited' })
-    const text = await response.text()
-    if (!response.ok || text.length > answerCharactersMax)
+    if (response.status === 429) {
+      await response.body?.cancel()
+      return shape.parse({ ok: false, error: 'ratelimited' })
+    }
+    if (!response.ok) {
+      await response.body?.cancel()
       throw new Error(`Slack answered ${response.status}.`)
-    return shape.parse(JSON.parse(text))
+    }
+    return shape.parse(JSON.parse(await answerText(response, answerBytesMax)))
   }
 }
 

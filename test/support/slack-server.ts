@@ -12,7 +12,10 @@ export class SlackServer {
   readonly port: number
   readonly calls: SlackCall[] = []
   /** What Slack answers in place of what it would; undefined takes the call. */
-  answer: (call: SlackCall) => { status?: number; error?: string } | undefined = () => undefined
+  answer: (call: SlackCall) => { status?: number; error?: string; filler?: string } | undefined = () =>
+    undefined
+  /** Calls are kept, and not answered before this resolves. */
+  answers: Promise<void> = Promise.resolve()
   readonly #server: Server
 
   private constructor(port: number) {
@@ -29,8 +32,10 @@ export class SlackServer {
         this.calls.push(call)
         const other = this.answer(call)
         const body = other?.error === undefined ? this.#take(call) : { ok: false, error: other.error }
-        response.writeHead(other?.status ?? 200, { 'content-type': 'application/json' })
-        response.end(JSON.stringify(body))
+        void this.answers.then(() => {
+          response.writeHead(other?.status ?? 200, { 'content-type': 'application/json' })
+          response.end(JSON.stringify({ ...body, filler: other?.filler }))
+        })
       })
     })
   }

@@ -1,5 +1,6 @@
 /** Mails against a real mail server, a stand-in for Postmark's API, and a real database. */
 import { createServer } from 'node:http'
+import { createServer as createNetServer, type Socket } from 'node:net'
 import t, { type Test } from 'tap'
 import type { Database } from '../../../lib/database/index.js'
 import type { OrganizationId } from '../../../lib/ids.js'
@@ -92,6 +93,22 @@ t.test('a mail server that is down loses nothing', async t => {
   })
 })
 
+t.test('what was given up is not sent later: the connection of a server that dawdles is cut', async t => {
+  const server = await DawdlingServer.start(t)
+  const smtp = { url: new Secret(`smtp://127.0.0.1:${server.port}`) }
+  const transport = mailTransportOf({ from, postmark: null, smtp }, 400)
+  t.teardown(() => transport?.close())
+  const sent = Array.from({ length: 6 }, (_, index) =>
+    transport?.send({ ...letter, id: `mail${index}`, to: 'ada@example.com' }),
+  )
+  for (const result of await Promise.all(sent))
+    t.same(result, { is: 'later', reason: 'The mail server did not answer in time.' })
+  server.isHelpful = true
+  t.same(await transport?.send({ ...letter, id: 'the-next', to: 'ada@example.com' }), { is: 'sent' })
+  await server.idle()
+  t.same(server.ids, ['the-next'])
+})
+
 t.test('waits longer each time, an hour at most', async t => {
   t.same([1, 2, 3, 9, 200].map(retryMs), [15_000, 30_000, 60_000, 3_600_000, 3_600_000])
 })
@@ -173,12 +190,80 @@ t.test('Postmark', async t => {
   t.same(await transport?.send(mail), { is: 'refused', reason: 'Inactive recipient' })
   answer = { status: 401, body: '{"ErrorCode":10,"Message":"Bad token"}' }
   t.same(await transport?.send(mail), { is: 'later', reason: 'Bad token' }, 'a wrong token can be mended')
+  answer = { status: 200, body: `{"ErrorCode":0,"Message":"OK","filler":"${'x'.repeat(1_000_000)}"}` }
+  t.match(await transport?.send(mail), { is: 'later' }, 'an answer without end is not read')
   answer = { status: 500, body: 'oh no' }
   t.same(await transport?.send(mail), { is: 'later', reason: 'Postmark answered 500.' })
   server.closeAllConnections()
   await new Promise(resolve => server.close(resolve))
   t.same(await transport?.send(mail), { is: 'later', reason: 'Postmark did not answer at all.' })
 })
+
+/** A mail server that takes mails, or says something about every command now and then and never comes to an end. */
+class DawdlingServer {
+  isHelpful = false
+  /** Of the mails that were taken. */
+  readonly ids: string[] = []
+  readonly #server = createNetServer(socket => this.#serve(socket))
+  readonly #sockets = new Set<Socket>()
+
+  private constructor(readonly port: number) {}
+
+  static async start(t: Test): Promise<DawdlingServer> {
+    const server = new DawdlingServer(await freePort())
+    await new Promise<void>(resolve => server.#server.listen(server.port, '127.0.0.1', resolve))
+    t.teardown(() => {
+      for (const socket of server.#sockets) socket.destroy()
+      server.#server.close()
+    })
+    return server
+  }
+
+  /** Waits until nobody but the newest is connected. */
+  async idle(): Promise<void> {
+    await eventually(() => {
+      if (this.#sockets.size > 1) throw new Error(`${this.#sockets.size} connections`)
+    })
+  }
+
+  #serve(socket: Socket): void {
+    this.#sockets.add(socket)
+    socket.on('error', () => undefined)
+    socket.write('220 hello\r\n')
+    let mail: string | null = null
+    let dawdling: NodeJS.Timeout | undefined
+    const end = () => {
+      // What it was doing when it became helpful, it does now.
+      if (!this.isHelpful) return
+      clearInterval(dawdling)
+      dawdling = undefined
+      socket.write('250 done\r\n')
+    }
+    socket.on('close', () => {
+      clearInterval(dawdling)
+      this.#sockets.delete(socket)
+    })
+    socket.on('data', chunk => {
+      const text = chunk.toString()
+      if (mail !== null) {
+        mail += text
+        if (!mail.endsWith('\r\n.\r\n')) return
+        this.ids.push(/^message-id: <([^@]+)/im.exec(mail)?.[1] ?? '?')
+        mail = null
+        socket.write('250 taken\r\n')
+      } else if (/^data/i.test(text)) {
+        mail = ''
+        socket.write('354 go on\r\n')
+      } else if (this.isHelpful || /^(ehlo|mail)/i.test(text)) socket.write('250 done\r\n')
+      else {
+        dawdling = setInterval(() => {
+          socket.write('250-wait\r\n')
+          end()
+        }, 50)
+      }
+    })
+  }
+}
 
 async function rig(t: Test) {
   const [database, server] = [await testDatabase(t), await MailServer.start(t)]

@@ -4,14 +4,17 @@ import t, { type Test } from 'tap'
 import { SlackConnections } from '../../../lib/accounts/index.js'
 import { recordNotification } from '../../../lib/accounts/notifications.js'
 import type { Database } from '../../../lib/database/index.js'
+import { AppError } from '../../../lib/errors.js'
 import { limits } from '../../../lib/limits.js'
 import { Secret, silentLog } from '../../../lib/log.js'
-import { Notifier } from '../../../lib/node/notifier.js'
+import { Notifier, type NotifierOptions } from '../../../lib/node/notifier.js'
 import { systemClock } from '../../../lib/partitions/index.js'
 import { Slack } from '../../../lib/slack/index.js'
 import { testDatabase } from '../../support/database.js'
 import { eventually } from '../../support/eventually.js'
 import { SlackServer } from '../../support/slack-server.js'
+
+const database = await testDatabase(t)
 
 t.test('a mail goes into the outbox, once, whichever of two nodes takes it', async t => {
   const { database, notifier, notify } = await rig(t)
@@ -87,6 +90,107 @@ t.test('without Slack: who prefers it gets a mail, who can only be reached there
   ])
 })
 
+t.test('mails go while Slack hangs', async t => {
+  const { connect, database, notifier, notify, slack } = await rig(t)
+  await connect()
+  const hold = held()
+  slack.answers = hold.until
+  for (let count = 0; count < 20; count += 1) await notify({ to: `#channel${count}`, method: null })
+  for (let count = 0; count < 20; count += 1) await notify({ to: `person${count}@example.com` })
+  notifier().start()
+  await eventually(async () => {
+    const { rows } = await database.query<{ count: number }>('select count(*)::integer as count from mails')
+    if (rows[0]?.count !== 20) throw new Error(`${rows[0]?.count} mails`)
+  })
+  t.equal(slack.calls.length, 8, 'as many as are asked at once')
+  hold.release()
+  await settled(database)
+  t.equal(slack.posts.length, 20)
+})
+
+t.test('who prefers Slack and is not there gets a mail', async t => {
+  const { connect, database, notifier, notify, slack } = await rig(t)
+  await connect()
+  await database.query(
+    `insert into people (id, email, default_notification_method) values ('p1', 'nobody@example.com', 'SLACK')`,
+  )
+  await database.query(`insert into memberships (id, person_id, organization_id) values ('m1', 'p1', 'org1')`)
+  await notify({ to: 'nobody@example.com', method: null })
+  notifier().start()
+  t.same(await settled(database), [['nobody@example.com', 'DELIVERED', null]])
+  t.match((await database.query('select recipient from mails')).rows, [{ recipient: 'nobody@example.com' }])
+  t.equal(slack.posts.length, 0)
+})
+
+t.test('an answer about an old token does not disconnect the workspace that was connected since', async t => {
+  const { connect, connections, database, notifier, notify, slack } = await rig(t)
+  await connect()
+  const hold = held()
+  slack.answers = hold.until
+  slack.answer = () => ({ error: 'token_revoked' })
+  await notify({ to: '#ops', method: null })
+  notifier().start()
+  await eventually(() => {
+    if (slack.posts.length === 0) throw new Error('not asked yet')
+  })
+  await connect('xoxb-a-newer-token')
+  hold.release()
+  t.match(await settled(database), [['#ops', 'FAILED', /not connected any more/]])
+  t.match(await connections.find('org1' as never), { workspace: 'Quill' })
+})
+
+t.test('what Slack has is written down, also when the database was away for a moment', async t => {
+  const { connect, database, notifier, notify, slack } = await rig(t)
+  await connect()
+  await notify({ to: '#ops', method: null })
+  let failures = 1
+  const flaky: Database = {
+    ...database,
+    query: (text, values) => {
+      if (!text.includes(`'DELIVERED', error`) || failures === 0) return database.query(text, values)
+      failures -= 1
+      return Promise.reject(new AppError('unavailable'))
+    },
+  }
+  notifier({ database: flaky }).start()
+  t.same(await settled(database), [['#ops', 'DELIVERED', null]], 'long before the lease ends')
+  t.equal(slack.posts.length, 1)
+})
+
+t.test('one that breaks this server every time does so for a day only, and keeps no other', async t => {
+  const { connections, database, notifier, notify } = await rig(t)
+  await notify({ to: '#ops', method: null })
+  await notify({ to: 'ada@example.com' })
+  const broken = Object.assign(Object.create(connections), {
+    token: () => Promise.reject(new TypeError('it broke')),
+  }) as SlackConnections
+  notifier({ connections: broken }).start()
+  await eventually(async () => {
+    const { rows } = await database.query(
+      'select recipient, status, error, next_attempt_at > now() as waits from notification_deliveries order by recipient',
+    )
+    if (rows[0]?.error === null || rows[1]?.status === 'PENDING') throw new Error('not yet')
+    t.match(rows, [{ status: 'PENDING', error: /on this server/, waits: true }, { status: 'DELIVERED' }])
+  })
+  await database.query(
+    `update notification_deliveries set next_attempt_at = now(), created_at = now() - interval '25 hours'`,
+  )
+  t.match(await settled(database), [['#ops', 'FAILED', /on this server/], ['ada@example.com']])
+})
+
+t.test('an answer without end is not read to its end', async t => {
+  const { connect, database, notifier, notify, slack } = await rig(t)
+  await connect()
+  slack.answer = () => ({ filler: 'x'.repeat(2_000_000) })
+  await notify({ to: '#ops', method: null })
+  notifier().start()
+  await eventually(async () => {
+    const { rows } = await database.query('select error from notification_deliveries')
+    if (rows[0]?.error === null) throw new Error('not yet')
+    t.match(rows, [{ error: 'Slack did not answer.' }])
+  })
+})
+
 t.test('an action in a loop is stopped', async t => {
   const { database, notifier, notify } = await rig(t)
   for (let count = 0; count < limits.notificationsPerHourMax + 20; count += 1)
@@ -116,7 +220,10 @@ t.test('a nonce of a round trip over Slack opens once, for who took it', async t
 })
 
 async function rig(t: Test) {
-  const [database, slack] = [await testDatabase(t), await SlackServer.start(t)]
+  const slack = await SlackServer.start(t)
+  // Opening one takes longer than all that a test does with it.
+  await database.query('delete from organizations')
+  await database.query('delete from people')
   await database.query(`insert into organizations (id, slug, name) values ('org1', 'ours', 'Ours')`)
   await database.query(
     `insert into environments (id, organization_id, slug, name) values ('env1', 'org1', 'production', 'Production')`,
@@ -127,13 +234,13 @@ async function rig(t: Test) {
     database,
     slack,
     connections,
-    connect: () =>
+    connect: (token = 'xoxb-the-token') =>
       connections.connect('org1' as never, {
-        token: 'xoxb-the-token',
+        token,
         workspace: 'Quill',
         userId: 'admin' as never,
       }),
-    notifier(): Notifier {
+    notifier(overrides: Partial<NotifierOptions> = {}): Notifier {
       const made = new Notifier({
         database,
         slack: new Slack({ clientId: 'id', clientSecret: new Secret('the secret'), url: slack.url }),
@@ -142,6 +249,7 @@ async function rig(t: Test) {
         log: silentLog,
         appUrl: 'http://app.test',
         sweepMs: 20,
+        ...overrides,
       })
       t.teardown(() => made.stop())
       return made
@@ -160,6 +268,15 @@ async function rig(t: Test) {
         deliver: true,
       }),
   }
+}
+
+/** A promise that the test resolves. */
+function held(): { until: Promise<void>; release: () => void } {
+  let release: () => void = () => undefined
+  const until = new Promise<void>(resolve => {
+    release = resolve
+  })
+  return { until, release }
 }
 
 interface NotifyOptions {
