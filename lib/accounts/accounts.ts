@@ -174,7 +174,8 @@ export interface AccountsService
   readonly slackConnections: SlackConnections
   /** What was sent to the person in this organization, newest first. */
   ownNotifications(userId: UserId, organizationSlug: string): Promise<OwnNotification[]>
-  seenNotifications(userId: UserId): Promise<void>
+  /** They have looked at what came until then. */
+  seenNotifications(userId: UserId, organizationSlug: string, untilMs: number): Promise<void>
   recordNotification(notification: NewNotification): Promise<{ id: string; isNew: boolean }>
   /** For the partitions' outbox. Rejects only when it should be tried again. */
   writeHistory(rows: readonly HistoryRow[]): Promise<void>
@@ -450,7 +451,10 @@ export function createAccounts(options: AccountsOptions): AccountsService {
       const { organization } = await member(userId, organizationSlug)
       return ownNotifications(database, { userId, organizationId: organization.id })
     },
-    seenNotifications: userId => seenNotifications(database, userId),
+    async seenNotifications(userId, organizationSlug, untilMs) {
+      const { organization } = await member(userId, organizationSlug)
+      await seenNotifications(database, { userId, organizationId: organization.id }, untilMs)
+    },
     recordNotification: notification => recordNotification(database, notification),
     writeHistory: rows => writeHistory(database, rows, log),
     placeOfTransaction: id => placeOfTransaction(database, id),

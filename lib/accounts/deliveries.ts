@@ -123,38 +123,63 @@ export interface OwnNotification {
   readonly id: string
   readonly title: string | null
   readonly message: string
+  /** When it was said. */
   readonly createdAt: string
+  /** When it came here, late perhaps: by this they are ordered. */
+  readonly arrivedAt: string
   readonly environment: string
   readonly transactionId: string | null
   readonly isNew: boolean
 }
 
 const ownMax = 30
+/** One may have come by mail and by Slack. */
+const ownDeliveriesMax = 100
 
-/** What was sent to a person in an organization, newest first. */
-export async function ownNotifications(
-  database: Queryable,
-  who: { readonly userId: UserId; readonly organizationId: OrganizationId },
-): Promise<OwnNotification[]> {
-  const { rows } = await database.query<OwnNotification & { createdAt: Date }>(
-    `select notifications.id, notifications.title, notifications.message,
-       notifications.created_at as "createdAt", environments.slug as environment,
-       notifications.transaction_id as "transactionId",
-       people.notifications_seen_at is null or notifications.created_at > people.notifications_seen_at as "isNew"
-     from notifications join environments on environments.id = notifications.environment_id
-     join people on people.id = $1
-     where notifications.organization_id = $2 and exists (
-       select from notification_deliveries as delivery
-       where delivery.notification_id = notifications.id and delivery.person_id = $1)
-     order by notifications.created_at desc, notifications.id desc limit $3`,
-    [who.userId, who.organizationId, ownMax],
-  )
-  return rows.map(row => ({ ...row, createdAt: row.createdAt.toISOString() }))
+interface Recipient {
+  readonly userId: UserId
+  readonly organizationId: OrganizationId
 }
 
-/** The person has looked: nothing of what is there is new to them any more. */
-export async function seenNotifications(database: Queryable, userId: UserId): Promise<void> {
-  await database.query('update people set notifications_seen_at = now() where id = $1', [userId])
+/** What was sent to a person in an organization, newest first. */
+export async function ownNotifications(database: Queryable, who: Recipient): Promise<OwnNotification[]> {
+  const { rows } = await database.query<OwnNotification & { createdAt: Date; arrivedAt: Date }>(
+    `with newest as (
+       select delivery.notification_id as id, date_trunc('milliseconds', delivery.created_at) as arrived_at
+       from notification_deliveries as delivery join notifications on notifications.id = delivery.notification_id
+       where delivery.person_id = $1 and notifications.organization_id = $2
+       order by delivery.created_at desc limit $3
+     ), arrived as (
+       select id, max(arrived_at) as arrived_at from newest group by id order by max(arrived_at) desc, id limit $4
+     )
+     select notifications.id, notifications.title, notifications.message, notifications.created_at as "createdAt",
+       arrived.arrived_at as "arrivedAt", environments.slug as environment,
+       notifications.transaction_id as "transactionId",
+       coalesce(arrived.arrived_at > (
+         select seen_at from notification_views where person_id = $1 and organization_id = $2), true) as "isNew"
+     from arrived join notifications on notifications.id = arrived.id
+     join environments on environments.id = notifications.environment_id
+     order by arrived.arrived_at desc, notifications.id`,
+    [who.userId, who.organizationId, ownDeliveriesMax, ownMax],
+  )
+  return rows.map(row => ({
+    ...row,
+    createdAt: row.createdAt.toISOString(),
+    arrivedAt: row.arrivedAt.toISOString(),
+  }))
+}
+
+/** The person has looked at what came until then: what comes while they look is news still. */
+export async function seenNotifications(
+  database: Queryable,
+  { organizationId, userId }: Recipient,
+  untilMs: number,
+): Promise<void> {
+  await database.query(
+    `insert into notification_views as old (person_id, organization_id, seen_at) values ($1, $2, least($3, now()))
+     on conflict (person_id, organization_id) do update set seen_at = greatest(old.seen_at, excluded.seen_at)`,
+    [userId, organizationId, new Date(untilMs)],
+  )
 }
 
 /** Who hears of what an action says to nobody in particular, as set for the action; empty where nothing is set. */

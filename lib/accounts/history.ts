@@ -29,6 +29,8 @@ export interface HistoryLogLine {
 /** What a run has sent somebody. */
 export interface HistoryNotification {
   readonly id: string
+  /** When it was said; else it is as old as the run. */
+  readonly atMs?: number
   readonly title: string | null
   readonly message: string
   readonly deliveries: readonly { readonly to: string; readonly method: NotificationMethod | null }[]
@@ -112,7 +114,7 @@ async function insert(database: Queryable, rows: readonly HistoryRow[]): Promise
     })),
   )
   const notifications = rows.flatMap(row =>
-    (row.notifications ?? []).map(({ id, title, message, deliveries }) => ({
+    (row.notifications ?? []).map(({ id, atMs, title, message, deliveries }) => ({
       id,
       transaction: row.id,
       title: title === null ? null : storableText(title),
@@ -122,7 +124,7 @@ async function insert(database: Queryable, rows: readonly HistoryRow[]): Promise
         to: storableText(to),
         method,
       })),
-      at: new Date(row.updatedAtMs).toISOString(),
+      at: new Date(atMs ?? row.updatedAtMs).toISOString(),
     })),
   )
   await database.query(

@@ -14,8 +14,6 @@ export interface NewNotification {
   readonly deliveries: readonly { readonly to: string; readonly method: NotificationMethod | null }[]
   readonly idempotencyKey: string | null
   readonly createdAtMs: number
-  /** False in development: shown, never sent. */
-  readonly deliver: boolean
 }
 
 /** The id of the notification; `isNew` is false when the organization has used this idempotency key before. */
@@ -24,9 +22,7 @@ export async function recordNotification(
   notification: NewNotification,
 ): Promise<{ id: string; isNew: boolean }> {
   const id = newId<string>()
-  const deliveries = notification.deliver
-    ? notification.deliveries.map(delivery => ({ id: newId<string>(), ...delivery }))
-    : []
+  const deliveries = notification.deliveries.map(delivery => ({ id: newId<string>(), ...delivery }))
   try {
     await client.query(
       `with notification as (
@@ -36,7 +32,10 @@ export async function recordNotification(
        )
        insert into notification_deliveries (id, notification_id, recipient, method, person_id)
        select delivery.id, notification.id, delivery.to, delivery.method, people.id
-       from notification, jsonb_to_recordset($10::jsonb) as delivery(id text, "to" text, method text)
+       from notification
+       -- In development they are shown, never sent.
+       join environments on environments.id = $3 and environments.slug <> 'development'
+       cross join jsonb_to_recordset($10::jsonb) as delivery(id text, "to" text, method text)
        left join people on lower(people.email) = lower(delivery."to")
          and exists (select from memberships where person_id = people.id and organization_id = $2)`,
       [

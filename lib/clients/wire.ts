@@ -198,6 +198,8 @@ export interface LogLine {
 
 export interface Notification {
   id: string
+  /** When it was said; absent in what was written by an older version. */
+  atMs?: number
   title: string | null
   message: string
   deliveries: { to: string; method: 'EMAIL' | 'SLACK' | null }[]

@@ -29,6 +29,7 @@ export interface OwnNotification {
   title: string | null
   message: string
   createdAtMs: number | null
+  arrivedAt: string
   environment: string
   transactionId: string | null
   isNew: boolean
@@ -84,14 +85,16 @@ export async function ownNotifications(organization: string): Promise<OwnNotific
     title: typeof row.title === 'string' ? row.title : null,
     message: String(row.message ?? ''),
     createdAtMs: momentOf(row.createdAt),
+    arrivedAt: String(row.arrivedAt ?? ''),
     environment: String(row.environment ?? 'production'),
     transactionId: typeof row.transactionId === 'string' ? row.transactionId : null,
     isNew: row.isNew === true,
   }))
 }
 
-export async function seenNotifications(): Promise<void> {
-  await callApi('POST', '/api/v1/notifications/seen')
+/** What came until then was looked at. */
+export async function seenNotifications(organization: string, until: string): Promise<void> {
+  await callApi('POST', `${of(organization)}/notifications/seen`, { until })
 }
 
 function toMail(row: Record<string, unknown>): MailRow {

@@ -6,6 +6,7 @@ import { ok } from './reply.js'
 import type { HttpServer } from './server.js'
 
 const statusShape = z.enum(['WAITING', 'SENT', 'FAILED', 'KEPT']).optional()
+const seenShape = z.object({ until: z.iso.datetime({ offset: true }) }).strict()
 const slackShape = z.object({ code: z.string().min(1).max(1_000), state: z.string().min(1).max(200) })
 
 export function addChannelRoutes(http: HttpServer): void {
@@ -108,14 +109,19 @@ export function addChannelRoutes(http: HttpServer): void {
 
   http.route(
     'POST',
-    '/api/v1/notifications/seen',
+    `${organization}/notifications/seen`,
     {
       ...browser,
-      api: { tag: 'Notifications', summary: 'Nothing of what was sent to you is news any more' },
+      api: {
+        tag: 'Notifications',
+        summary: 'Nothing of what was sent to you and came until then is news any more',
+        body: seenShape,
+      },
     },
     async context => {
+      const { until } = await context.body()
       const user = await context.person()
-      await context.accounts.seenNotifications(user.id)
+      await context.accounts.seenNotifications(user.id, context.params.org ?? '', Date.parse(until))
       return ok({})
     },
   )

@@ -73,7 +73,7 @@ export function addSdkRoutes(http: HttpServer, hooks: SdkHooks, log: Log): void 
       if (live?.environmentId !== undefined && live.slug !== undefined)
         action = { environmentId: live.environmentId, slug: live.slug }
     }
-    const development = host.kind === 'DEVELOPMENT'
+    const nowMs = accounts.clock.nowMs()
     const named = (body.deliveryInstructions ?? []).map(({ to, method }) => ({ to, method: method ?? null }))
     const usual = named.length > 0 || action === null ? [] : await accounts.defaultTargets(host, action)
     const deliveries = [named, usual].find(targets => targets.length > 0) ?? [
@@ -92,8 +92,7 @@ export function addSdkRoutes(http: HttpServer, hooks: SdkHooks, log: Log): void 
       environmentId: host.environment.id,
       senderId: host.user.id,
       idempotencyKey: body.idempotencyKey ?? null,
-      createdAtMs: body.createdAt ? Date.parse(body.createdAt) : accounts.clock.nowMs(),
-      deliver: !development,
+      createdAtMs: Math.min(body.createdAt ? Date.parse(body.createdAt) : nowMs, nowMs),
     })
     if (isNew) {
       try {

@@ -36,7 +36,6 @@ export function openQueue({ accounts, clock, directories, runtime }: QueueOption
         // Said again after a crash, it is one.
         idempotencyKey: `queue ${target} reminder`,
         createdAtMs: clock.nowMs(),
-        deliver: true,
       })
     },
   })

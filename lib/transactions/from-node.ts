@@ -83,9 +83,14 @@ export function decideNotification(
     return change.done({ accepted: true })
   const notification = {
     id: message.id,
+    atMs: context.nowMs,
     title: message.title,
     message: message.message,
-    deliveries: message.deliveries.map(delivery => ({ ...delivery })),
+    // Said to nobody in particular, it is for whoever has started the run.
+    deliveries:
+      message.deliveries.length > 0
+        ? message.deliveries.map(delivery => ({ ...delivery }))
+        : [{ to: state.start.owner.email, method: null }],
   }
   change.state = { ...change.state, notes: [...change.state.notes, notification] }
   change.record(noteRecord(change.now.notes), notification)

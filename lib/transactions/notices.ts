@@ -9,6 +9,8 @@ import type { Change } from './change.js'
 
 export interface Notice {
   readonly id: string
+  /** Absent in what was written by an older version. */
+  readonly atMs?: number
   readonly title: string
   readonly message: string
 }
@@ -58,8 +60,12 @@ function isAway({ context, now, start }: Change, sinceMs: number): boolean {
   return now.clientGoneAtMs !== null && context.nowMs - now.clientGoneAtMs >= sinceMs
 }
 
-function write(change: Change, what: string, notice: Omit<Notice, 'id'>): void {
-  change.record(`notice/${what}`, { id: `${change.start.id}.${what}`, ...notice })
+function write(change: Change, what: string, notice: Pick<Notice, 'title' | 'message'>): void {
+  change.record(`notice/${what}`, {
+    id: `${change.start.id}.${what}`,
+    atMs: change.context.nowMs,
+    ...notice,
+  })
   change.touchHistory()
 }
 

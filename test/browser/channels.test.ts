@@ -82,3 +82,19 @@ await stage.scenario(t, 'the bell tells of news, until one has looked', async sc
   await page.reload()
   await shown(page.getByRole('button', { name: 'Notifications', exact: true }))
 })
+
+await stage.scenario(t, 'the bell is on every live screen, and in no console', async scenario => {
+  const { page, t } = scenario
+  await notify(seeded.user.email, 'it was heard everywhere')
+  for (const path of [home, `${home}/transactions`, section]) {
+    await page.goto(path)
+    await shown(page.getByRole('button', { name: 'Notifications, 1 new' }))
+  }
+  await page.setViewportSize({ width: 390, height: 844 })
+  await page.getByRole('button', { name: 'Notifications, 1 new' }).click()
+  await shown(page.getByText('it was heard everywhere'))
+  await looks(scenario, 'bell on a phone')
+  await page.goto(`${home}/develop/actions`)
+  await shown(page.getByRole('heading', { name: 'Console' }))
+  t.equal(await page.getByRole('button', { name: /Notifications/ }).count(), 0)
+})

@@ -57,7 +57,6 @@ t.test('two nodes share the work and do none of it twice', async t => {
       ],
       idempotencyKey: null,
       createdAtMs: Date.now(),
-      deliver: true,
     })
   }
   for (const database of nodes) {

@@ -151,13 +151,17 @@ t.test('without a recipient it is the action’s own list, else who has started 
 t.test('what was sent to somebody is in their dashboard too', async t => {
   const list = async () => {
     const url = `${server.address}/api/v1/organizations/test-runner/notifications`
-    return ((await (await fetch(url, { headers: { cookie } })).json()) as { notifications: unknown[] })
-      .notifications
+    const body = (await (await fetch(url, { headers: { cookie } })).json()) as {
+      notifications: { arrivedAt: string }[]
+    }
+    return body.notifications
   }
   t.match(await list(), [{ message: 'to whom?', environment: 'production', isNew: true }])
-  await fetch(`${server.address}/api/v1/notifications/seen`, {
+  const [newest] = await list()
+  await fetch(`${server.address}/api/v1/organizations/test-runner/notifications/seen`, {
     method: 'POST',
-    headers: { cookie, origin: server.address },
+    headers: { cookie, origin: server.address, 'content-type': 'application/json' },
+    body: JSON.stringify({ until: newest?.arrivedAt }),
   })
   t.match(await list(), [{ isNew: false }])
 })

@@ -1,6 +1,6 @@
 /**
- * What was sent to the person, behind a bell that says whether there is news. It asks now and then, and not on the screen
- * of a run; closed, it leaves no words in the document.
+ * What was sent to the person, behind a bell that says whether there is news. The frame of all screens has it twice, for
+ * wide and narrow windows, and what it shows once; closed, it leaves no words in the document.
  */
 import { Popover, PopoverDisclosure, PopoverHeading, PopoverProvider } from '@ariakit/react'
 import { useCallback, useEffect, useState } from 'react'
@@ -12,31 +12,57 @@ import { Icon } from './icon.js'
 
 const askEveryMs = 60_000
 
-export function Bell({ organization }: { organization: string }) {
+export interface News {
+  readonly list: readonly OwnNotification[]
+  /** Asks whether there is more. */
+  readonly load: () => Promise<readonly OwnNotification[]>
+  /** The person looks at these. */
+  readonly see: (shown: readonly OwnNotification[]) => Promise<void>
+  /** What was looked at is news no more. */
+  readonly done: () => void
+}
+
+/** What was sent to the person in an organization, asked for now and then; null: nowhere that anything is sent. */
+export function useNews(organization: string | null): News {
   const [list, setList] = useState<readonly OwnNotification[]>([])
-  const [isOpen, setOpen] = useState(false)
   const load = useCallback(async () => {
-    try {
-      setList(await ownNotifications(organization))
-    } catch {
-      // The rest of the screen is worth showing without them.
-    }
+    // The rest of the screen is worth showing without them.
+    const found = organization === null ? null : await ownNotifications(organization).catch(() => null)
+    if (found) setList(found)
+    return found ?? []
   }, [organization])
   useEffect(() => {
+    setList([])
+    if (organization === null) return
     void load()
     const timer = setInterval(load, askEveryMs)
     return () => clearInterval(timer)
-  }, [load])
+  }, [organization, load])
+  const see = useCallback(
+    async (shown: readonly OwnNotification[]) => {
+      const [newest] = shown
+      if (organization !== null && newest?.isNew)
+        await seenNotifications(organization, newest.arrivedAt).catch(() => undefined)
+    },
+    [organization],
+  )
+  const done = useCallback(() => setList(known => known.map(one => ({ ...one, isNew: false }))), [])
+  return { list, load, see, done }
+}
+
+export function Bell({
+  organization,
+  news: { done, list, load, see },
+}: {
+  organization: string
+  news: News
+}) {
+  const [isOpen, setOpen] = useState(false)
   const news = list.filter(({ isNew }) => isNew).length
   const open = async (shown: boolean) => {
     setOpen(shown)
-    if (!shown) {
-      // What was looked at is news no more.
-      if (news > 0) setList(list.map(one => ({ ...one, isNew: false })))
-      return
-    }
-    await load()
-    await seenNotifications().catch(() => undefined)
+    if (shown) await see(await load())
+    else done()
   }
   return (
     <PopoverProvider open={isOpen} setOpen={shown => void open(shown)} placement="bottom-end">

@@ -22,6 +22,7 @@ import { sectionsFor } from '../screens/organization/section-list.js'
 import { useDirectory, useLive } from '../services.js'
 import { emptyDirectory, entriesOf } from '../tree.js'
 import { AppLink } from './app-link.js'
+import { Bell, type News, useNews } from './bell.js'
 import { Mark } from './entrance.js'
 import { Icon, type IconName } from './icon.js'
 
@@ -44,6 +45,7 @@ export function Shell({
   // biome-ignore lint/correctness/useExhaustiveDependencies: any navigation closes the drawer
   useEffect(() => setOpen(false), [pathname])
   useClosedPlace(place)
+  const news = useNews(isConsole(place) ? null : place.organization)
   return (
     <div className="min-h-dvh md:grid md:grid-cols-[15rem_minmax(0,1fr)]">
       <aside className="sticky top-0 hidden h-dvh flex-col border-r border-line bg-surface md:flex">
@@ -51,6 +53,7 @@ export function Shell({
           place={place}
           organization={organization}
           id="desktop-nav"
+          news={news}
           onCommands={() => setCommanding(true)}
         />
       </aside>
@@ -66,9 +69,12 @@ export function Shell({
         </button>
         <h1 className="truncate font-semibold">{organization.name}</h1>
         <PlaceBadge place={place} organization={organization} />
+        <span className="ml-auto">
+          {!isConsole(place) && <Bell organization={place.organization} news={news} />}
+        </span>
         <button
           type="button"
-          className="button plain small ml-auto"
+          className="button plain small"
           aria-label="Commands"
           aria-haspopup="dialog"
           onClick={() => setCommanding(true)}
@@ -120,11 +126,14 @@ function Navigation({
   place,
   organization,
   id,
+  news,
   onCommands,
 }: {
   place: Place
   organization: Organization
   id: string
+  /** For its bell, where it has one. */
+  news?: News
   /** Opens the command bar, where there is a button for it. */
   onCommands?: () => void
 }) {
@@ -144,6 +153,7 @@ function Navigation({
           <Name className="truncate leading-tight font-semibold">{organization.name}</Name>
           <PlaceBadge place={place} organization={organization} />
         </div>
+        {news && !inConsole && <Bell organization={place.organization} news={news} />}
       </div>
       {onCommands && (
         <button

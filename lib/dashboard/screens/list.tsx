@@ -2,7 +2,6 @@
 import type { Place } from '../../clients/wire.js'
 import { ActionList } from '../components/action-list.js'
 import { AppLink } from '../components/app-link.js'
-import { Bell } from '../components/bell.js'
 import { Loading, Notice } from '../components/notice.js'
 import { Onboarding } from '../components/onboarding.js'
 import { isConsole } from '../links.js'
@@ -25,12 +24,7 @@ export function ListScreen({ place }: { place: Place }) {
   const entries = entriesOf(directory, null)
   return (
     <main className="mx-auto grid w-full max-w-4xl gap-8 px-4 py-8 sm:px-8">
-      <header className="relative grid gap-1 pr-14">
-        {!inConsole && (
-          <div className="absolute top-0 right-0">
-            <Bell organization={place.organization} />
-          </div>
-        )}
+      <header className="grid gap-1">
         <h2 className="text-2xl font-semibold tracking-tight">{inConsole ? 'Console' : 'Actions'}</h2>
         {inConsole && (
           <p className="text-muted">

@@ -57,6 +57,23 @@ t.test('nobody is reminded of what is for all, was started, thrown away or never
   t.same(await deliveries(), ['ann@example.com'])
 })
 
+t.test('a console reminds nobody by mail', async t => {
+  const { key: developmentKey } = await accounts.createKey(
+    ann.user.id,
+    'ours',
+    { kind: 'DEVELOPMENT' },
+    origin,
+  )
+  const console_ = await accounts.authenticateKey(developmentKey)
+  const id = newQueueItemId()
+  await accounts.queue.enqueue(console_, id, { slug: 'pay', assignee: 'ann@example.com', isDeclared: true })
+  await due(id, 'remind')
+  t.same(await deliveries(), ['ann@example.com'], 'the one of production')
+  const { rows } = await database.query('select count(*)::integer as count from notifications')
+  t.same(rows, [{ count: 2 }], 'it is noted all the same')
+  await accounts.queue.dequeue(console_, id)
+})
+
 t.test('what nobody has started expires; what was started does not', async t => {
   const [late, started] = [await waiting(null), await waiting(null)]
   await accounts.queue.claim(actor, { id: started, slug: 'pay', transactionId: 'transaction-2' })

@@ -14,7 +14,7 @@ const { accounts, database } = await testAccounts(t, {
   sendsMail: true,
   slack: new Slack({ clientId: 'the app', clientSecret: new Secret('the secret'), url: slack.url }),
 })
-const { ask } = await testServer(t, accounts)
+const { ask, origin } = await testServer(t, accounts)
 const admin = async <Result>(name: string, argument: unknown): Promise<Result> =>
   (await runAdminOperation(name, argument, { accounts })) as Result
 
@@ -42,7 +42,7 @@ const owner = await cookieOf('owner@example.com')
 const stranger = await cookieOf('stranger@example.com')
 const administrator = await person('administrator@example.com', [[ours, 'ADMIN']])
 const developer = await person('developer@example.com', [[ours, 'DEVELOPER']])
-await person('both@example.com', [
+const both = await person('both@example.com', [
   [ours, 'ACTION_RUNNER'],
   [theirs, 'ACTION_RUNNER'],
 ])
@@ -138,5 +138,65 @@ t.test('notifications are one’s own', async t => {
     status: 200,
     body: { notifications: [] },
   })
+  t.equal((await ask('GET', '/api/v1/organizations/ours/notifications', { cookie: stranger })).status, 404)
+})
+
+t.test('what one has looked at is news no more: until then, and in that organization', async t => {
+  const say = async (organizationId: string, message: string, more: object = {}): Promise<void> => {
+    const { rows } = await database.query<{ id: string }>(
+      `select id from environments where organization_id = $1 and slug = 'production'`,
+      [organizationId],
+    )
+    await accounts.recordNotification({
+      organizationId: organizationId as never,
+      environmentId: rows[0]?.id ?? '',
+      senderId: null,
+      transactionId: null,
+      title: null,
+      message,
+      // Twice to the same person is one in their list.
+      deliveries: [
+        { to: 'both@example.com', method: 'EMAIL' },
+        { to: 'Both@example.com', method: 'SLACK' },
+      ],
+      idempotencyKey: null,
+      createdAtMs: accounts.clock.nowMs(),
+      ...more,
+    })
+  }
+  interface Told {
+    readonly message: string
+    readonly arrivedAt: string
+    readonly isNew: boolean
+  }
+  const list = async (slug: string): Promise<Told[]> =>
+    (await ask('GET', `/api/v1/organizations/${slug}/notifications`, { cookie: both })).body
+      .notifications as Told[]
+  const told = async (slug: string) => (await list(slug)).map(({ isNew, message }) => [message, isNew])
+  const see = async (slug: string, until: string | undefined) =>
+    (
+      await ask('POST', `/api/v1/organizations/${slug}/notifications/seen`, {
+        cookie: both,
+        headers: { origin },
+        body: { until },
+      })
+    ).status
+  await say(ours, 'one')
+  await say(theirs, 'elsewhere')
+  const [shown] = await list('ours')
+  // It comes while they look at the first; that it was said long ago changes nothing.
+  await say(ours, 'two', { createdAtMs: 0 })
+  t.equal(await see('ours', shown?.arrivedAt), 200)
+  t.same(await told('ours'), [
+    ['two', true],
+    ['one', false],
+  ])
+  t.same(await told('theirs'), [['elsewhere', true]])
+  t.equal(await see('ours', '9999-01-01T00:00:00Z'), 200)
+  await say(ours, 'three')
+  t.same((await told('ours'))[0], ['three', true], 'nobody looks into the future')
+  t.equal(await see('ours', shown?.arrivedAt), 200)
+  t.same((await told('ours'))[1], ['two', false], 'nor does an answer that comes late undo it')
+  t.equal(await see('ours', undefined), 400)
   t.equal((await ask('GET', '/api/v1/organizations/ours/notifications', { cookie: stranger })).status, 404)
 })

@@ -265,7 +265,6 @@ async function rig(t: Test) {
         deliveries: [{ to, method }],
         idempotencyKey: randomUUID(),
         createdAtMs: Date.now(),
-        deliver: true,
       }),
   }
 }
