@@ -3,7 +3,8 @@
  * so a million far alarms cost nothing, and one timer of the operating system serves them all.
  *
  * Invariant: every alarm of a partition with due ≤ `loadedUntilMs` is in memory; the rest is read when that time comes
- * near. An alarm is never delivered before its time. Those that became due while the node was down are delivered at the
+ * near, a few partitions at a time: what is due now shares the disk with it. A partition that has nothing further is not
+ * read again until something is set. An alarm is never delivered before its time. Those that became due while the node was down are delivered at the
  * start, a few at a time, so that they do not shut out what is new. What can go wrong: the entity moved its alarm
  * meanwhile. The entity decides: it is delivered only if it is still the entity's alarm.
  *
@@ -47,6 +48,8 @@ interface Lane {
 interface Slot {
   loadedUntilMs: number
   isLoading: boolean
+  /** The first alarm that was set beyond what is read, while it is read. */
+  beyondMs: number
   /** Entities whose alarms have changed while a page is read: it may hold what they were before. */
   readonly changed: Set<EntityKey>
   /** Grows when what is being read is no longer wanted. */
@@ -58,8 +61,13 @@ const horizonMs = 60_000
 /** Read again when less than this is left. */
 const refillMs = 20_000
 const atOnceMax = 64
+/** Partitions read at once, after the start. */
+const loadsAtOnceMax = 4
 const againMs = 1_000
 const nothingLoaded = -1
+const everything = Number.POSITIVE_INFINITY
+/** As far as the keys of alarms reach, in ms: twelve hexadecimal digits, the year 10889. */
+const lastMs = 2 ** 48 - 2
 /** Beyond it an operating system's timer would have to be split; alarms are re-examined this often at least. */
 const sleepMsMax = 60_000
 
@@ -71,6 +79,10 @@ export class Alarms {
   readonly #common: Lane = { heap: [], delivering: 0, hasRoom: () => true }
   /** By kind. */
   readonly #held = new Map<string, Lane>()
+  readonly #lanes: Lane[] = [this.#common]
+  #loads = 0
+  /** The least `loadedUntilMs` of all partitions that are not being read; null: to be looked for. */
+  #boundaryMs: number | null = null
   #timer: Timer | undefined
   #timerAtMs = Number.POSITIVE_INFINITY
   #isStarted = false
@@ -85,7 +97,9 @@ export class Alarms {
 
   /** Alarms of this kind wait while there is no room for what they cause. Say so before the start. */
   hold(kind: string, hasRoom: () => boolean): void {
-    this.#held.set(kind, { heap: [], delivering: 0, hasRoom })
+    const lane: Lane = { heap: [], delivering: 0, hasRoom }
+    this.#held.set(kind, lane)
+    this.#lanes.push(lane)
   }
 
   /** There is room again for a kind that is held. */
@@ -109,13 +123,19 @@ export class Alarms {
     isEmpty: (partition: PartitionId) => boolean,
   ): Promise<void> {
     this.#isStarted = true
-    const emptyUntilMs = this.#options.clock.nowMs() + horizonMs
     const stored: PartitionId[] = []
     for (const partition of partitions) {
-      const loadedUntilMs = isEmpty(partition) ? emptyUntilMs : nothingLoaded
-      this.#slots.set(partition, { loadedUntilMs, isLoading: false, changed: new Set(), round: 0 })
+      const loadedUntilMs = isEmpty(partition) ? everything : nothingLoaded
+      this.#slots.set(partition, {
+        loadedUntilMs,
+        isLoading: false,
+        beyondMs: everything,
+        changed: new Set(),
+        round: 0,
+      })
       if (loadedUntilMs === nothingLoaded) stored.push(partition)
     }
+    this.#boundaryMs = null
     await Promise.all(stored.map(partition => this.#load(partition)))
     this.#run()
   }
@@ -127,6 +147,7 @@ export class Alarms {
       if (slot) slot.round += 1
       this.#slots.delete(partition)
     }
+    this.#boundaryMs = null
     for (const alarm of [...this.#alarms.values()]) {
       if (partitions.has(alarm.partition)) this.#alarms.delete(alarm.key)
     }
@@ -144,14 +165,27 @@ export class Alarms {
     if (!slot) return
     // A page that is being read may hold the old time, and may end after the new one.
     if (slot.isLoading) slot.changed.add(key)
-    const untilMs = slot.isLoading ? this.#options.clock.nowMs() + horizonMs : slot.loadedUntilMs
-    if (dueAtMs === null || dueAtMs > untilMs) {
+    if (dueAtMs === null || this.#isFar(slot, dueAtMs)) {
       this.#alarms.delete(key)
       return
     }
     this.#remember({ partition, key, dueAtMs })
     if (this.#alarms.size > this.#options.alarmsMax) this.#shrink()
     this.#schedule()
+  }
+
+  /** True for an alarm that need not be in memory; it is read when its time comes near. */
+  #isFar(slot: Slot, dueAtMs: number): boolean {
+    const nearUntilMs = this.#options.clock.nowMs() + horizonMs
+    if (slot.isLoading) {
+      if (dueAtMs > nearUntilMs) slot.beyondMs = Math.min(slot.beyondMs, dueAtMs)
+      return dueAtMs > nearUntilMs
+    }
+    if (dueAtMs > slot.loadedUntilMs) return true
+    if (dueAtMs <= nearUntilMs) return false
+    slot.loadedUntilMs = dueAtMs - 1
+    if (this.#boundaryMs !== null) this.#boundaryMs = Math.min(this.#boundaryMs, slot.loadedUntilMs)
+    return true
   }
 
   /** Reads a partition's alarms again: after a failed commit, memory and disk may differ. */
@@ -162,6 +196,7 @@ export class Alarms {
       if (alarm.partition === partition) this.#alarms.delete(alarm.key)
     }
     slot.loadedUntilMs = nothingLoaded
+    this.#boundaryMs = null
     if (slot.isLoading) this.#restart(slot, partition)
     else void this.#load(partition)
   }
@@ -176,11 +211,14 @@ export class Alarms {
     const slot = this.#slots.get(partition)
     if (!slot || slot.isLoading) return
     slot.isLoading = true
+    slot.beyondMs = everything
     slot.changed.clear()
+    this.#boundaryMs = null
     const { round } = slot
     const { alarmsMax, clock, keys, log, store } = this.#options
     const untilMs = clock.nowMs() + horizonMs
     const limit = Math.max(8, Math.floor(alarmsMax / Math.max(1, this.#slots.size)))
+    this.#loads += 1
     try {
       const range = keys(partition).alarmRange(slot.loadedUntilMs, untilMs)
       const page = await store.range({ ...range, limit })
@@ -193,12 +231,14 @@ export class Alarms {
         if (!slot.changed.has(parsed.key)) this.#remember({ partition, key: parsed.key, dueAtMs })
         lastDueAtMs = Math.max(lastDueAtMs, dueAtMs)
       }
-      // A full page may end among alarms of the same ms; those are read again with the next one.
-      const loadedUntilMs = page.hasMore ? await this.#finishMs(partition, lastDueAtMs, slot, round) : untilMs
-      if (slot.round !== round) return
-      slot.loadedUntilMs = loadedUntilMs
-      slot.isLoading = false
       this.#schedule()
+      // A full page may end among alarms of the same ms; those are read again with the next one.
+      const loadedUntilMs = page.hasMore
+        ? await this.#finishMs(partition, lastDueAtMs, slot, round)
+        : (await this.#nextAfter(partition, untilMs)) - 1
+      if (slot.round !== round) return
+      slot.loadedUntilMs = Math.min(loadedUntilMs, slot.beyondMs - 1)
+      slot.isLoading = false
     } catch (error) {
       if (slot.round !== round || !this.#isStarted) return
       // What was not read is still to be read, from where it was.
@@ -208,7 +248,21 @@ export class Alarms {
         slot.isLoading = false
         void this.#load(partition)
       })
+    } finally {
+      this.#loads -= 1
+      this.#boundaryMs = null
+      this.#schedule()
     }
+  }
+
+  /** When the first alarm after `ms` is due; `everything` when there is none. */
+  async #nextAfter(partition: PartitionId, ms: number): Promise<number> {
+    const { keys, store } = this.#options
+    const { damaged, records } = await store.range({ ...keys(partition).alarmRange(ms, lastMs), limit: 1 })
+    const next = records[0] && parsePartitionKey(records[0].key)
+    if (next) return Number.parseInt(next.rest, 16)
+    // What could not be read says nothing of what is behind it.
+    return damaged.length > 0 ? ms + 1 : everything
   }
 
   /** Reads all alarms due in exactly that ms, so that the boundary of what is loaded is exact. */
@@ -239,10 +293,6 @@ export class Alarms {
     return (this.#held.size > 0 && this.#held.get(kindOf(key))) || this.#common
   }
 
-  get #lanes(): Lane[] {
-    return [this.#common, ...this.#held.values()]
-  }
-
   /** Too many: the later half goes back to being on disk only. */
   #shrink(): void {
     const all = sorted(this.#alarms.values())
@@ -251,6 +301,7 @@ export class Alarms {
       const slot = this.#slots.get(alarm.partition)
       if (slot) slot.loadedUntilMs = Math.min(slot.loadedUntilMs, alarm.dueAtMs - 1)
     }
+    this.#boundaryMs = null
     // What is beyond its partition's new boundary would be read twice.
     this.#alarms.clear()
     for (const lane of this.#lanes) lane.heap = []
@@ -268,12 +319,29 @@ export class Alarms {
     if (!this.#isStarted) return
     const nowMs = this.#options.clock.nowMs()
     for (const lane of this.#lanes) this.#runLane(lane, nowMs)
+    if (this.#refillAtMs() <= nowMs) this.#refill(nowMs)
+    this.#schedule()
+  }
+
+  #refill(nowMs: number): void {
     for (const [partition, slot] of this.#slots) {
-      if (!slot.isLoading && slot.loadedUntilMs < nowMs + refillMs && this.#mayRefill(slot, nowMs)) {
-        void this.#load(partition)
+      if (this.#loads >= loadsAtOnceMax) return
+      const isNear = slot.loadedUntilMs < nowMs + refillMs
+      if (isNear && !slot.isLoading && this.#mayRefill(slot, nowMs)) void this.#load(partition)
+    }
+  }
+
+  /** When a partition is to be read again. */
+  #refillAtMs(): number {
+    if (this.#loads >= loadsAtOnceMax) return Number.POSITIVE_INFINITY
+    if (this.#boundaryMs === null) {
+      this.#boundaryMs = everything
+      for (const slot of this.#slots.values()) {
+        if (!slot.isLoading && slot.loadedUntilMs < this.#boundaryMs) this.#boundaryMs = slot.loadedUntilMs
       }
     }
-    this.#schedule()
+    const hasSpace = this.#alarms.size < this.#options.alarmsMax / 2
+    return this.#boundaryMs + 1 - (hasSpace ? refillMs : 0)
   }
 
   #runLane(lane: Lane, nowMs: number): void {
@@ -315,15 +383,7 @@ export class Alarms {
       const first = lane.heap[0]
       if (first && first.dueAtMs < wakeAtMs && isOpen(lane)) wakeAtMs = first.dueAtMs
     }
-    for (const slot of this.#slots.values()) {
-      if (slot.isLoading) continue
-      const refillAtMs =
-        this.#alarms.size < this.#options.alarmsMax / 2
-          ? slot.loadedUntilMs - refillMs + 1
-          : slot.loadedUntilMs + 1
-      wakeAtMs = Math.min(wakeAtMs, refillAtMs)
-    }
-    wakeAtMs = Math.max(wakeAtMs, nowMs)
+    wakeAtMs = Math.max(Math.min(wakeAtMs, this.#refillAtMs()), nowMs)
     if (this.#timer && this.#timerAtMs <= wakeAtMs) return
     this.#timer?.cancel()
     this.#timerAtMs = wakeAtMs

@@ -160,7 +160,7 @@ export async function openPartitions(options: PartitionsOptions): Promise<Partit
     limits: { ...defaultLimits, ...options.limits },
     sync: storage.backend === 'leveldown' && storage.sync !== false,
     effectsInMemoryMax: options.effectsInMemoryMax ?? 10_000,
-    alarmsInMemoryMax: options.alarmsInMemoryMax ?? 10_000,
+    alarmsInMemoryMax: options.alarmsInMemoryMax ?? 50_000,
     failurePoints: options.failurePoints,
     replication: cluster?.replication ?? options.replication,
     time: cluster?.time,

@@ -1,7 +1,7 @@
 /**
  * The simulation from the command line.
  *
- *     npm run sim -- --seeds 5000 [--from 1] [--rule-off confirm] [--twice]
+ *     npm run sim -- --seeds 5000 [--from 1] [--before 348] [--rule-off confirm] [--twice]
  *
  * Ends with 1, the seed and what was wrong when a run fails.
  */
@@ -13,6 +13,8 @@ const { values } = parseArgs({
   options: {
     seeds: { type: 'string', default: '500' },
     from: { type: 'string', default: '1' },
+    /** A seed that is run before the others. */
+    before: { type: 'string' },
     /** Switches a rule off: then a failure is what is wanted. */
     'rule-off': { type: 'string' },
     /** Runs each seed twice and compares. */
@@ -38,7 +40,7 @@ const startedAt = performance.now()
 const totals = { acked: 0, read: 0, crashes: 0, events: 0, virtualMs: 0, faults: 0 }
 const counts = new Map<string, number>()
 let failed = 0
-for (let seed = first; seed < first + seeds; seed += 1) {
+for (const seed of order()) {
   const result = await run(seed)
   totals.acked += result.acked
   totals.read += result.read
@@ -67,3 +69,8 @@ console.log(
 )
 if (counts.size > 0) console.log([...counts].map(([what, count]) => `${count} ${what}`).join(', '))
 process.exitCode = failed > 0 ? 1 : 0
+
+function* order(): Generator<number> {
+  if (values.before !== undefined) yield Number(values.before)
+  for (let seed = first; seed < first + seeds; seed += 1) yield seed
+}
