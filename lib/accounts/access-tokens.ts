@@ -16,7 +16,8 @@ import type { Audit } from './audit.js'
 import { Cache } from './cache.js'
 import type { Clock } from './clock.js'
 import type { Person } from './contract.js'
-import { personOf } from './people.js'
+import { lockPerson, personOf } from './people.js'
+import { tellPerson } from './person-mails.js'
 import type { Origin } from './sign-in.js'
 
 export type TokenScope = 'read' | 'write'
@@ -153,29 +154,44 @@ export function createAccessTokens(options: AccessTokensOptions): AccessTokens {
     async createAccessToken(userId, { days, name, scope }, origin) {
       const nowMs = clock.nowMs()
       const text = `${beginning}${newSecret()}`
-      // Whoever makes one cleans up behind themselves: no job is needed for it.
-      await database.query('delete from access_tokens where person_id = $1 and expires_at <= $2', [
-        userId,
-        new Date(nowMs),
-      ])
-      const { rows } = await database.query<TokenRow>(
-        `insert into access_tokens (id, person_id, name, token_hash, prefix, scope, created_at, expires_at)
-         select $1, $2, $3, $4, $5, $6, $7, $8
-         where (select count(*) from access_tokens where person_id = $2) < $9
-         returning ${columns}`,
-        [
-          newId(),
+      const row = await database.transaction(async client => {
+        // One after the other, so that the count holds.
+        const person = await lockPerson(client, userId)
+        // Whoever makes one cleans up behind themselves: no job is needed for it.
+        await client.query('delete from access_tokens where person_id = $1 and expires_at <= $2', [
           userId,
-          storableText(name),
-          hashOf(text),
-          text.slice(0, prefixCharacters),
-          scope,
           new Date(nowMs),
-          new Date(nowMs + days * dayMs),
-          limits.accessTokensPerPersonMax,
-        ],
-      )
-      const [row] = rows
+        ])
+        const { rows } = await client.query<TokenRow>(
+          `insert into access_tokens (id, person_id, name, token_hash, prefix, scope, created_at, expires_at)
+           select $1, $2, $3, $4, $5, $6, $7, $8
+           where (select count(*) from access_tokens where person_id = $2) < $9
+           returning ${columns}`,
+          [
+            newId(),
+            userId,
+            storableText(name),
+            hashOf(text),
+            text.slice(0, prefixCharacters),
+            scope,
+            new Date(nowMs),
+            new Date(nowMs + days * dayMs),
+            limits.accessTokensPerPersonMax,
+          ],
+        )
+        // It outlives the session it was made in: who has not made it is to hear of it.
+        if (person && rows[0]) {
+          await tellPerson(client, person.email, {
+            subject: 'An access token was made',
+            paragraphs: [
+              `An access token “${rows[0].name}” was made in your account. It lasts ${days} days, and may ${
+                scope === 'read' ? 'read' : 'read and change'
+              } what you may. Your account lists it, and revokes it.`,
+            ],
+          })
+        }
+        return rows[0]
+      })
       if (!row) {
         throw new AppError(
           'conflict',

@@ -287,7 +287,7 @@ export function createAccounts(options: AccountsOptions): AccountsService {
     ...createSecondFactorSetup(parts, proofs),
     ...createOwnOrganizations(parts, signIn),
     ...createHttpHostAccounts(guard),
-    ...createAdministration(guard, options.appUrl),
+    ...createAdministration(guard, links),
     ...createChannelAccounts({
       guard,
       connections: slackConnections,

@@ -28,7 +28,7 @@ import {
   setHttpHostStatus,
   upsertHttpHost,
 } from './http-hosts.js'
-import { deleteInvitations, insertInvitation, invitationByEmail } from './invitations.js'
+import { deleteInvitations, insertInvitation, invitationByEmail, mailedToken } from './invitations.js'
 import { insertMembership, membershipsOf } from './memberships.js'
 import {
   deleteOrganization,
@@ -307,15 +307,18 @@ const operations = {
 
   createInvitation: operation(
     z.object({ organizationId: id, email, permissions, groupIds: z.array(id).max(1_000).default([]) }),
-    (argument, { database, nowMs }) =>
-      insertInvitation(database, { ...argument, teamIds: argument.groupIds, nowMs }),
+    async (argument, { accounts, database, nowMs }) => {
+      const made = await insertInvitation(database, { ...argument, teamIds: argument.groupIds, nowMs })
+      // An operator's word is as good as a mail.
+      return { ...made, id: mailedToken(accounts.links, made.id) }
+    },
   ),
 
-  findInvitation: operation(z.object({ email: lookupEmail }), async (argument, { database }) => {
+  findInvitation: operation(z.object({ email: lookupEmail }), async (argument, { accounts, database }) => {
     const found = await invitationByEmail(database, argument.email)
-    return (
-      found && { id: found.id, email: found.email, permissions: found.permissions, groupIds: found.groupIds }
-    )
+    if (!found) return null
+    const { id, email, permissions, groupIds } = found
+    return { id: mailedToken(accounts.links, id), email, permissions, groupIds }
   }),
 
   deleteInvitations: operation(z.object({ organizationId: id }), async (argument, { database }) => ({

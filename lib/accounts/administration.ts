@@ -1,6 +1,7 @@
 /** All that people do to an organization in its dashboard, put together. */
 import { type ActionSettingsAccounts, createActionSettings } from './action-settings.js'
 import { type AuditLogAccounts, createAuditLog } from './audit-log.js'
+import type { ConfirmationLinks } from './email-confirmations.js'
 import { createEnvironmentAccounts, type EnvironmentAccounts } from './environments.js'
 import type { Guard } from './guard.js'
 import { createInvitationAccounts, type InvitationAccounts } from './invitations.js'
@@ -17,11 +18,11 @@ export interface Administration
     ActionSettingsAccounts,
     AuditLogAccounts {}
 
-/** `appUrl`: origin of the dashboard, for links in mails. */
-export function createAdministration(guard: Guard, appUrl: string): Administration {
+/** `links`: for those in mails. */
+export function createAdministration(guard: Guard, links: ConfirmationLinks): Administration {
   return {
     ...createMemberAccounts(guard),
-    ...createInvitationAccounts(guard, appUrl),
+    ...createInvitationAccounts(guard, links),
     ...createTeamAccounts(guard),
     ...createEnvironmentAccounts(guard),
     ...createOrganizationSettings(guard),

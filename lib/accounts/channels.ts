@@ -12,6 +12,7 @@ import type { MailStatus } from '../mail/index.js'
 import type { Slack } from '../slack/index.js'
 import type { Actor } from './contract.js'
 import type { Asker, Guard } from './guard.js'
+import { withoutSeals } from './invitations.js'
 import { decodeCursor, encodeCursor } from './page-cursor.js'
 import type { Origin } from './sign-in.js'
 import type { SlackConnection, SlackConnections } from './slack-connections.js'
@@ -141,7 +142,8 @@ export function createChannelAccounts(options: ChannelOptions): ChannelAccounts 
       if (!row) throw new AppError('not-found')
       const isReadable = row.status === 'KEPT' || row.status === 'FAILED'
       if (isReadable) guard.changed(by, actor, 'mail.read', { mail: id, kind: row.kind, to: row.recipient })
-      return { ...listed(row), text: isReadable ? row.text : null }
+      // Reading it here is not reading it there: the links work, and prove no address.
+      return { ...listed(row), text: isReadable && row.text !== null ? withoutSeals(row.text) : null }
     },
 
     async sendMail(by, id) {

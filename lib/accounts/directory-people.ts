@@ -10,8 +10,8 @@ import { AppError } from '../errors.js'
 import { newId, type UserId } from '../ids.js'
 import type { Directory, DirectoryChange } from './directories.js'
 import { speaksFor } from './email-domains.js'
-import { deleteMembership, insertMembership } from './memberships.js'
-import { checkEmail, insertPerson, personByEmail, personById } from './people.js'
+import { deleteMembership, insertMembership, isMember } from './memberships.js'
+import { checkEmail, insertPerson, lockPerson, personByEmail } from './people.js'
 import { deleteOtherSessions } from './sessions.js'
 
 /** What a directory says of somebody. */
@@ -123,7 +123,8 @@ export async function addDirectoryUser(
     throw new AppError('conflict', 'This directory has as many users as are allowed.')
   }
   const known = await personByEmail(client, email)
-  if (known?.email_confirmed_at === null) {
+  // Whom the organization has let in itself is no stranger who has taken the address.
+  if (known?.email_confirmed_at === null && !(await isMember(client, directory.organizationId, known.id))) {
     throw new AppError(
       'conflict',
       'There is an account with this address that nobody has confirmed. It must be confirmed or deleted first.',
@@ -177,9 +178,18 @@ export async function changeDirectoryUser(
       [id, ...columnsOf(wanted, email), new Date(nowMs)],
     ),
   )
-  const person = await personById(client, before.person_id)
-  // The account follows while it has the address that the directory gave it.
-  if (person && person.email.toLowerCase() === before.email.toLowerCase()) {
+  const person = await lockPerson(client, before.person_id)
+  // The account follows while it has the address that the directory gave it, and the organization still speaks for that.
+  if (
+    person &&
+    person.email.toLowerCase() === before.email.toLowerCase() &&
+    (await speaksFor(client, directory.organizationId, person.email))
+  ) {
+    // Links that were sent to the old address end with it.
+    if (person.email.toLowerCase() !== email.toLowerCase()) {
+      await client.query('delete from password_resets where person_id = $1', [person.id])
+      await client.query('delete from email_confirmations where person_id = $1', [person.id])
+    }
     await unique(() =>
       client.query(
         `update people set email = $2, first_name = coalesce($3, first_name), last_name = coalesce($4, last_name),
@@ -242,7 +252,7 @@ async function switchOff({ client, directory, ended }: DirectoryChange, personId
     )
   }
   ended.keys.push(...((await deleteMembership(client, directory.organizationId, personId)) ?? []))
-  const person = await personById(client, personId)
+  const person = await lockPerson(client, personId)
   // Whoever has moved to an address elsewhere is no business of the directory beyond this organization.
   if (person && (await speaksFor(client, directory.organizationId, person.email))) {
     ended.sessions.push(...(await deleteOtherSessions(client, personId, null)))

@@ -108,7 +108,7 @@ export function createEnvironmentAccounts(guard: Guard): EnvironmentAccounts {
       const actor = await guard.member(by, 'WRITE_ORG_ENVIRONMENTS', 'add an environment')
       const name = checkName(text)
       const organizationId = actor.organization.id
-      const made = await database.transaction(async client => {
+      const made = await guard.inTurn(actor, async client => {
         const known = await listEnvironments(client, organizationId)
         if (known.length >= limits.environmentsPerOrganizationMax)
           throw new AppError('conflict', 'This organization has as many environments as are allowed.')

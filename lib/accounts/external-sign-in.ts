@@ -17,12 +17,13 @@ import type { ClientIdentity } from './contract.js'
 import { speaksFor } from './email-domains.js'
 import type { Identities } from './identities.js'
 import { acceptInvitation, openInvitation } from './invitations.js'
-import { insertMembership } from './memberships.js'
+import { insertMembership, isMember, isSwitchedOff } from './memberships.js'
 import { insertOrganization } from './organizations.js'
 import {
   checkEmail,
   fullName,
   insertPerson,
+  lockPerson,
   type PersonRow,
   personByEmail,
   personById,
@@ -180,7 +181,13 @@ export function createExternalSignIn(options: {
         let person = await personOfIdentity(client, name, claims, clock.nowMs())
         if (person === null) {
           person = await personByEmail(client, email)
-          if (person?.email_confirmed_at === null) throw refuse('unconfirmed', person.id)
+          // Whom the organization has let in itself is no stranger who has taken the address.
+          if (
+            person?.email_confirmed_at === null &&
+            !(await isMember(client, provider.organizationId, person.id))
+          ) {
+            throw refuse('unconfirmed', person.id)
+          }
           person ??= await insertPerson(client, {
             email,
             firstName: claims.firstName,
@@ -190,11 +197,12 @@ export function createExternalSignIn(options: {
           })
           await linkIdentity(client, name, claims, person.id, provider.organizationId, clock.nowMs())
         }
+        person = (await lockPerson(client, person.id)) ?? person
         // Whoever moved to an address elsewhere has left what the organization speaks for.
         if (!(await speaksFor(client, provider.organizationId, person.email))) {
           throw refuse('wrong-domain', person.id)
         }
-        if (await isDeactivated(client, provider.organizationId, person.id)) {
+        if (await isSwitchedOff(client, provider.organizationId, person.id)) {
           throw refuse('deactivated', person.id)
         }
         const joined = await join(client, provider, person, clock.nowMs())
@@ -257,6 +265,7 @@ export function createExternalSignIn(options: {
           }
           throw error
         })
+        person = (await lockPerson(client, person.id)) ?? person
         // It stands for the password; a second factor is asked for as after one.
         return begin(client, person, name, origin, person.second_factor_id !== null)
       })
@@ -326,20 +335,6 @@ async function linkIdentity(
   )
 }
 
-/** A directory of the organization has switched this person off. */
-async function isDeactivated(
-  client: Queryable,
-  organizationId: OrganizationId,
-  personId: UserId,
-): Promise<boolean> {
-  const { rowCount } = await client.query(
-    `select from directory_users join directories on directories.id = directory_id
-     where organization_id = $1 and person_id = $2 and not active`,
-    [organizationId, personId],
-  )
-  return (rowCount ?? 0) > 0
-}
-
 /** Makes somebody a member who is none: as an invitation says that waits for them, else as the organization does. */
 async function join(
   client: Queryable,
@@ -348,11 +343,7 @@ async function join(
   nowMs: number,
 ): Promise<boolean> {
   const { organizationId } = provider
-  const { rowCount } = await client.query(
-    'select from memberships where organization_id = $1 and person_id = $2',
-    [organizationId, person.id],
-  )
-  if (rowCount === 1) return false
+  if (await isMember(client, organizationId, person.id)) return false
   const { rows } = await client.query<{ id: string }>(
     `select id from invitations where organization_id = $1 and lower(email) = lower($2) and accepted_at is null
        and expires_at > $3 order by created_at desc limit 1`,
@@ -398,8 +389,9 @@ async function applyGroups(
 }
 
 /**
- * Single sign-on counts as a factor of its own for the organization that set it up. Another organization of the person
- * that asks for a second factor trusts nobody else's provider.
+ * Single sign-on counts as a factor of its own for the organization that set it up. Where the person is in another one as
+ * well, their own second factor keeps this one's provider out of that: whoever administers a provider can sign in as
+ * anybody of its domain.
  */
 async function isCodeDue(
   client: Queryable,
@@ -409,7 +401,7 @@ async function isCodeDue(
   const { rowCount } = await client.query(
     `select from second_factors where person_id = $1 and exists (
        select from memberships join organizations on organizations.id = memberships.organization_id
-       where memberships.person_id = $1 and organization_id <> $2 and require_second_factor)`,
+       where memberships.person_id = $1 and organization_id <> $2 and deleted_at is null)`,
     [personId, organizationId],
   )
   return rowCount === 1

@@ -4,7 +4,7 @@
  *
  * Invariant: an organization that somebody is not in looks as if it did not exist.
  */
-import type { Database } from '../database/index.js'
+import type { Database, Queryable } from '../database/index.js'
 import { AppError } from '../errors.js'
 import type { UserId } from '../ids.js'
 import type { Limits } from '../limits.js'
@@ -32,6 +32,8 @@ export interface Guard {
    * `forbidden`, and an audit row that names `what`, for who may not.
    */
   member(by: Asker, permission: Permission, what: string): Promise<Actor>
+  /** A transaction that holds the organization: what is counted in it stays so until what is counted is there. */
+  inTurn<Result>(actor: Actor, work: (client: Queryable) => Promise<Result>): Promise<Result>
   /** The error for a member who may not; writes the audit row. */
   denied(by: Asker, actor: Actor, what: string, message?: string): AppError
   /** Something was changed: writes the audit row. */
@@ -71,6 +73,14 @@ export function createGuard(options: {
       if (!actor.permissions.has(permission)) throw denied(by, actor, what)
       return actor
     },
+    inTurn: (actor, work) =>
+      database.transaction(async client => {
+        // Rows that refer to it may be added by others meanwhile.
+        await client.query('select from organizations where id = $1 for no key update', [
+          actor.organization.id,
+        ])
+        return work(client)
+      }),
     denied,
     changed: row,
     rightsChanged(by, actor, name, details) {

@@ -122,13 +122,15 @@ export function createHttpHostAccounts(guard: Guard): HttpHostAccounts {
     async addHttpHost(by, url) {
       const actor = await guard.member(by, 'WRITE_ORG_SETTINGS', 'add an HTTP host')
       const { organization } = actor
-      const { rows } = await database.query<{ count: number }>(
-        'select count(*)::int as count from http_hosts where organization_id = $1 and removed_at is null and url <> $2',
-        [organization.id, url],
-      )
-      if ((rows[0]?.count ?? 0) >= limits.httpHostsPerOrganizationMax)
-        throw new AppError('conflict', 'This organization has as many HTTP hosts as are allowed.')
-      const host = await upsertHttpHost(database, organization.id, url)
+      const host = await guard.inTurn(actor, async client => {
+        const { rows } = await client.query<{ count: number }>(
+          'select count(*)::int as count from http_hosts where organization_id = $1 and removed_at is null and url <> $2',
+          [organization.id, url],
+        )
+        if ((rows[0]?.count ?? 0) >= limits.httpHostsPerOrganizationMax)
+          throw new AppError('conflict', 'This organization has as many HTTP hosts as are allowed.')
+        return upsertHttpHost(client, organization.id, url)
+      })
       guard.changed(by, actor, 'http-host.added', { httpHost: host.id, url })
       return host
     },

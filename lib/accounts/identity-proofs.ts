@@ -11,7 +11,7 @@ import type { SessionId } from '../ids.js'
 import type { Audit } from './audit.js'
 import type { Clock } from './clock.js'
 import type { ClientIdentity } from './contract.js'
-import type { LoginLimits } from './login-limits.js'
+import type { Attempt, LoginLimits } from './login-limits.js'
 import type { Passwords } from './passwords.js'
 import { type PersonRow, personById } from './people.js'
 import type { SecondFactors } from './second-factors.js'
@@ -92,10 +92,10 @@ export function createIdentityProofs(options: IdentityProofsOptions): IdentityPr
         address: origin.address,
         details: { reason },
       })
-    let succeeded: () => void
+    let attempt: Attempt
     try {
       // As at the sign-in: guesses here and there count together.
-      succeeded = attempts.attempt(
+      attempt = attempts.attempt(
         kind === 'code' ? `second factor ${person.email}` : person.email,
         origin.address,
       )
@@ -108,7 +108,7 @@ export function createIdentityProofs(options: IdentityProofsOptions): IdentityPr
       const message = kind === 'code' ? 'The code is wrong or was used before.' : 'The password is wrong.'
       throw new AppError('bad-credentials', message, { fields: { [field]: message } })
     }
-    succeeded()
+    attempt.succeeded()
     return person
   }
 

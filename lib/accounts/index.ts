@@ -130,6 +130,7 @@ export {
   writeScheduleRuns,
 } from './schedules.js'
 export { createSealing, type Sealing } from './sealing.js'
+export { isSessionToken } from './sessions.js'
 export type { Origin, SignedIn } from './sign-in.js'
 export { joiningRoles, type OrganizationProvider, type SingleSignOnSettings } from './single-sign-on.js'
 export { SlackConnections } from './slack-connections.js'

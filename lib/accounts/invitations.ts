@@ -1,11 +1,19 @@
-/** Invitations: an address, what it will be allowed, and an end. The id is the secret in the link. */
+/**
+ * Invitations: an address, what it will be allowed, and an end. Whoever has the id may follow it, under this address.
+ *
+ * Invariant: following one proves the address only with the link of the mail. Its id is followed by a seal that nobody
+ * who invites is shown: else anybody with an organization could make accounts whose addresses count as theirs, and wait
+ * there for what is meant for others.
+ */
+import { createHmac, timingSafeEqual } from 'node:crypto'
 import { type Queryable, violatedConstraint } from '../database/index.js'
 import { AppError } from '../errors.js'
 import { newSecret, type OrganizationId, type UserId } from '../ids.js'
 import { enqueueMail, invitationLetter } from '../mail/index.js'
 import type { Actor } from './contract.js'
+import type { ConfirmationLinks } from './email-confirmations.js'
 import type { Asker, Guard } from './guard.js'
-import { insertMembership } from './memberships.js'
+import { isSwitchedOff, joinOrganization } from './memberships.js'
 import { checkEmail, fullName } from './people.js'
 import { isGrantable, type RoleName, roleNameOf } from './permissions.js'
 
@@ -49,6 +57,33 @@ const select = `select invitations.id, invitations.email, permissions, team_ids,
   exists (select from people where lower(people.email) = lower(invitations.email)) as has_account
   from invitations join organizations on organizations.id = invitations.organization_id
   and organizations.deleted_at is null`
+
+/** What stands in the link of its mail: the id, and a seal that only the server's secret makes. */
+export function mailedToken(links: Pick<ConfirmationLinks, 'secret'>, id: string): string {
+  return `${id}.${sealOf(links, id)}`
+}
+
+/** The id of an invitation, from itself or from the text of a link. */
+export function invitationIdOf(text: string): string {
+  return text.split('.')[0] ?? ''
+}
+
+/** True when the text of a link is that of the mail, so that whoever brings it reads the mails of the address. */
+export function isMailedToken(links: Pick<ConfirmationLinks, 'secret'>, text: string): boolean {
+  const [id = '', seal = ''] = text.split('.', 2)
+  const given = Buffer.from(seal)
+  const expected = Buffer.from(sealOf(links, id))
+  return given.length === expected.length && timingSafeEqual(given, expected)
+}
+
+/** The text of a mail with links that can be followed, and prove nothing: for who reads it in somebody's place. */
+export function withoutSeals(text: string): string {
+  return text.replace(/(token=[\w-]{43})(\.|%2E)[\w-]{43}/gi, '$1')
+}
+
+function sealOf({ secret }: Pick<ConfirmationLinks, 'secret'>, id: string): string {
+  return createHmac('sha256', secret).update(`invitation mail ${id}`).digest('base64url')
+}
 
 /** Rejects with `not-found` when organization or a team does not exist in it. */
 export async function insertInvitation(
@@ -103,16 +138,19 @@ export async function invitationByEmail(client: Queryable, email: string): Promi
   return rows[0] ? detailsOf(rows[0]) : null
 }
 
-/** The invitation while it can be accepted: rejects with `not-found` when it is unknown, used or expired. */
+/**
+ * The invitation while it can be accepted: rejects with `not-found` when it is unknown, used or expired. `text`: its id, or
+ * what stands in the link of its mail.
+ */
 export async function openInvitation(
   client: Queryable,
-  id: string,
+  text: string,
   nowMs: number,
   lock = false,
 ): Promise<InvitationDetails> {
   const { rows } = await client.query<Row>(
     `${select} where invitations.id = $1${lock ? ' for update of invitations' : ''}`,
-    [id],
+    [invitationIdOf(text)],
   )
   const row = rows[0]
   if (!row || row.accepted_at !== null || row.expires_at.getTime() <= nowMs) {
@@ -121,14 +159,20 @@ export async function openInvitation(
   return detailsOf(row)
 }
 
-/** Adds the person with the invitation's permissions and teams, and uses the invitation up. */
+/**
+ * Adds the person with the invitation's permissions and teams, and uses the invitation up. Who is in already keeps the
+ * permissions they have. Rejects with `forbidden` for whom a directory of the organization has switched off.
+ */
 export async function acceptInvitation(
   client: Queryable,
   invitation: InvitationDetails,
   personId: UserId,
   nowMs: number,
 ): Promise<void> {
-  const membershipId = await insertMembership(client, {
+  if (await isSwitchedOff(client, invitation.organizationId, personId)) {
+    throw new AppError('forbidden', 'The directory of this organization has switched this account off.')
+  }
+  const membershipId = await joinOrganization(client, {
     organizationId: invitation.organizationId,
     personId,
     permissions: invitation.permissions,
@@ -170,7 +214,7 @@ function detailsOf(row: Row): InvitationDetails {
 
 /** An invitation that waits, as those who may invite see it. */
 export interface PendingInvitation {
-  /** Also the secret in its link: whoever has it may join, under this address. */
+  /** Whoever has it may join, under this address, which that does not prove. */
   readonly id: string
   readonly email: string
   readonly role: RoleName | null
@@ -198,7 +242,7 @@ export interface InvitationAccounts {
   revokeInvitation(by: Asker, id: string): Promise<void>
 }
 
-export function createInvitationAccounts(guard: Guard, appUrl: string): InvitationAccounts {
+export function createInvitationAccounts(guard: Guard, links: ConfirmationLinks): InvitationAccounts {
   const { database, clock, limits } = guard
 
   /** Into the outbox, in the transaction that makes the invitation. */
@@ -214,7 +258,7 @@ export function createInvitationAccounts(guard: Guard, appUrl: string): Invitati
       ...invitationLetter({
         organization: actor.organization.name,
         inviter: fullName(actor.user),
-        url: `${appUrl}/signup?token=${encodeURIComponent(id)}`,
+        url: `${links.appUrl}/signup?token=${mailedToken(links, id)}`,
         validDays: invitationDays,
       }),
     })
@@ -232,7 +276,7 @@ export function createInvitationAccounts(guard: Guard, appUrl: string): Invitati
       if (!isGrantable(actor, [role])) throw guard.denied(by, actor, 'invite above oneself')
       const email = checkEmail(text)
       const nowMs = clock.nowMs()
-      const made = await database.transaction(async client => {
+      const made = await guard.inTurn(actor, async client => {
         await checkRoom(client, organizationId, email, limits.invitationsPerOrganizationMax)
         await client.query(
           `delete from invitations where organization_id = $1 and accepted_at is null

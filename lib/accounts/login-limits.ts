@@ -6,15 +6,24 @@
  * before has a count of its own, which strangers cannot fill.
  */
 import { AppError } from '../errors.js'
+import { networkOf } from '../networks.js'
 import type { Clock } from './clock.js'
 
 const windowMs = 600_000
 /** Counters kept at once; the oldest go first. 10,000 of them take a few megabytes at most. */
 const countersMax = 10_000
 
+/** An attempt that counts as a failure until it is said how it ended. */
+export interface Attempt {
+  /** It was right: it is not counted, and its address is known to be the account's. */
+  succeeded(): void
+  /** It was never looked at: it is not counted, and says nothing of its address. */
+  takenBack(): void
+}
+
 export interface LoginLimits {
-  /** Counts an attempt. Rejects with `too-many-requests`. Returns what to call when it succeeded. */
-  attempt(email: string, address: string): () => void
+  /** Counts an attempt. Rejects with `too-many-requests`. */
+  attempt(email: string, address: string): Attempt
 }
 
 export function createLoginLimits(options: {
@@ -33,10 +42,11 @@ export function createLoginLimits(options: {
   return {
     attempt(email, address) {
       const account = email.trim().toLowerCase()
-      const pair = `${account}\n${address}`
+      const network = networkOf(address)
+      const pair = `${account}\n${network}`
       const keys: [key: string, max: number][] = [
         [knownAddresses.has(pair) ? `pair ${pair}` : `account ${account}`, options.failuresPerAccountMax],
-        [`address ${address}`, options.failuresPerAddressMax],
+        [`address ${network}`, options.failuresPerAddressMax],
       ]
       for (const [key, max] of keys) {
         if (recent(key).length >= max) {
@@ -50,16 +60,22 @@ export function createLoginLimits(options: {
         failures.set(key, counted)
         trim(failures)
       }
-      return () => {
+      const takenBack = (): void => {
         for (const [key] of keys) {
           const times = failures.get(key)
           const index = times?.indexOf(atMs) ?? -1
           if (index >= 0) times?.splice(index, 1)
           if (times?.length === 0) failures.delete(key)
         }
-        knownAddresses.delete(pair)
-        knownAddresses.add(pair)
-        trim(knownAddresses)
+      }
+      return {
+        takenBack,
+        succeeded() {
+          takenBack()
+          knownAddresses.delete(pair)
+          knownAddresses.add(pair)
+          trim(knownAddresses)
+        },
       }
     },
   }

@@ -29,6 +29,44 @@ export async function insertMembership(
   }
 }
 
+/** The same for somebody who comes in by themselves: who is a member already keeps the permissions they have. */
+export async function joinOrganization(
+  client: Queryable,
+  membership: { organizationId: OrganizationId; personId: UserId; permissions: readonly string[] },
+): Promise<string> {
+  const { rows } = await client.query<{ id: string }>(
+    'select id from memberships where organization_id = $1 and person_id = $2 for update',
+    [membership.organizationId, membership.personId],
+  )
+  return rows[0]?.id ?? (await insertMembership(client, membership))
+}
+
+export async function isMember(
+  client: Queryable,
+  organizationId: OrganizationId,
+  personId: UserId,
+): Promise<boolean> {
+  const { rowCount } = await client.query(
+    'select from memberships where organization_id = $1 and person_id = $2',
+    [organizationId, personId],
+  )
+  return rowCount === 1
+}
+
+/** True for whom a directory of the organization has switched off: nothing else lets them in. */
+export async function isSwitchedOff(
+  client: Queryable,
+  organizationId: OrganizationId,
+  personId: UserId,
+): Promise<boolean> {
+  const { rowCount } = await client.query(
+    `select from directory_users join directories on directories.id = directory_id
+     where organization_id = $1 and person_id = $2 and not active`,
+    [organizationId, personId],
+  )
+  return (rowCount ?? 0) > 0
+}
+
 /** A person's memberships, oldest first. */
 export async function membershipsOf(client: Queryable, personId: UserId): Promise<MembershipInfo[]> {
   const { rows } = await client.query<{
@@ -53,14 +91,19 @@ export async function membershipsOf(client: Queryable, personId: UserId): Promis
 }
 
 /**
- * Removes a person and revokes their keys of that organization. Returns the ids of those keys; null when they are not
- * a member.
+ * Removes a person, revokes their keys of that organization, and takes back what still invites them. Returns the ids of
+ * those keys; null when they are not a member.
  */
 export async function deleteMembership(
   client: Queryable,
   organizationId: OrganizationId,
   personId: UserId,
 ): Promise<string[] | null> {
+  await client.query(
+    `delete from invitations using people where people.id = $2 and organization_id = $1 and accepted_at is null
+       and lower(invitations.email) = lower(people.email)`,
+    [organizationId, personId],
+  )
   const { rowCount } = await client.query(
     'delete from memberships where organization_id = $1 and person_id = $2',
     [organizationId, personId],

@@ -136,9 +136,9 @@ export function createOwnAccount(parts: AccountParts, { prove }: Pick<IdentityPr
         audit.record({ name, userId: person.id, address: origin.address, details: { email } })
       if (!sendsMail) {
         // It tells who has an account, so it is limited as at the sign-up.
-        const succeeded = attempts.attempt(`check ${email}`, origin.address)
+        const attempt = attempts.attempt(`check ${email}`, origin.address)
         if (await personByEmail(database, email)) throw taken()
-        succeeded()
+        attempt.succeeded()
         await database.query(
           'update people set email = $2, email_confirmed_at = null, updated_at = now() where id = $1',
           [person.id, email],

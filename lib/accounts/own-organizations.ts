@@ -9,6 +9,7 @@ import { AppError } from '../errors.js'
 import type { OrganizationId } from '../ids.js'
 import type { AccountParts } from './account-parts.js'
 import type { ClientIdentity } from './contract.js'
+import { invitationIdOf } from './invitations.js'
 import { deleteMembership } from './memberships.js'
 import { findOrganization, insertOrganization } from './organizations.js'
 import type { Origin, SignIn } from './sign-in.js'
@@ -96,7 +97,7 @@ export function createOwnOrganizations(
         `delete from invitations using people
          where invitations.id = $1 and people.id = $2 and lower(invitations.email) = lower(people.email)
            and accepted_at is null returning organization_id`,
-        [id, who.user.id],
+        [invitationIdOf(id), who.user.id],
       )
       const row = rows[0]
       if (!row)

@@ -83,6 +83,16 @@ export async function personById(client: Queryable, id: string): Promise<PersonR
   return rows[0] ?? null
 }
 
+/**
+ * The person, held until the transaction ends. Whatever begins or ends sessions because of what a person has (password,
+ * second factor, being switched off) holds them first: so nothing begins by what ends at the same moment.
+ */
+export async function lockPerson(client: Queryable, id: string): Promise<PersonRow | null> {
+  await client.query('select from people where id = $1 for update', [id])
+  // Read after the wait, so that it is what others have left.
+  return personById(client, id)
+}
+
 export function personOf(row: Pick<PersonRow, 'id' | 'email' | 'first_name' | 'last_name'>): Person {
   return { id: row.id, email: row.email, firstName: row.first_name, lastName: row.last_name }
 }

@@ -11,12 +11,14 @@ import type { AccountParts } from './account-parts.js'
 import type { ClientIdentity } from './contract.js'
 import { sendConfirmation } from './email-confirmations.js'
 import { globalFlag } from './flags.js'
-import { acceptInvitation, type InvitationDetails, openInvitation } from './invitations.js'
+import { acceptInvitation, type InvitationDetails, isMailedToken, openInvitation } from './invitations.js'
+import type { Attempt } from './login-limits.js'
 import { insertOrganization, type OrganizationRow } from './organizations.js'
 import { checkNewPassword, type Passwords } from './passwords.js'
 import {
   checkEmail,
   insertPerson,
+  lockPerson,
   type PersonRow,
   personByEmail,
   personById,
@@ -82,6 +84,7 @@ export interface SignIn {
     account: NewAccount & { organizationName: string; promoCode?: string | undefined },
     origin: Origin,
   ): Promise<SignedIn & { organization: OrganizationRow }>
+  /** `id`, here and below: of the invitation, or what stands in the link of its mail, which proves the address. */
   invitation(id: string): Promise<InvitationDetails>
   /** Makes the account the invitation is for and joins the organization. */
   signUpInvited(
@@ -153,9 +156,9 @@ export function createSignIn(options: SignInOptions): SignIn {
   /** Each hash costs a tenth of a second of a shared pool, so making accounts is limited like signing in. */
   const hashNew = async (account: { email: string; password: string }, origin: Origin): Promise<string> => {
     checkNewPassword(account.password, account.email)
-    const succeeded = attempts.attempt(`new ${account.email}`, origin.address)
+    const attempt = attempts.attempt(`new ${account.email}`, origin.address)
     const hash = await passwords.hash(account.password)
-    succeeded()
+    attempt.succeeded()
     return hash
   }
 
@@ -173,9 +176,9 @@ export function createSignIn(options: SignInOptions): SignIn {
 
   return {
     async signIn(email, password, origin) {
-      let succeeded: () => void
+      let attempt: Attempt
       try {
-        succeeded = attempts.attempt(email, origin.address)
+        attempt = attempts.attempt(email, origin.address)
       } catch (error) {
         refuse(null, origin, 'too many failures')
         throw error
@@ -187,7 +190,7 @@ export function createSignIn(options: SignInOptions): SignIn {
         check = await passwords.verify(password, person?.password ?? null)
       } catch (error) {
         // Nothing was guessed.
-        succeeded()
+        attempt.takenBack()
         if (error instanceof AppError && error.code === 'too-many-requests') refuse(null, origin, 'busy')
         throw error
       }
@@ -195,12 +198,18 @@ export function createSignIn(options: SignInOptions): SignIn {
         refuse(person?.id ?? null, origin, person ? 'wrong password' : 'unknown address')
         throw new AppError('bad-credentials')
       }
-      succeeded()
+      attempt.succeeded()
       await requireOpenPassword(database, person.id)
-      const due = person.second_factor_id !== null
-      const session = await startSession(database, person, origin, due)
+      const { id: personId, password: verified } = person
+      const session = await database.transaction(async client => {
+        const now = await lockPerson(client, personId)
+        // Whatever has changed the password has ended all sessions: none begins with the old one.
+        if (now?.password !== verified) return null
+        return startSession(client, now, origin, now.second_factor_id !== null)
+      })
+      if (session === null) return this.signIn(email, password, origin)
       await endPrevious(origin)
-      if (due) {
+      if (session.secondFactorDue) {
         const details = { session: session.sessionId }
         audit.record({ name: 'second-factor.asked', userId: person.id, address: origin.address, details })
       } else started(session, origin, 'password')
@@ -225,9 +234,9 @@ export function createSignIn(options: SignInOptions): SignIn {
       const person = due && (await personById(database, due.personId))
       // Switched off meanwhile: then the password is enough, but it must be entered.
       if (!due || person?.second_factor_id == null) throw again()
-      let succeeded: () => void
+      let attempt: Attempt
       try {
-        succeeded = attempts.attempt(`second factor ${person.email}`, origin.address)
+        attempt = attempts.attempt(`second factor ${person.email}`, origin.address)
       } catch (error) {
         refuse(person.id, origin, 'too many failures')
         throw error
@@ -242,10 +251,12 @@ export function createSignIn(options: SignInOptions): SignIn {
         refuse(person.id, origin, 'wrong code')
         throw new AppError('bad-credentials', 'The code is wrong or was used before.')
       }
-      succeeded()
+      attempt.succeeded()
       const session = await database.transaction(async client => {
-        await deleteSession(client, person.id, due.id)
-        return startSession(client, person, origin)
+        const now = await lockPerson(client, person.id)
+        // It has ended meanwhile: another code was faster, or there is another password.
+        if (!now || !(await deleteSession(client, person.id, due.id))) throw again()
+        return startSession(client, now, origin)
       })
       started(session, origin, way)
       return session
@@ -288,12 +299,12 @@ export function createSignIn(options: SignInOptions): SignIn {
       await requireSignUp()
       // Only finding an account counts: who goes through a list of addresses is stopped.
       await requireOpenSignUp(database, email)
-      const succeeded = attempts.attempt(`check ${email}`, origin.address)
+      const attempt = attempts.attempt(`check ${email}`, origin.address)
       if (await personByEmail(database, checkEmail(email))) {
         const message = 'An account with this e-mail address already exists.'
         throw new AppError('conflict', message, { fields: { email: message } })
       }
-      succeeded()
+      attempt.takenBack()
     },
 
     async signUp(account, origin) {
@@ -341,14 +352,14 @@ export function createSignIn(options: SignInOptions): SignIn {
       const passwordHash = await hashNew({ email, password: account.password }, origin)
       const result = await database.transaction(async client => {
         const invitation = await openInvitation(client, id, clock.nowMs(), true)
-        const person = await insertPerson(client, {
-          ...account,
-          email,
-          passwordHash,
-          // The link reached this address.
-          confirmedAt: new Date(clock.nowMs()),
-        })
+        // The link of the mail reached this address; any other came by hand.
+        const isProven = isMailedToken(links, id)
+        const confirmedAt = isProven ? new Date(clock.nowMs()) : null
+        const person = await insertPerson(client, { ...account, email, passwordHash, confirmedAt })
         await acceptInvitation(client, invitation, person.id, clock.nowMs())
+        if (!isProven) {
+          await sendConfirmation(client, links, { personId: person.id, email, nowMs: clock.nowMs() })
+        }
         return { ...(await startSession(client, person, origin)), invitation }
       })
       await endPrevious(origin)
@@ -365,11 +376,12 @@ export function createSignIn(options: SignInOptions): SignIn {
           throw new AppError('forbidden', 'This invitation is for another e-mail address.')
         }
         await acceptInvitation(client, open, userId, clock.nowMs())
-        // The link reached this address.
-        await client.query(
-          'update people set email_confirmed_at = coalesce(email_confirmed_at, $2) where id = $1',
-          [userId, new Date(clock.nowMs())],
-        )
+        if (isMailedToken(links, id)) {
+          await client.query(
+            'update people set email_confirmed_at = coalesce(email_confirmed_at, $2) where id = $1',
+            [userId, new Date(clock.nowMs())],
+          )
+        }
         return open
       })
       identities.forgetRights()
@@ -378,7 +390,7 @@ export function createSignIn(options: SignInOptions): SignIn {
     },
 
     async changePassword(who, current, wanted, origin) {
-      const succeeded = attempts.attempt(who.user.email, origin.address)
+      const attempt = attempts.attempt(who.user.email, origin.address)
       const person = await personById(database, who.user.id)
       const { matches } = await passwords.verify(current, person?.password ?? null)
       if (!person || !matches) {
@@ -387,11 +399,13 @@ export function createSignIn(options: SignInOptions): SignIn {
           fields: { current: 'The current password is wrong.' },
         })
       }
-      succeeded()
+      attempt.succeeded()
       checkNewPassword(wanted, person.email)
       const hash = await passwords.hash(wanted)
       const ended = await database.transaction(async client => {
         await setPasswordHash(client, person.id, hash)
+        // Whoever reads the mails, or has read them, does not undo this with a link from before.
+        await client.query('delete from password_resets where person_id = $1', [person.id])
         await tellPerson(client, person.email, {
           subject: 'Your password was changed',
           paragraphs: ['A new password was chosen for your account. All other sessions have ended.'],

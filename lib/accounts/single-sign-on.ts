@@ -236,11 +236,8 @@ export function createSingleSignOn(options: {
     async addDomain(by, text) {
       const actor = await administrator(by, 'claim a domain')
       const domain = checkDomain(text)
-      const id = await claimDomain(
-        database,
-        actor.organization.id,
-        domain,
-        limits.emailDomainsPerOrganizationMax,
+      const id = await guard.inTurn(actor, client =>
+        claimDomain(client, actor.organization.id, domain, limits.emailDomainsPerOrganizationMax),
       )
       guard.changed(by, actor, 'email-domain.claimed', { domain })
       return id
@@ -269,7 +266,9 @@ export function createSingleSignOn(options: {
 
     async providerOfOrganization(which) {
       const { rows } = await database.query<ProviderRow>(
-        `${selectProvider} where organizations.id = $1 or organizations.slug = $1`,
+        // An organization may choose another one's id as its slug.
+        `${selectProvider} where (organizations.id = $1 or organizations.slug = $1) and deleted_at is null
+         order by organizations.id = $1 desc limit 1`,
         [which],
       )
       return rows[0] ? usable(opened(rows[0])) : null

@@ -172,7 +172,7 @@ export function createTeamAccounts(guard: Guard): TeamAccounts {
       const actor = await guard.member(by, 'WRITE_ORG_USERS', 'add a team')
       const name = checkName(text)
       const organizationId = actor.organization.id
-      const team = await database.transaction(async client => {
+      const team = await guard.inTurn(actor, async client => {
         const { rows } = await client.query<{ count: number }>(
           'select count(*)::int as count from teams where organization_id = $1',
           [organizationId],

@@ -119,8 +119,8 @@ export function addChannelRoutes(http: HttpServer): void {
       },
     },
     async context => {
-      const { until } = await context.body()
       const user = await context.person()
+      const { until } = await context.body()
       await context.accounts.seenNotifications(user.id, context.params.org ?? '', Date.parse(until))
       return ok({})
     },

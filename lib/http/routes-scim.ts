@@ -60,7 +60,7 @@ type Work = (
 
 export function addScimRoutes(http: HttpServer, { appUrl }: { readonly appUrl: string }): void {
   const route = (method: HttpMethod, path: string, work: Work): void =>
-    http.route(method, root + path, { caller: 'open' }, async context => {
+    http.route(method, root + path, { caller: 'open', isCounted: true }, async context => {
       try {
         const directory = await directoryOf(context)
         const base = new URL(`/scim/v2/${directory.organizationId}`, appUrl).href

@@ -214,7 +214,7 @@ export function addSignOnRoutes(http: HttpServer, hooks: SignOnHooks, log: Log):
     return error.reason === 'unreachable' ? 'unreachable' : 'failed'
   }
 
-  const open = { caller: 'open' } as const
+  const open = { caller: 'open', isCounted: true } as const
 
   http.route('GET', '/api/auth/sso/auth', open, async context => {
     if (context.method !== 'GET') return { status: 405 }

@@ -33,6 +33,6 @@ export function addWorkOsRoutes(http: HttpServer, { secret }: { readonly secret:
   }
   // Whatever was entered at WorkOS for the original.
   for (const path of ['/api/webhooks/workos', '/api/webhooks/workos/*']) {
-    http.route('POST', path, { caller: 'open' }, take)
+    http.route('POST', path, { caller: 'open', isCounted: true }, take)
   }
 }

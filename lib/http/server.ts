@@ -11,10 +11,16 @@ import type { IncomingMessage, Server as NodeServer, ServerResponse } from 'node
 import { join } from 'node:path'
 import restify from 'restify'
 import type { z } from 'zod'
-import { type AccountsService, type ClientIdentity, isAccessToken } from '../accounts/index.js'
+import {
+  type AccountsService,
+  type ClientIdentity,
+  isAccessToken,
+  isSessionToken,
+} from '../accounts/index.js'
 import { AppError } from '../errors.js'
 import { limits as defaultLimits, type Limits } from '../limits.js'
 import type { Log, Secret } from '../log.js'
+import { networkOf } from '../networks.js'
 import { packageRoot } from '../root.js'
 import { hasBody, isJson, readJson } from './body.js'
 import { type Context, checked, type Handler } from './context.js'
@@ -67,6 +73,8 @@ export interface RouteOptions<Body = unknown> {
    * pages. `sdk`: speaks with a key, errors look as SDKs expect. `open`: anybody, nothing is done in anybody's name.
    */
   readonly caller: 'browser' | 'sdk' | 'open'
+  /** Of an `open` one: counted against the share of its address, since each request costs something. */
+  readonly isCounted?: boolean
   /** Makes it part of the API: it stands in its description, and takes access tokens. */
   readonly api?: ApiDescription<Body>
 }
@@ -282,8 +290,10 @@ export function createHttpServer(options: HttpServerOptions): HttpServer {
 
   /** Counts a request of a browser or script; sets the headers that say what is left. Throws `too-many-requests`. */
   const checkRate = (request: IncomingMessage, response: ServerResponse): void => {
-    const address = peer.address(request)
-    const caller = accessTokenOf(request) ?? cookie.read(request.headers.cookie) ?? address
+    const address = networkOf(peer.address(request))
+    // What cannot be a token is nobody's, and may be as long as a header: it is not remembered.
+    const session = cookie.read(request.headers.cookie)
+    const caller = accessTokenOf(request) ?? (isSessionToken(session) ? session : address)
     const all = perAddress.take(address)
     const { isAllowed, left, waitSeconds } = all.isAllowed ? perCaller.take(caller) : all
     response.setHeader('ratelimit-policy', `"minute";q=${limits.apiRequestsPerMinuteMax};w=60`)
@@ -292,15 +302,13 @@ export function createHttpServer(options: HttpServerOptions): HttpServer {
     throw new AppError('too-many-requests', `Too many requests: wait ${waitSeconds} s.`)
   }
 
-  const route: HttpServer['route'] = (method, path, { api, caller }, handler) => {
+  const route: HttpServer['route'] = (method, path, { api, caller, isCounted = false }, handler) => {
     if (api) apiRoutes.push({ method, path, description: api as ApiDescription })
     const shape: ErrorShape = caller === 'sdk' ? 'sdk' : 'dashboard'
     const handle = async (request: restify.Request, response: ServerResponse): Promise<void> => {
       try {
-        if (caller === 'browser') {
-          checkRate(request, response)
-          if (method !== 'GET') checkOrigin(request)
-        }
+        if (caller === 'browser' || isCounted) checkRate(request, response)
+        if (caller === 'browser' && method !== 'GET') checkOrigin(request)
         answer(request, response, await handler(contextOf(request, request.params, api)))
       } catch (error) {
         if (error instanceof AppError && error.code === 'cross-origin') {

@@ -59,7 +59,10 @@ export function diskStorage({ folder, sync }: DiskStorageOptions): ByteStorage {
         throw isFull(error) ? new AppError('storage-full', undefined, { cause: error }) : error
       }
     },
-    read: ({ id }, attempt) => createReadStream(pathOf(id, attempt), { highWaterMark: readBytes }),
+    // Opened when it is read, not before: who asks for the head alone leaves no file open.
+    async *read({ id }, attempt) {
+      yield* createReadStream(pathOf(id, attempt), { highWaterMark: readBytes }) as AsyncIterable<Buffer>
+    },
     async remove({ attempts, id }: Upload) {
       for (let attempt = 1; attempt <= attempts; attempt += 1) await rm(pathOf(id, attempt), { force: true })
     },

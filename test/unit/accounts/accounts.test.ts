@@ -2,12 +2,14 @@ import t from 'tap'
 import { storedRules } from '../../../lib/accounts/actions.js'
 import type { HistoryRow } from '../../../lib/accounts/history.js'
 import { createAccounts, runAdminOperation } from '../../../lib/accounts/index.js'
+import { createLoginLimits } from '../../../lib/accounts/login-limits.js'
 import type { Database, Queryable } from '../../../lib/database/index.js'
 import { AppError } from '../../../lib/errors.js'
 import type { SessionId, UserId } from '../../../lib/ids.js'
 import { limits } from '../../../lib/limits.js'
 import { silentLog } from '../../../lib/log.js'
-import { testAccounts, testDatabase } from '../../support/database.js'
+import { networkOf } from '../../../lib/networks.js'
+import { ManualClock, testAccounts, testDatabase } from '../../support/database.js'
 import { rejectsWith } from './rejects-with.js'
 
 const real = await testDatabase(t)
@@ -109,6 +111,29 @@ t.test('guessing is slowed down, and locks nobody out', async t => {
     })
   }
   t.equal(refused, 5, 'spraying from one address ends')
+})
+
+t.test('what was never looked at makes no address known, and a network of IPv6 is one address', async t => {
+  const clock = new ManualClock()
+  const limits = createLoginLimits({ clock, failuresPerAccountMax: 2, failuresPerAddressMax: 5 })
+  limits.attempt('a@example.com', '192.0.2.1').takenBack()
+  for (const address of ['192.0.2.2', '192.0.2.3']) limits.attempt('a@example.com', address)
+  t.throws(() => limits.attempt('a@example.com', '192.0.2.1'), { code: 'too-many-requests' })
+  clock.advance(600_001)
+  limits.attempt('a@example.com', '192.0.2.1').succeeded()
+  for (const address of ['192.0.2.2', '192.0.2.3']) limits.attempt('a@example.com', address)
+  t.ok(limits.attempt('a@example.com', '192.0.2.1'), 'who has been in is not shut out by strangers')
+
+  for (let count = 0; count < 5; count += 1) limits.attempt(`${count}@example.com`, `2001:db8:1:2::${count}`)
+  t.throws(() => limits.attempt('b@example.com', '2001:db8:1:2:ffff:1:2:3'), { code: 'too-many-requests' })
+  t.ok(limits.attempt('b@example.com', '2001:db8:1:3::1'))
+  t.equal(networkOf('::1'), '0:0:0:0::/64')
+  t.equal(networkOf('2001:0db8::'), '2001:db8:0:0::/64')
+  t.equal(networkOf('fe80::1%eth0'), 'fe80:0:0:0::/64')
+  t.equal(networkOf('1:2:3:4:5:6:7.8.9.10'), '1:2:3:4::/64')
+  t.equal(networkOf('64:ff9b::192.0.2.1'), '64:ff9b:0:0::/64')
+  t.equal(networkOf('192.0.2.1'), '192.0.2.1')
+  t.equal(networkOf('unknown'), 'unknown')
 })
 
 t.test('a flood of sign-ins is refused before it costs memory', async t => {

@@ -139,6 +139,39 @@ t.test('callers have a share each, and are told when they have used it', async t
   t.equal((await asked({ cookie: owner.cookie })).status, 429, 'nor does a new name for each request help')
 })
 
+const few = await testServer(t, accounts, {
+  limits: { ...limits, apiRequestsPerMinuteMax: 5 },
+  signOn: {
+    oidc: {} as never,
+    google: null,
+    workos: null,
+    sealing: {} as never,
+    appUrl: 'http://localhost:3000',
+    webhookSecret: null,
+  },
+})
+
+t.test('what cannot be a token has no share of its own, and is not remembered', async t => {
+  const statuses: number[] = []
+  for (let count = 0; count < 6; count += 1) {
+    const cookie = `interval_session=${String(count).repeat(2_000)}`
+    statuses.push((await few.ask('GET', keysPath, { cookie })).status)
+  }
+  t.same(statuses, [401, 401, 401, 401, 401, 429])
+})
+
+t.test('routes that are open and cost something are counted with it', async t => {
+  const paths = [
+    '/scim/v2/ours/Users',
+    '/api/auth/sso/auth',
+    '/api/auth/sso/callback',
+    '/api/webhooks/workos',
+  ]
+  for (const path of paths)
+    t.equal((await few.ask(path.includes('webhooks') ? 'POST' : 'GET', path)).status, 429, path)
+  t.equal((await few.ask('GET', '/health/live')).status, 200)
+})
+
 t.test('whoever keeps to the limit is never refused', async t => {
   let nowMs = 1_000
   const rates = new RateLimits({ perMinuteMax: 60, callersMax: 3, nowMs: () => nowMs })

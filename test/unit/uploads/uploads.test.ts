@@ -1,5 +1,5 @@
 /** Files on real partitions, with a virtual clock and a run that the test plays: how long they are there, and how many. */
-import { mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdtempSync, readdirSync, readlinkSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import t from 'tap'
@@ -273,6 +273,26 @@ t.test('files without an upload go at a start, others stay', async t => {
   writeFileSync(join(subject.folder, 'notes.txt'), 'not ours')
   await subject.uploads.sweep()
   t.same(readdirSync(subject.folder).sort(), [`${id}.1`, 'notes.txt'].sort())
+})
+
+const listsOpenFiles = existsSync('/proc/self/fd')
+t.test('a file that nobody reads is not open', { skip: !listsOpenFiles }, async t => {
+  const subject = await Subject.begin(t, 'disk')
+  const { folder, links, uploads } = subject
+  runs.set('transaction:open', 'goes on')
+  const id = await subject.send('open', 'hello')
+  const query = new URL(links.readPath(id), 'http://x').searchParams
+  // What is asked for with HEAD is never read.
+  for (let count = 0; count < 20; count += 1) await uploads.openFile(id, query)
+  t.equal(await subject.read(id), 'hello')
+  const open = readdirSync('/proc/self/fd').filter(name => {
+    try {
+      return readlinkSync(`/proc/self/fd/${name}`).startsWith(folder)
+    } catch {
+      return false
+    }
+  })
+  t.same(open, [])
 })
 
 t.test('a full disk is said, and leaves nothing', async t => {

@@ -1,0 +1,213 @@
+/**
+ * Two at once, on a real Postgres: what opens once opens once, what ends stays ended, and a count is a count. Where the
+ * machine has no Postgres the embedded one stands in, which does one thing after the other anyway.
+ */
+import t from 'tap'
+import { runAdminOperation } from '../../../lib/accounts/index.js'
+import { createPasswords } from '../../../lib/accounts/passwords.js'
+import { openDatabase } from '../../../lib/database/index.js'
+import type { OrganizationId, UserId } from '../../../lib/ids.js'
+import { limits } from '../../../lib/limits.js'
+import { silentLog } from '../../../lib/log.js'
+import { testAccounts } from '../../support/database.js'
+import { linkIn } from '../../support/mail-server.js'
+import { codeAt } from '../../support/one-time-codes.js'
+import { startPostgres } from '../../support/postgres.js'
+
+t.setTimeout(120_000)
+const postgres = await startPostgres()
+const database = await openDatabase({ url: postgres.url, log: silentLog })
+t.teardown(async () => {
+  await database.close()
+  await postgres.stop()
+})
+await database.migrate()
+const { accounts, clock } = await testAccounts(t, { database, sendsMail: true })
+const origin = { address: '192.0.2.1', userAgent: null }
+const password = 'a good password'
+/** Takes much longer than those of the accounts. */
+const slow = createPasswords({
+  hashesMax: 4,
+  queueMax: 100,
+  parameters: { cost: 2 ** 16, blockSize: 8, parallelization: 1 },
+})
+
+const operate = <Result>(name: string, argument: unknown) =>
+  runAdminOperation(name, argument, { accounts }) as Promise<Result>
+
+interface Made {
+  readonly id: UserId
+  readonly email: string
+  readonly organization: { readonly id: OrganizationId; readonly slug: string }
+}
+
+let count = 0
+async function someone(): Promise<Made> {
+  count += 1
+  const email = `person${count}@example.com`
+  const made = await operate<{ id: UserId; ownedOrganizations: Made['organization'][] }>('createUser', {
+    email,
+    password,
+    createOrganization: true,
+  })
+  const [organization] = made.ownedOrganizations
+  if (!organization) throw new Error('no organization')
+  return { id: made.id, email, organization }
+}
+
+const mailed = async (email: string, name: string): Promise<string> => {
+  await accounts.passwordResetsDone()
+  const { rows } = await database.query<{ text: string }>(
+    `select text from mails where recipient = $1 and text like '%' || $2 || '=%' order by created_at desc limit 1`,
+    [email, name],
+  )
+  return new URL(linkIn({ text: rows[0]?.text ?? '' })).searchParams.get(name) ?? ''
+}
+
+/** How many of these came through. */
+async function through(works: Promise<unknown>[]): Promise<number> {
+  const ends = await Promise.allSettled(works)
+  return ends.filter(({ status }) => status === 'fulfilled').length
+}
+
+const times = <Result>(number: number, work: (index: number) => Promise<Result>): Promise<Result>[] =>
+  Array.from({ length: number }, (_, index) => work(index))
+
+t.test('a code, a recovery code and a link for a new password open once', async t => {
+  const { email } = await someone()
+  const { secret, recoveryCodes } = await operate<{ secret: string; recoveryCodes: string[] }>('enrollMfa', {
+    email,
+  })
+  for (const code of [codeAt(secret, clock.nowMs()), recoveryCodes[0] ?? '']) {
+    const due: { token: string }[] = []
+    for (let each = 0; each < 6; each += 1) due.push(await accounts.signIn(email, password, origin))
+    const entered = times(6, index => accounts.enterSecondFactor(due[index]?.token, code, origin))
+    t.equal(await through(entered), 1, 'in six sessions that wait for it')
+    clock.advance(600_001)
+  }
+  const due = await accounts.signIn(email, password, origin)
+  const codes = recoveryCodes.slice(1, 5)
+  t.equal(
+    await through(codes.map(code => accounts.enterSecondFactor(due.token, code, origin))),
+    1,
+    'and a session that waits becomes one other, whatever is entered at once',
+  )
+
+  accounts.requestPasswordReset(email, origin)
+  const seal = await mailed(email, 'seal')
+  const wanted = times(6, index => accounts.resetPassword(seal, `another password ${index}`, origin))
+  t.equal(await through(wanted), 1)
+})
+
+t.test('a link that proves an address, and an invitation', async t => {
+  const boss = await someone()
+  const by = { userId: boss.id, organization: boss.organization.slug, origin }
+  await accounts.invite(by, { email: 'guest@example.com', role: 'DEVELOPER', teamIds: [] })
+  const token = await mailed('guest@example.com', 'token')
+  const account = { firstName: 'A', lastName: 'B', password }
+  t.equal(await through(times(6, () => accounts.signUpInvited(token, account, origin))), 1)
+  const { rows } = await database.query('select from memberships where organization_id = $1', [
+    boss.organization.id,
+  ])
+  t.equal(rows.length, 2)
+
+  const signedUp = await accounts.signUp(
+    { ...account, email: 'new@example.com', organizationName: 'New' },
+    origin,
+  )
+  const first = await mailed('new@example.com', 'seal')
+  t.equal(
+    await through(times(4, () => accounts.confirmEmail(signedUp, first, origin))),
+    4,
+    'again is the same',
+  )
+  await accounts.changeEmail(signedUp, 'newer@example.com', { password }, origin)
+  const second = await mailed('newer@example.com', 'seal')
+  await through(times(4, () => accounts.confirmEmail(signedUp, second, origin)))
+  await accounts.audits.flush()
+  const changed = await database.query(`select from audit_log where name = 'email.changed'`)
+  t.equal(changed.rows.length, 1, 'an address is changed once')
+})
+
+t.test('nobody comes in with a password that is being replaced', async t => {
+  const { email, id } = await someone()
+  await database.query('update people set password = $2 where id = $1', [id, await slow.hash(password)])
+  accounts.requestPasswordReset(email, origin)
+  const seal = await mailed(email, 'seal')
+  const entering = accounts.signIn(email, password, origin).then(
+    session => session,
+    () => null,
+  )
+  await accounts.resetPassword(seal, 'the new password', origin)
+  const entered = await entering
+  t.equal(entered && (await accounts.authenticateSession(entered.token)), null)
+  const left = await database.query('select from sessions where person_id = $1', [id])
+  t.equal(left.rows.length, 0)
+  t.ok(await accounts.signIn(email, 'the new password', origin))
+})
+
+t.test('nor without the code of a second factor that is being switched on', async t => {
+  const { email, id } = await someone()
+  const own = await accounts.signIn(email, password, origin)
+  const { secret } = await accounts.beginSecondFactor(own, { password }, origin)
+  await database.query('update people set password = $2 where id = $1', [id, await slow.hash(password)])
+  const entering = accounts.signIn(email, password, origin)
+  await accounts.finishSecondFactor(own, codeAt(secret, clock.nowMs()), origin)
+  const entered = await entering
+  t.equal(entered.secondFactorDue, true)
+  t.equal(await accounts.authenticateSession(entered.token), null)
+})
+
+t.test('an organization keeps an owner and an administrator, whoever removes whom', async t => {
+  const one = await someone()
+  const others = [await someone(), await someone(), await someone()]
+  for (const { id } of others) {
+    await database.query(
+      `insert into memberships (id, person_id, organization_id, permissions) values ($1, $2, $3, '{ADMIN}')`,
+      [`m${id}`, id, one.organization.id],
+    )
+  }
+  const by = (userId: UserId) => ({ userId, organization: one.organization.slug, origin })
+  const given = others.map(({ id }) => accounts.transferOwnership(by(one.id), id))
+  t.equal(await through(given), 1, 'it is given away once')
+  await through([
+    ...others.flatMap(({ id }) => others.map(other => accounts.removeMember(by(id), other.id))),
+    ...others.map(({ id }) => accounts.changeMember(by(one.id), id, { role: 'ACTION_RUNNER' })),
+    accounts.changeMember(by(others[0]?.id as UserId), one.id, { role: 'ACTION_RUNNER' }),
+  ])
+  const { rows } = await database.query(
+    `select from memberships join organizations on organizations.id = organization_id
+     where organization_id = $1 and owner_id = person_id and 'ADMIN' = any(permissions)`,
+    [one.organization.id],
+  )
+  t.equal(rows.length, 1)
+})
+
+t.test('there are no more than there may be', async t => {
+  const { id, organization } = await someone()
+  const by = { userId: id, organization: organization.slug, origin }
+  const made = async (max: number, work: (index: number) => Promise<unknown>): Promise<number> => {
+    for (let at = 0; at < max - 2; at += 1) await work(at)
+    return through(times(20, index => work(1_000 + index)))
+  }
+  t.equal(
+    await made(limits.accessTokensPerPersonMax, index =>
+      accounts.createAccessToken(id, { name: `t${index}`, scope: 'read', days: 1 }, origin),
+    ),
+    2,
+    'access tokens',
+  )
+  t.equal(
+    await made(limits.emailDomainsPerOrganizationMax, index => accounts.addDomain(by, `d${index}.example`)),
+    2,
+    'domains',
+  )
+  t.equal(
+    // Production and development are there already.
+    await made(limits.environmentsPerOrganizationMax - 2, index =>
+      accounts.addEnvironment(by, { name: `e${index}` }),
+    ),
+    2,
+    'environments',
+  )
+})
