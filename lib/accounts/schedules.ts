@@ -23,6 +23,8 @@ export interface ScheduleSettings {
   readonly missed: 'once' | 'all' | 'skip'
   readonly overlap: 'skip' | 'queue-one' | 'allow'
   readonly enabled: boolean
+  /** Who it runs as hears of success too, not only of what went wrong. */
+  readonly notifyOnSuccess: boolean
 }
 
 export interface StoredSchedule extends ScheduleSettings {
@@ -59,7 +61,7 @@ const listMax = 1_000
 const pruneRowsMax = 10_000
 
 const selected = `select schedules.id, schedules.revision, since_at, cron, every, unit, anchor_at, schedules.time_zone, params,
-    runner_id, runs_as_owner, missed, overlap, enabled, schedules.deleted_at, schedules.created_at, schedules.updated_at,
+    runner_id, runs_as_owner, missed, overlap, enabled, notify_on_success, schedules.deleted_at, schedules.created_at, schedules.updated_at,
     actions.slug as action, actions.organization_id, actions.environment_id, organizations.slug as organization_slug,
     environments.slug as environment_slug, people.email as runner_email
   from schedules join actions on actions.id = action_id
@@ -82,6 +84,7 @@ interface Row {
   readonly missed: ScheduleSettings['missed']
   readonly overlap: ScheduleSettings['overlap']
   readonly enabled: boolean
+  readonly notify_on_success: boolean
   readonly deleted_at: Date | null
   readonly created_at: Date
   readonly updated_at: Date
@@ -115,6 +118,7 @@ function scheduleOf(row: Row): StoredSchedule {
     missed: row.missed,
     overlap: row.overlap,
     enabled: row.enabled,
+    notifyOnSuccess: row.notify_on_success,
     isDeleted: row.deleted_at !== null,
     createdAtMs: row.created_at.getTime(),
     updatedAtMs: row.updated_at.getTime(),
@@ -135,6 +139,7 @@ function values(settings: ScheduleSettings, sinceMs: number): unknown[] {
     settings.overlap,
     settings.enabled,
     new Date(sinceMs),
+    settings.notifyOnSuccess,
   ]
 }
 
@@ -172,8 +177,8 @@ export async function insertSchedule(
   const id = newId<string>()
   await client.query(
     `insert into schedules (cron, every, unit, anchor_at, time_zone, params, runner_id, runs_as_owner, missed, overlap,
-       enabled, since_at, id, action_id)
-     values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)`,
+       enabled, since_at, notify_on_success, id, action_id)
+     values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)`,
     [...values(settings, sinceMs), id, actionId],
   )
   return await readSchedule(client, id)
@@ -201,9 +206,9 @@ export async function updateSchedule(
   const settings = change(await readSchedule(client, id))
   await client.query(
     `update schedules set cron = $1, every = $2, unit = $3, anchor_at = $4, time_zone = $5, params = $6, runner_id = $7,
-       runs_as_owner = $8, missed = $9, overlap = $10, enabled = $11, since_at = $12, revision = revision + 1,
-       updated_at = now()
-     where id = $13`,
+       runs_as_owner = $8, missed = $9, overlap = $10, enabled = $11, since_at = $12, notify_on_success = $13,
+       revision = revision + 1, updated_at = now()
+     where id = $14`,
     [...values(settings, sinceMs), id],
   )
   return await readSchedule(client, id)

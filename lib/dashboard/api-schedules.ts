@@ -19,6 +19,7 @@ export interface Schedule {
   runsAsOwner: boolean
   missed: Missed
   overlap: Overlap
+  notifyOnSuccess: boolean
   isPaused: boolean
   upcomingMs: number[]
 }
@@ -45,6 +46,7 @@ export interface ScheduleChanges {
   runner?: 'owner'
   missed: Missed
   overlap: Overlap
+  notifyOnSuccess: boolean
 }
 
 const path = '/api/v1/schedules'
@@ -109,6 +111,7 @@ function toSchedule(row: Record<string, unknown>): Schedule {
     runsAsOwner: row.runner === 'owner',
     missed: row.missed as Missed,
     overlap: row.overlap as Overlap,
+    notifyOnSuccess: row.notifyOnSuccess === true,
     isPaused: row.paused === true,
     upcomingMs: momentsOf(row.upcoming),
   }

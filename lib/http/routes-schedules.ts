@@ -64,6 +64,8 @@ const settingsShape = {
   runner: z.string().max(64).optional(),
   missed: z.enum(missedPolicies).optional(),
   overlap: z.enum(overlapPolicies).optional(),
+  /** Who it runs as hears of success too, not only of what went wrong. */
+  notifyOnSuccess: z.boolean().optional(),
 }
 
 const changeShape = z.object(settingsShape).strict()
@@ -282,6 +284,7 @@ const defaults: ScheduleSettings = {
   missed: 'once',
   overlap: 'skip',
   enabled: true,
+  notifyOnSuccess: false,
 }
 
 type RunnerId = UserId | 'owner' | null
@@ -294,7 +297,7 @@ async function changed(
   changes: Changes,
   nowMs: number,
 ): Promise<{ settings: ScheduleSettings; runnerId: RunnerId }> {
-  const { cron, every, missed, overlap, params, runner, timeZone } = changes
+  const { cron, every, missed, notifyOnSuccess, overlap, params, runner, timeZone } = changes
   if (cron !== undefined && every !== undefined)
     throw invalid('every', 'give either a cron text or an interval')
   let settings: ScheduleSettings = {
@@ -303,6 +306,7 @@ async function changed(
     params: params ?? before.params,
     missed: missed ?? before.missed,
     overlap: overlap ?? before.overlap,
+    notifyOnSuccess: notifyOnSuccess ?? before.notifyOnSuccess,
   }
   if (cron !== undefined) settings = { ...settings, cron, every: null, unit: null, anchorMs: null }
   if (every !== undefined) {
@@ -445,6 +449,7 @@ function described(schedule: StoredSchedule, nowMs: number) {
       : schedule.runnerId && { id: schedule.runnerId, email: schedule.runnerEmail },
     missed: schedule.missed,
     overlap: schedule.overlap,
+    notifyOnSuccess: schedule.notifyOnSuccess,
     paused: !schedule.enabled,
     upcoming: schedule.enabled ? upcoming(schedule, nowMs) : [],
     createdAt: isoOf(schedule.createdAtMs),

@@ -64,8 +64,9 @@ class ScheduleStarts {
       this.#watch(key, run)
       return { waiting: 'No host is connected that serves this action.' }
     }
-    const { params, runId: id, scheduleId } = run
-    return { start: { ...transactionStart({ id, actor, offer, host, params, origin }), scheduleId } }
+    const { notifyOnSuccess, params, runId: id, scheduleId } = run
+    const start = transactionStart({ id, actor, offer, host, params, origin })
+    return { start: { ...start, scheduleId, ...(notifyOnSuccess && { notifyOnSuccess }) } }
   }
 
   async #actor({ organizationId, place, runner }: RunToStart): Promise<Actor | null> {

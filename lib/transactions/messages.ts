@@ -53,6 +53,8 @@ export interface TransactionStart {
   readonly url: string
   /** The schedule that has started it, and is told when it ends. */
   readonly scheduleId?: string
+  /** Of that schedule's: the person hears of success too. */
+  readonly notifyOnSuccess?: boolean
 }
 
 /** Who is asking, as the edge has authenticated it. */

@@ -39,10 +39,11 @@ export function noticeWaiting(change: Change, order: number): void {
   })
 }
 
-/** Says how it ended, unless the person sees it or has ended it. Of a schedule's runs, only what went wrong. */
+/** Says how it ended, unless the person sees it or has ended it. Of a schedule's runs, success only where that is wanted. */
 export function noticeEnd(change: Change, result: TransactionResult): void {
-  const { backgroundable, name, scheduleId } = change.start
-  const isWorthIt = result.status === 'FAILURE' || (result.status === 'SUCCESS' && scheduleId === undefined)
+  const { backgroundable, name, notifyOnSuccess, scheduleId } = change.start
+  const isSuccessWorthIt = scheduleId === undefined || notifyOnSuccess === true
+  const isWorthIt = result.status === 'FAILURE' || (result.status === 'SUCCESS' && isSuccessWorthIt)
   if (!isWorthIt || !(backgroundable || scheduleId !== undefined) || !isAway(change, 0)) return
   write(
     change,

@@ -30,6 +30,7 @@ const actions = {
   says: async (_io: unknown, ctx: { notify(options: object): Promise<void> }) => {
     await ctx.notify({ title: 'News', message: 'it is done', delivery: [{ to: 'far@example.com' }] })
   },
+  cleans: async () => 'clean',
   asks: async (io: { input: { text(label: string): Promise<string> } }) => {
     await gates.question
     const answer = await io.input.text('Well?')
@@ -43,7 +44,7 @@ for (const apiKey of [seeded.liveKey, seeded.developmentKey]) {
     endpoint: server.endpoint,
     apiKey,
     actions: actions as never,
-    backgroundable: ['asks'],
+    backgroundable: ['asks', 'cleans'],
   })
   await host.listen()
 }
@@ -164,4 +165,35 @@ t.test('what was sent to somebody is in their dashboard too', async t => {
     body: JSON.stringify({ until: newest?.arrivedAt }),
   })
   t.match(await list(), [{ isNew: false }])
+})
+
+t.test('who a schedule runs as hears of success where that is wanted', async t => {
+  const headers = { cookie, origin: server.address, 'content-type': 'application/json' }
+  const schedule = async (notifyOnSuccess: boolean): Promise<string> => {
+    const response = await fetch(`${server.address}/api/v1/schedules`, {
+      method: 'POST',
+      headers,
+      body: JSON.stringify({ ...place, action: 'cleans', cron: '0 0 1 1 *', notifyOnSuccess }),
+    })
+    const body = (await response.json()) as { id: string }
+    t.match(body, { notifyOnSuccess })
+    return `${server.address}/api/v1/schedules/${body.id}`
+  }
+  const [quiet, told] = [await schedule(false), await schedule(false)]
+  // That alone is a change too.
+  const body = JSON.stringify({ notifyOnSuccess: true })
+  t.match(await (await fetch(told, { method: 'PATCH', headers, body })).json(), { notifyOnSuccess: true })
+  const before = to(me).length
+  for (const url of [quiet, told]) {
+    t.equal((await fetch(`${url}/run`, { method: 'POST', headers, body: '{}' })).status, 202)
+    await eventually(async () => {
+      const { runs } = (await (await fetch(url, { headers: { cookie } })).json()) as {
+        runs: { status: string }[]
+      }
+      if (runs[0]?.status !== 'SUCCESS') throw new Error(`${runs[0]?.status}`)
+    }, 30_000)
+  }
+  const mail = await mails.received(me, before + 1)
+  t.equal(mail.headers.get('subject'), '"cleans" has completed')
+  t.equal(to(me).length, before + 1, 'and nothing of the other')
 })

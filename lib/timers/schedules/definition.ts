@@ -29,6 +29,8 @@ export interface ScheduleDefinition {
   readonly missed: MissedPolicy
   readonly overlap: OverlapPolicy
   readonly paused: boolean
+  /** The runner hears of success too; absent: no. */
+  readonly notifyOnSuccess?: boolean
 }
 
 /** Whom the action sees as its user: a person, or whoever owns the organization then. Null: that person is gone. */
@@ -60,7 +62,7 @@ export interface ScheduleRun {
 export interface RunToStart
   extends Pick<
     ScheduleDefinition,
-    'organizationId' | 'environmentId' | 'place' | 'action' | 'params' | 'runner'
+    'organizationId' | 'environmentId' | 'place' | 'action' | 'params' | 'runner' | 'notifyOnSuccess'
   > {
   readonly scheduleId: string
   readonly runId: TransactionId

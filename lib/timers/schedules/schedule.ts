@@ -369,7 +369,8 @@ class ScheduleChange {
   }
 
   #start(run: ScheduleRun): ScheduleRun {
-    const { id, organizationId, environmentId, place, action, params, runner, missed } = this.#existing()
+    const { id, organizationId, environmentId, place, action, params, runner, missed, notifyOnSuccess } =
+      this.#existing()
     const payload: RunToStart = {
       scheduleId: id,
       runId: run.id,
@@ -381,6 +382,7 @@ class ScheduleChange {
       action,
       params,
       runner,
+      ...(notifyOnSuccess && { notifyOnSuccess }),
     }
     this.#effects.push({
       id: startEffect(run.id),

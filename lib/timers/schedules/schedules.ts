@@ -243,6 +243,7 @@ function definitionOf(row: StoredSchedule): ScheduleDefinition {
     missed,
     overlap,
     paused: !row.enabled,
+    ...(row.notifyOnSuccess && { notifyOnSuccess: true }),
   }
 }
 

@@ -54,6 +54,7 @@ export function ScheduleForm({
   const [missed, setMissed] = useState<Missed>(schedule?.missed ?? 'once')
   const [overlap, setOverlap] = useState<Overlap>(schedule?.overlap ?? 'skip')
   const [asOwner, setAsOwner] = useState(schedule?.runsAsOwner ?? false)
+  const [notifyOnSuccess, setNotifyOnSuccess] = useState(schedule?.notifyOnSuccess ?? false)
 
   const { directory } = useDirectory(place)
   const actions = directory?.actions.filter(({ backgroundable }) => backgroundable) ?? []
@@ -75,6 +76,7 @@ export function ScheduleForm({
       params: paramsOf(params),
       missed,
       overlap,
+      notifyOnSuccess,
       ...(asOwner && { runner: 'owner' }),
     }
     if (schedule) await changeSchedule(schedule.id, changes)
@@ -227,6 +229,13 @@ export function ScheduleForm({
               { value: 'allow', label: 'Run beside it' },
             ]}
             onChange={event => setOverlap(event.target.value as Overlap)}
+          />
+          <Tick
+            id="schedule-success"
+            label="Tell who it runs as of success too"
+            hint="Of what goes wrong they hear anyway."
+            checked={notifyOnSuccess}
+            onChange={setNotifyOnSuccess}
           />
           {!schedule?.runsAsOwner && (
             <Tick

@@ -277,6 +277,7 @@ function About({ schedule }: { schedule: Schedule }) {
     ],
     ['Missed while everything was down', missedWords[schedule.missed]],
     ['Due while it still runs', overlapWords[schedule.overlap]],
+    ['Told by mail or Slack', schedule.notifyOnSuccess ? 'Success and what went wrong' : 'What went wrong'],
   ]
   return (
     <section className="card grid gap-4 p-5" aria-label="About this schedule">
