@@ -419,6 +419,8 @@ export const limitTable = {
     unit: 'notices',
     reason: 'by which a run in the background tells its person that it waits for them',
   },
+  // queue
+  queueItemsMax: { value: 10_000, unit: 'items', reason: 'waiting in one environment; a host in a loop' },
   // history
   historyValueCharactersMax: {
     value: 16_384,

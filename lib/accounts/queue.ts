@@ -8,6 +8,7 @@
 import { type Queryable, storable } from '../database/index.js'
 import { AppError } from '../errors.js'
 import { newId, type OrganizationId, type UserId } from '../ids.js'
+import { limits } from '../limits.js'
 import type { Audit } from './audit.js'
 import type { Actor, HostIdentity } from './contract.js'
 
@@ -55,8 +56,11 @@ export interface Queue {
   enqueue(host: HostIdentity, id: string, item: NewQueueItem): Promise<void>
   /** Rejects with `not-found`; one that was started is out already. */
   dequeue(host: HostIdentity, id: string): Promise<TakenItem>
-  /** What waits for this person, or for anybody, oldest first. Whether they may run it is for the caller to ask. */
-  list(actor: Actor): Promise<QueueListing[]>
+  /**
+   * What waits for this person or for anybody, oldest first, of the actions of these slugs: those that they may run. For
+   * who decides about the work of others, theirs after that.
+   */
+  list(actor: Actor, slugs: readonly string[]): Promise<QueueListing[]>
   /**
    * The parameters, for a run that starts what waits; `isNew` the first time. Rejects with `not-found`, or `conflict` for
    * another run's.
@@ -73,11 +77,21 @@ export interface Queue {
   dismiss(actor: Actor, id: string): Promise<void>
   /** Removes what nobody has started; false when there is nothing. */
   expire(id: string): Promise<boolean>
+  /**
+   * Looks after what runs have claimed a while ago. A run that is in the history has it for good; one that is neither
+   * there nor, for ten minutes, held by a node never came to be, and what it had claimed waits again. Returns how many do.
+   */
+  settle(isHeld: (transactionId: string) => Promise<boolean>): Promise<number>
   /** Null when there is nobody to remind: it was started or thrown away, or waits for anybody. */
   reminder(id: string): Promise<QueueReminder | null>
 }
 
 const listMax = 200
+const settledMax = 200
+/** A run is started within seconds of its claim, or never. */
+const settleMs = 900_000
+/** The history may be late: what is to be found nowhere is looked for once more. */
+const missingMsMin = 600_000
 
 /** What has expired is gone for everybody, also while its timer is late. */
 const isCurrent = '(expires_at is null or expires_at > now())'
@@ -121,7 +135,9 @@ export function createQueue({ audit, database }: { database: Queryable; audit: A
            select id from actions where organization_id = $2 and environment_id = $3 and slug = $4
              and developer_id is not distinct from $5
          ) as known on true
-         where known.id is not null or $11
+         where (known.id is not null or $11) and (select count(*) from (
+           select from queued_actions where organization_id = $2 and environment_id = $3 and transaction_id is null
+           limit $12) as waiting) < $12
          on conflict (id) do nothing`,
         [
           id,
@@ -135,9 +151,19 @@ export function createQueue({ audit, database }: { database: Queryable; audit: A
           item.expiresAtMs === undefined ? null : new Date(item.expiresAtMs),
           item.remindAtMs === undefined ? null : new Date(item.remindAtMs),
           item.isDeclared,
+          limits.queueItemsMax,
         ],
       )
-      if (rowCount !== 1) throw new AppError('not-found', 'There is no such action in this environment.')
+      if (rowCount === 1) return
+      const { rows } = await database.query<{ count: number }>(
+        `select count(*)::integer as count from (
+           select from queued_actions where organization_id = $1 and environment_id = $2 and transaction_id is null
+           limit $3) as waiting`,
+        [organization.id, environment.id, limits.queueItemsMax],
+      )
+      if ((rows[0]?.count ?? 0) >= limits.queueItemsMax)
+        throw new AppError('queue-full', 'Too much waits in the queue of this environment already.')
+      throw new AppError('not-found', 'There is no such action in this environment.')
     },
 
     async dequeue(host, id) {
@@ -157,15 +183,23 @@ export function createQueue({ audit, database }: { database: Queryable; audit: A
       return { id: row.id, assignee: row.email, params: row.params, paramsMeta: row.params_meta }
     },
 
-    async list(actor) {
+    async list(actor, slugs) {
       const { rows } = await database.query<Row>(
         `select queued_actions.id, action_slug as slug, assignee_id, people.email, params, queued_actions.created_at,
            expires_at
          from queued_actions left join people on people.id = assignee_id
          where organization_id = $1 and environment_id = $2 and transaction_id is null
-           and (assignee_id = $3 or ($4 and assignee_id is null)) and ${isCurrent}
-         order by queued_actions.created_at, queued_actions.id limit $5`,
-        [actor.organization.id, actor.environment.id, actor.user.id, !isConsole(actor), listMax],
+           and (assignee_id = $3 or ($4 and assignee_id is null) or $5) and action_slug = any($6) and ${isCurrent}
+         order by assignee_id is not null and assignee_id <> $3, queued_actions.created_at, queued_actions.id limit $7`,
+        [
+          actor.organization.id,
+          actor.environment.id,
+          actor.user.id,
+          !isConsole(actor),
+          !isConsole(actor) && actor.permissions.has('WRITE_PROD_ACTIONS'),
+          slugs,
+          listMax,
+        ],
       )
       return rows.map(row => ({
         id: row.id,
@@ -180,7 +214,8 @@ export function createQueue({ audit, database }: { database: Queryable; audit: A
     async claim(actor, { id, slug, transactionId }) {
       const { rows } = await database.query<Row & { transaction_id: string; is_new: boolean }>(
         `with before as (select transaction_id from queued_actions where id = $1 for update)
-         update queued_actions set transaction_id = coalesce(queued_actions.transaction_id, $5)
+         update queued_actions set transaction_id = coalesce(queued_actions.transaction_id, $5),
+           claimed_at = coalesce(queued_actions.claimed_at, now())
          from before
          where id = $1 and organization_id = $2 and environment_id = $3 and action_slug = $4
            and (assignee_id = $6 or ($7 and assignee_id is null))
@@ -205,7 +240,7 @@ export function createQueue({ audit, database }: { database: Queryable; audit: A
 
     async release(actor, { id, transactionId }) {
       await database.query(
-        `update queued_actions set transaction_id = null
+        `update queued_actions set transaction_id = null, claimed_at = null, missing_at = null
          where id = $1 and organization_id = $2 and environment_id = $3 and transaction_id = $4`,
         [id, actor.organization.id, actor.environment.id, transactionId],
       )
@@ -240,6 +275,49 @@ export function createQueue({ audit, database }: { database: Queryable; audit: A
         [id],
       )
       return rowCount === 1
+    },
+
+    async settle(isHeld) {
+      const { rows } = await database.query<{
+        id: string
+        transaction_id: string
+        is_written: boolean
+        is_missing: boolean
+      }>(
+        `select queued.id, transaction_id,
+           exists (select from transactions where transactions.id = transaction_id) as is_written,
+           coalesce(missing_at < now() - make_interval(secs => $2), false) as is_missing
+         from queued_actions as queued where claimed_at < now() - make_interval(secs => $1)
+         order by claimed_at limit $3`,
+        [settleMs / 1_000, missingMsMin / 1_000, settledMax],
+      )
+      let released = 0
+      for (const { id, is_missing, is_written, transaction_id: run } of rows) {
+        const values = [id, run]
+        const same = 'id = $1 and transaction_id = $2'
+        if (is_written) await database.query(`delete from queued_actions where ${same}`, values)
+        else if (await isHeld(run)) {
+          // It goes on: looked after again when it may have ended.
+          await database.query(
+            `update queued_actions set claimed_at = now(), missing_at = null where ${same}`,
+            values,
+          )
+        } else if (is_missing) {
+          const { rowCount } = await database.query(
+            `update queued_actions set transaction_id = null, claimed_at = null, missing_at = null where ${same}`,
+            values,
+          )
+          // Its time may have come meanwhile, unheard.
+          await database.query('delete from queued_actions where id = $1 and expires_at < now()', [id])
+          released += rowCount ?? 0
+        } else {
+          await database.query(
+            `update queued_actions set missing_at = coalesce(missing_at, now()) where ${same}`,
+            values,
+          )
+        }
+      }
+      return released
     },
 
     async reminder(id) {

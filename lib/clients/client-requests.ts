@@ -259,17 +259,18 @@ export class ClientRequests {
     }
   }
 
-  /** What waits for this person, of the actions that they may run. */
+  /** What waits for this person, of the actions that they may run, and what waits for others where they decide that. */
   async #queue(window: Window, place: Place): Promise<{ items: QueueItem[] }> {
     const actor = await this.#actor(window, place)
     const { view, rules } = await this.#view(actor)
     const items: QueueItem[] = []
-    for (const item of await this.#options.accounts.queue.list(actor)) {
-      const offer = view.action(item.slug, actor, rules)
-      if (!offer) continue
-      const { createdAt, expiresAt, id, slug } = item
-      const name = offer.definition.name ?? slug.slice(slug.lastIndexOf('/') + 1)
-      items.push({ id, slug, name, mine: item.assignee !== null, createdAt, expiresAt })
+    const runnable = view.directory(actor, rules).actions.filter(({ viewOnly }) => !viewOnly)
+    const names = new Map(runnable.map(({ name, slug }) => [slug, name]))
+    for (const item of await this.#options.accounts.queue.list(actor, [...names.keys()])) {
+      const { assignee, createdAt, expiresAt, id, slug } = item
+      const mine = assignee?.id === actor.user.id
+      const others = assignee !== null && !mine ? assignee.email : null
+      items.push({ id, slug, name: names.get(slug) ?? slug, mine, others, createdAt, expiresAt })
     }
     return { items }
   }

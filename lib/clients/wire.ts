@@ -236,6 +236,8 @@ export interface QueueItem {
   name: string
   /** It is this person's, not anybody's. */
   mine: boolean
+  /** Address of the other person it is for: then it is not this one's to start. */
+  others: string | null
   createdAt: string
   expiresAt: string | null
 }

@@ -43,6 +43,7 @@ import {
 import { createClusterPeers, type Peers, parseRingSwitches } from '../ring/index.js'
 import { packageVersion } from '../root.js'
 import { Slack } from '../slack/index.js'
+import type { Sweep } from '../sweep.js'
 import { queueItemKind, timerKind } from '../timers/index.js'
 import { type Schedules, scheduleKind } from '../timers/schedules/index.js'
 import { type Located, pageKind, transactionKind } from '../transactions/index.js'
@@ -56,7 +57,7 @@ import { Metrics } from './metrics.js'
 import type { RunningNode, StartNodeOptions } from './node-contract.js'
 import { Notifier } from './notifier.js'
 import { cannotListen, refuseTakenPort } from './ports.js'
-import { openQueue } from './queue.js'
+import { openQueue, queueSweep } from './queue.js'
 import { RingStatus } from './ring-status.js'
 import { refuseFullDisk } from './room.js'
 import { openSchedules } from './schedules.js'
@@ -69,6 +70,7 @@ import { type NodeUploads, openUploads } from './uploads.js'
 const drainSpreadMsMax = 2_000
 const drainSpreadMsEach = 10
 /** How long callers wait, and that they are refused when what they ask for cannot be done now. */
+const sweepStopMsMax = 3_000
 const refusable = { deadlineMs: limits.clientCallMsMax, isRefusable: true }
 /** How long a stop waits for calls of timers that are under way, in ms. */
 const timersMsMax = 2_000
@@ -96,6 +98,7 @@ class Node {
   readonly #slack: Slack | null
   #mailer: Mailer | null = null
   #notifier: Notifier | null = null
+  #queueSweep: Sweep | null = null
   readonly #failurePoints = parseFailurePoints(process.env.INTERVAL_FAILPOINT)
   #database: Database | null = null
   #accounts: AccountsService | null = null
@@ -151,6 +154,12 @@ class Node {
       log: createLog('interval:notifications'),
       appUrl: accounts.appUrl,
     })
+    this.#queueSweep = queueSweep({
+      runtime: partitions,
+      accounts,
+      clock: this.#clock,
+      log: createLog('interval:queue'),
+    })
     this.#uploads = await openUploads(this.#config, this.#directory, partitions, this.#clock)
     const { hosts, clients } = this.#build(partitions, accounts, this.#uploads.uploads)
     this.#httpHosts = openHttpHosts({
@@ -172,6 +181,7 @@ class Node {
     this.#schedules?.start()
     this.#mailer.start()
     this.#notifier.start()
+    this.#queueSweep.start()
     this.#sweepUploads()
     this.#state = 'ready'
     const howToSignIn = await this.#introduce(accounts, http)
@@ -207,7 +217,12 @@ class Node {
     await this.#http?.close()
     this.#schedules?.stop()
     this.#uploads?.stop()
-    await Promise.all([this.#timers?.stop(timersMsMax), this.#mailer?.stop(), this.#notifier?.stop()])
+    await Promise.all([
+      this.#timers?.stop(timersMsMax),
+      this.#mailer?.stop(),
+      this.#notifier?.stop(),
+      this.#queueSweep?.stop(sweepStopMsMax),
+    ])
     await this.#partitions?.stop()
     await this.#accounts?.close()
     await this.#database?.close()

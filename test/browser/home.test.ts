@@ -135,6 +135,11 @@ await stage.scenario(
     await page.getByLabel('Address of a member').fill('runner@example.com')
     await page.keyboard.press('Enter')
     await gone(item)
+    // Who decides about it sees it still, and may take it back, but not start it.
+    const others = page.getByRole('region', { name: 'Queue of others' })
+    await reads(await shown(others.getByRole('listitem')), /waitsFor runner@example\.com/)
+    t.equal(await others.getByRole('link').count(), 0)
+    await looks(scenario, 'home queue of others')
 
     const cookie = await stage.server.signIn('runner@example.com', seeded.password)
     const [name = '', value = ''] = cookie.split(/=(.*)/s)
@@ -142,6 +147,7 @@ await stage.scenario(
     await page.goto(home)
     await reads(await shown(item), /For you/)
     t.equal(await page.getByRole('button', { name: 'Options for waits' }).count(), 0)
+    t.equal(await page.getByText('Queue of others').count(), 0)
     await item.locator('a').click()
     t.equal(await resultOf(page), 'textfor anybodyatnothing')
   },

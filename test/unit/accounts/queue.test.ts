@@ -2,6 +2,7 @@
 import t from 'tap'
 import { newQueueItemId } from '../../../lib/accounts/index.js'
 import type { UserId } from '../../../lib/ids.js'
+import { limits } from '../../../lib/limits.js'
 import { openQueue } from '../../../lib/node/queue.js'
 import type { EffectDispatcher, EntityRuntime } from '../../../lib/partitions/index.js'
 import { testAccounts } from '../../support/database.js'
@@ -122,7 +123,7 @@ t.test('what has expired is gone, also while its timer is late; a run that has i
     "update queued_actions set expires_at = now() - interval '1 second' where id = any($1)",
     [[late, started]],
   )
-  const listed = (await accounts.queue.list(actor)).map(({ id }) => id)
+  const listed = (await accounts.queue.list(actor, ['pay'])).map(({ id }) => id)
   t.notOk(listed.includes(late))
   t.ok(listed.includes(current))
   const claim = { id: late, slug: 'pay', transactionId: 'transaction-7' }
@@ -148,4 +149,108 @@ t.test("in a console nobody changes what is another developer's", async t => {
   const manager = { ...actor, user: { ...actor.user, id: 'another' as UserId } }
   await accounts.queue.assign(manager, free, null)
   await accounts.queue.dismiss(manager, free)
+})
+
+t.test(
+  'what others wait for is seen by who decides about it, after their own; of actions they may run',
+  async t => {
+    await database.query('delete from queued_actions')
+    const bob = await accounts.signUp(
+      { ...person, email: 'bob@example.com', organizationName: 'Theirs' },
+      origin,
+    )
+    await database.query(
+      `insert into memberships (id, person_id, organization_id, permissions) values ('bob', $1, $2, '{ACTION_RUNNER}')`,
+      [bob.user.id, actor.organization.id],
+    )
+    const runner = await accounts.actor(bob.user.id, 'ours', 'production')
+    const put = async (slug: string, assignee: string | null): Promise<string> => {
+      const id = newQueueItemId()
+      await accounts.queue.enqueue(host, id, { slug, assignee, isDeclared: true })
+      return id
+    }
+    const secret = await put('payroll', 'bob@example.com')
+    const [his, hers, free] = [
+      await put('pay', 'bob@example.com'),
+      await put('pay', 'ann@example.com'),
+      await put('pay', null),
+    ]
+    const list = async (who: typeof actor, slugs: string[]) =>
+      (await accounts.queue.list(who, slugs)).map(({ id }) => id)
+    t.same(await list(actor, ['pay']), [hers, free, his])
+    t.same(await list(runner, ['pay', 'payroll']), [secret, his, free])
+    t.same(await list(actor, []), [])
+    const claim = { id: his, slug: 'pay', transactionId: 'transaction-8' }
+    await rejectsWith(t, accounts.queue.claim(actor, claim), 'not-found')
+    // Many that somebody may not run do not stand in front of those they may.
+    await database.query(
+      `insert into queued_actions (id, organization_id, environment_id, action_slug, created_at)
+     select 'many' || i, $1, $2, 'payroll', now() - interval '1 day' from generate_series(1, 300) i`,
+      [actor.organization.id, actor.environment.id],
+    )
+    t.same(await list(runner, ['pay']), [his, free])
+  },
+)
+
+t.test('no more waits in an environment than there is room for', async t => {
+  await database.query(
+    `insert into queued_actions (id, organization_id, environment_id, action_slug)
+     select 'full' || i, $1, $2, 'pay' from generate_series(1, $3::integer) i`,
+    [actor.organization.id, actor.environment.id, limits.queueItemsMax],
+  )
+  const item = { slug: 'pay', isDeclared: true }
+  await rejectsWith(t, accounts.queue.enqueue(host, newQueueItemId(), item), 'queue-full')
+  await database.query('delete from queued_actions')
+})
+
+t.test('what was claimed by a run that never came to be waits again', async t => {
+  const held = new Set<string>()
+  const settle = () => accounts.queue.settle(async id => held.has(id))
+  const age = (minutes: number) =>
+    database.query(
+      "update queued_actions set claimed_at = claimed_at - $1 * interval '1 minute', missing_at = missing_at - $1 * interval '1 minute'",
+      [minutes],
+    )
+  const claimed = async (transactionId: string, more: object = {}): Promise<string> => {
+    const id = newQueueItemId()
+    await accounts.queue.enqueue(host, id, { slug: 'pay', isDeclared: true, ...more })
+    await accounts.queue.claim(actor, { id, slug: 'pay', transactionId })
+    return id
+  }
+  const lost = await claimed('never-began')
+  const late = await claimed('never-began-late', { expiresAtMs: Date.now() + 60_000 })
+  const running = await claimed('runs')
+  const ended = await claimed('has-ended')
+  held.add('runs')
+  await database.query(
+    `insert into transactions (id, organization_id, environment_id, action_slug, action_name, status, created_at, updated_at,
+       epoch, seq)
+     values ('has-ended', $1, $2, 'pay', 'pay', 'COMPLETED', now(), now(), 1, 1)`,
+    [actor.organization.id, actor.environment.id],
+  )
+  t.equal(await settle(), 0, 'not at once')
+  await age(20)
+  t.equal(await settle(), 0, 'nor before it was looked for twice: the history may be late')
+  await age(5)
+  t.equal(await settle(), 0)
+  await database.query(`update queued_actions set expires_at = now() - interval '1 second' where id = $1`, [
+    late,
+  ])
+  await age(10)
+  t.equal(await settle(), 2)
+  const { rows } = await database.query('select id, transaction_id from queued_actions order by id')
+  t.same(
+    rows,
+    [
+      { id: lost, transaction_id: null },
+      { id: running, transaction_id: 'runs' },
+    ].sort((a, b) => (a.id < b.id ? -1 : 1)),
+    'one that has expired meanwhile is gone, and so is what is in the history',
+  )
+  t.notOk(rows.some(({ id }) => id === ended))
+  t.same(
+    (await accounts.queue.list(actor, ['pay'])).map(({ id }) => id),
+    [lost],
+  )
+  t.equal((await accounts.queue.claim(actor, { id: lost, slug: 'pay', transactionId: 'begins' })).isNew, true)
 })

@@ -1,4 +1,7 @@
-/** What waits for this person, or for anybody, to be started. Managers give it to others, or throw it away. */
+/**
+ * What waits for this person, or for anybody, to be started. Who decides about the work of others sees theirs too, gives
+ * it to somebody else, or throws it away.
+ */
 import {
   Dialog,
   DialogDismiss,
@@ -13,7 +16,7 @@ import type { Place, QueueItem } from '../../../clients/wire.js'
 import { assignQueueItem, dismissQueueItem } from '../../api-queue.js'
 import { AppLink } from '../../components/app-link.js'
 import { Ask } from '../../components/ask.js'
-import { Icon } from '../../components/icon.js'
+import { Icon, type IconName } from '../../components/icon.js'
 import { Input } from '../../components/input.js'
 import { RequestError } from '../../connection.js'
 import { formatDateTime } from '../../format.js'
@@ -51,55 +54,60 @@ export function Queue({ place }: { place: Place }) {
   }, [load])
 
   if (items.length === 0) return null
+  const own = items.filter(({ others }) => others === null)
+  const ofOthers = items.filter(({ others }) => others !== null)
+  const options = (item: QueueItem) =>
+    mayManage && (
+      <Options
+        name={item.name}
+        onAssign={isConsole(place) ? null : () => setAssigning(item)}
+        onDismiss={() => setDismissing(item)}
+      />
+    )
   return (
-    <section className="grid gap-3" aria-labelledby="queue">
-      <h3 id="queue" className="font-semibold">
-        Queue
-      </h3>
-      <ul className="card divide-y divide-line">
-        {items.map(item => (
-          <li key={item.id} data-pw-queued-action-slug={item.slug} className="flex items-center gap-1 pr-2">
-            <AppLink
-              href={actionHref(place, item.slug)}
-              queueItemId={item.id}
-              className="flex min-w-0 flex-1 items-center gap-4 rounded-card px-4 py-3 outline-offset-[-2px] hover:bg-sunken"
-            >
-              <span className="grid size-9 flex-none place-items-center rounded-control bg-warning-soft text-warning">
-                <Icon name="play" className="size-4.5" />
-              </span>
-              <span className="min-w-0 flex-1">
-                <span className="block truncate font-medium">{item.name}</span>
-                <span className="block text-sm text-muted">
-                  {item.mine ? 'For you' : 'For anybody'}
-                  {` · since ${formatDateTime(new Date(item.createdAt))}`}
-                  {item.expiresAt !== null && ` · expires ${formatDateTime(new Date(item.expiresAt))}`}
-                </span>
-              </span>
-            </AppLink>
-            {mayManage && (
-              <MenuProvider placement="bottom-end">
-                <MenuButton className="button plain small" aria-label={`Options for ${item.name}`}>
-                  <Icon name="more" className="size-4" />
-                </MenuButton>
-                <Menu
-                  unmountOnHide
-                  gutter={4}
-                  className="card z-40 grid w-52 gap-0.5 p-1.5 shadow-xl outline-none"
+    <>
+      {own.length > 0 && (
+        <section className="grid gap-3" aria-labelledby="queue">
+          <h3 id="queue" className="font-semibold">
+            Queue
+          </h3>
+          <ul className="card divide-y divide-line">
+            {own.map(item => (
+              <li
+                key={item.id}
+                data-pw-queued-action-slug={item.slug}
+                className="flex items-center gap-1 pr-2"
+              >
+                <AppLink
+                  href={actionHref(place, item.slug)}
+                  queueItemId={item.id}
+                  className="flex min-w-0 flex-1 items-center gap-4 rounded-card px-4 py-3 outline-offset-[-2px] hover:bg-sunken"
                 >
-                  {!isConsole(place) && (
-                    <MenuItem className={menuItem} onClick={() => setAssigning(item)}>
-                      Give to somebody…
-                    </MenuItem>
-                  )}
-                  <MenuItem className={menuItem} onClick={() => setDismissing(item)}>
-                    Dismiss…
-                  </MenuItem>
-                </Menu>
-              </MenuProvider>
-            )}
-          </li>
-        ))}
-      </ul>
+                  <Waiting item={item} icon="play" whose={item.mine ? 'For you' : 'For anybody'} />
+                </AppLink>
+                {options(item)}
+              </li>
+            ))}
+          </ul>
+        </section>
+      )}
+      {ofOthers.length > 0 && (
+        <section className="grid gap-3" aria-labelledby="queue-of-others">
+          <h3 id="queue-of-others" className="font-semibold">
+            Queue of others
+          </h3>
+          <ul className="card divide-y divide-line">
+            {ofOthers.map(item => (
+              <li key={item.id} className="flex items-center gap-1 pr-2">
+                <div className="flex min-w-0 flex-1 items-center gap-4 px-4 py-3">
+                  <Waiting item={item} icon="person" whose={`For ${item.others}`} />
+                </div>
+                {options(item)}
+              </li>
+            ))}
+          </ul>
+        </section>
+      )}
       {assigning !== null && (
         <Assign place={place} item={assigning} onDone={load} onClose={() => setAssigning(null)} />
       )}
@@ -116,11 +124,58 @@ export function Queue({ place }: { place: Place }) {
           It is taken out of the queue without having been run.
         </Ask>
       )}
-    </section>
+    </>
   )
 }
 
 const menuItem = 'rounded-control px-2.5 py-1.5 text-left data-[active-item]:bg-sunken'
+
+function Waiting({ item, icon, whose }: { item: QueueItem; icon: IconName; whose: string }) {
+  return (
+    <>
+      <span className="grid size-9 flex-none place-items-center rounded-control bg-warning-soft text-warning">
+        <Icon name={icon} className="size-4.5" />
+      </span>
+      <span className="min-w-0 flex-1">
+        <span className="block truncate font-medium">{item.name}</span>
+        <span className="block text-sm break-words text-muted">
+          {whose}
+          {` · since ${formatDateTime(new Date(item.createdAt))}`}
+          {item.expiresAt !== null && ` · expires ${formatDateTime(new Date(item.expiresAt))}`}
+        </span>
+      </span>
+    </>
+  )
+}
+
+function Options({
+  name,
+  onAssign,
+  onDismiss,
+}: {
+  name: string
+  /** Null where there is nobody else to give it to. */
+  onAssign: (() => void) | null
+  onDismiss: () => void
+}) {
+  return (
+    <MenuProvider placement="bottom-end">
+      <MenuButton className="button plain small" aria-label={`Options for ${name}`}>
+        <Icon name="more" className="size-4" />
+      </MenuButton>
+      <Menu unmountOnHide gutter={4} className="card z-40 grid w-52 gap-0.5 p-1.5 shadow-xl outline-none">
+        {onAssign && (
+          <MenuItem className={menuItem} onClick={onAssign}>
+            Give to somebody…
+          </MenuItem>
+        )}
+        <MenuItem className={menuItem} onClick={onDismiss}>
+          Dismiss…
+        </MenuItem>
+      </Menu>
+    </MenuProvider>
+  )
+}
 
 function Assign({
   place,
@@ -173,7 +228,7 @@ function Assign({
         />
         <div className="flex flex-wrap justify-end gap-3">
           <DialogDismiss className="button">Leave it</DialogDismiss>
-          {item.mine && (
+          {(item.mine || item.others !== null) && (
             <button type="button" className="button" disabled={isBusy} onClick={() => void assign(null)}>
               For anybody
             </button>
