@@ -419,6 +419,9 @@ export const limitTable = {
     unit: 'notices',
     reason: 'by which a run in the background tells its person that it waits for them',
   },
+  // what is forgotten
+  forgottenRowsMax: { value: 200, unit: 'rows', reason: 'removed by one statement; each run with its log' },
+  forgetEveryMs: { value: 600_000, unit: 'ms', reason: 'one of the nodes looks for what is too old' },
   // queue
   queueItemsMax: { value: 10_000, unit: 'items', reason: 'waiting in one environment; a host in a loop' },
   // history

@@ -80,18 +80,19 @@ export async function endDelivered(
   return rowCount === 1
 }
 
-/** Failed for good, or to be tried again until a day after it was asked for. */
+/** Failed for good, or to be tried again until a day after it was asked for. Returns what it is now. */
 export async function endUndelivered(
   database: Queryable,
   { id, attempt }: Pick<DueDelivery, 'id' | 'attempt'>,
   failure: { readonly reason: string; readonly isFinal: boolean },
-): Promise<void> {
+): Promise<'FAILED' | 'PENDING' | null> {
   const delayMs = Math.min(firstRetryMs * 2 ** Math.min(attempt - 1, 20), limits.mailRetryMsMax)
-  await database.query(
+  const { rows } = await database.query<{ status: 'FAILED' | 'PENDING' }>(
     `update notification_deliveries set
        status = case when $4 or created_at + make_interval(secs => $6) < now() then 'FAILED' else 'PENDING' end,
        next_attempt_at = now() + make_interval(secs => $5), error = $3, updated_at = now()
-     where id = $1 and attempts = $2 and status = 'PENDING'`,
+     where id = $1 and attempts = $2 and status = 'PENDING'
+     returning status`,
     [
       id,
       attempt,
@@ -101,6 +102,17 @@ export async function endUndelivered(
       limits.mailDeadlineMs / 1_000,
     ],
   )
+  return rows[0]?.status ?? null
+}
+
+/** How many wait to be delivered, by whichever node; counted up to a bound. */
+export async function waitingDeliveries(database: Queryable, countMax: number): Promise<number> {
+  const { rows } = await database.query<{ count: number }>(
+    `select count(*)::integer as count from (
+       select from notification_deliveries where status = 'PENDING' limit $1) as waiting`,
+    [countMax],
+  )
+  return rows[0]?.count ?? 0
 }
 
 /** How many an organization has had delivered to this recipient within an hour. */

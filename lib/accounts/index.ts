@@ -48,6 +48,7 @@ export {
   ownNotifications,
   seenNotifications,
   takeDeliveries,
+  waitingDeliveries,
 } from './deliveries.js'
 export type {
   Directory,
@@ -112,6 +113,7 @@ export {
   type TeamLevel,
 } from './permissions.js'
 export { newQueueItemId, type Queue, type QueueListing } from './queue.js'
+export { forgetOld, type Kept, takeTurn } from './retention.js'
 export {
   deleteSchedule,
   insertSchedule,

@@ -57,6 +57,12 @@ export interface Config {
   readonly hosts: { readonly http: { readonly allow: readonly string[] } }
   readonly http: { readonly trustedProxies: readonly string[] }
   readonly metrics: { readonly token: Secret | null }
+  /** Days for which each is kept; 0: for ever. */
+  readonly kept: {
+    readonly historyDays: number
+    readonly notificationDays: number
+    readonly auditDays: number
+  }
   readonly mail: {
     /** `Name <address>`, or an address. */
     readonly from: string
@@ -257,6 +263,11 @@ function configOf(values: Values, folder: string): Config {
     hosts: { http: { allow: values['hosts:http:allow'] } },
     http: { trustedProxies: values['http:trusted-proxies'] },
     metrics: { token: values['metrics:token'] },
+    kept: {
+      historyDays: values['history:kept-days'],
+      notificationDays: values['notifications:kept-days'],
+      auditDays: values['audit:kept-days'],
+    },
     mail: {
       from: values['mail:from'],
       postmark:

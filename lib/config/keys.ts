@@ -254,6 +254,27 @@ export const keys = {
     lengthMin: 16,
     description: 'bearer token for /metrics from elsewhere; without it only loopback may read them',
   },
+  'history:kept-days': {
+    type: 'integer',
+    default: 0,
+    minimum: 0,
+    maximum: 36_500,
+    description: 'runs that ended longer ago leave the history, with what they logged; 0 keeps them for ever',
+  },
+  'notifications:kept-days': {
+    type: 'integer',
+    default: 0,
+    minimum: 0,
+    maximum: 36_500,
+    description: 'notifications that are older are removed, once they are delivered; 0 keeps them for ever',
+  },
+  'audit:kept-days': {
+    type: 'integer',
+    default: 0,
+    minimum: 0,
+    maximum: 36_500,
+    description: 'rows of the audit log that are older are removed; 0 keeps them for ever',
+  },
   'log:level': {
     type: 'choice',
     default: 'warn',

@@ -33,6 +33,7 @@ export interface SdkHooks {
 }
 
 const deliveriesMax = 100
+const clockDifferenceMsMax = 3_600_000
 
 const notifyShape = z.object({
   transactionId: z.string().max(64).nullish(),
@@ -74,6 +75,7 @@ export function addSdkRoutes(http: HttpServer, hooks: SdkHooks, log: Log): void 
         action = { environmentId: live.environmentId, slug: live.slug }
     }
     const nowMs = accounts.clock.nowMs()
+    const saidAtMs = body.createdAt ? Date.parse(body.createdAt) : nowMs
     const named = (body.deliveryInstructions ?? []).map(({ to, method }) => ({ to, method: method ?? null }))
     const usual = named.length > 0 || action === null ? [] : await accounts.defaultTargets(host, action)
     const deliveries = [named, usual].find(targets => targets.length > 0) ?? [
@@ -92,7 +94,8 @@ export function addSdkRoutes(http: HttpServer, hooks: SdkHooks, log: Log): void 
       environmentId: host.environment.id,
       senderId: host.user.id,
       idempotencyKey: body.idempotencyKey ?? null,
-      createdAtMs: Math.min(body.createdAt ? Date.parse(body.createdAt) : nowMs, nowMs),
+      // Clocks of hosts are not ours: what is said now is not of next year, nor too old to be kept.
+      createdAtMs: Math.min(nowMs, Math.max(saidAtMs, nowMs - clockDifferenceMsMax)),
     })
     if (isNew) {
       try {

@@ -8,5 +8,5 @@ export {
 } from './letters.js'
 export type { MailContent, MailKind, MailStatus, NewMail } from './mail.js'
 export { Mailer } from './mailer.js'
-export { enqueueMail, isAddress } from './outbox.js'
+export { enqueueMail, isAddress, waitingMails } from './outbox.js'
 export { type MailSettings, type MailTransport, mailTransportOf } from './transport.js'

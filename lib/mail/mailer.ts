@@ -29,6 +29,8 @@ export class Mailer {
   readonly #sweep: Sweep
   #forgotAtMs = Number.NEGATIVE_INFINITY
   readonly #underWay = new Set<Promise<void>>()
+  /** Attempts of this node since it runs. */
+  readonly counters = { sent: 0, failed: 0, retried: 0 }
 
   constructor(options: MailerOptions) {
     this.#options = options
@@ -85,6 +87,7 @@ export class Mailer {
     const { id, kind, attempt } = mail
     if (result.is === 'sent') {
       await this.#said(() => endSent(database, mail))
+      this.counters.sent += 1
       log.info('mail.sent', { mail: id, kind, attempt })
       return
     }
@@ -92,6 +95,7 @@ export class Mailer {
     const status = await this.#said(() =>
       endUnsent(database, mail, { reason, isFinal: result.is === 'refused' }),
     )
+    this.counters[status === 'FAILED' ? 'failed' : 'retried'] += 1
     log.warn(status === 'FAILED' ? 'mail.failed' : 'mail.not-sent', { mail: id, kind, attempt, reason })
   }
 

@@ -113,6 +113,15 @@ export async function endUnsent(
   return rows[0]?.status ?? null
 }
 
+/** How many wait to be sent, by whichever node; counted up to a bound. */
+export async function waitingMails(database: Queryable, countMax: number): Promise<number> {
+  const { rows } = await database.query<{ count: number }>(
+    `select count(*)::integer as count from (select from mails where status = 'WAITING' limit $1) as waiting`,
+    [countMax],
+  )
+  return rows[0]?.count ?? 0
+}
+
 /** How long to wait after the attempt of this number, in ms: 15 s, twice as long each time, at most an hour. */
 export function retryMs(attempt: number): number {
   return Math.min(firstRetryMs * 2 ** Math.min(attempt - 1, 20), limits.mailRetryMsMax)

@@ -21,9 +21,19 @@ export interface MetricsOptions {
   readonly factor: number
   readonly timers?: Firings | undefined
   readonly uploads?: Uploads | undefined
+  /** Mails and notifications on their way. */
+  readonly work?: WorkCounts | undefined
   /** Requests that are open at HTTP hosts. */
   readonly httpHostRuns?: (() => number) | undefined
   report(): NodeReport
+}
+
+export interface WorkCounts {
+  /** Attempts of this node. */
+  readonly mails: { readonly sent: number; readonly failed: number; readonly retried: number }
+  readonly notifications: { readonly delivered: number; readonly failed: number; readonly retried: number }
+  /** In the database, for whichever node. Rejects while it is away. */
+  waiting(): Promise<{ readonly mails: number; readonly notifications: number }>
 }
 
 export interface MetricsText {
@@ -161,7 +171,37 @@ async function build(options: MetricsOptions): Promise<Registry> {
     gauge('timers_in_flight', 'Calls of timers being made', () => timers.inFlight)
   }
 
-  const { httpHostRuns } = options
+  const { httpHostRuns, work } = options
+  if (work) {
+    counter('mails_sent_total', 'Mails that a mail server has taken', () => work.mails.sent)
+    counter('mails_failed_total', 'Mails given up, or refused for good', () => work.mails.failed)
+    counter('mails_retried_total', 'Attempts to send a mail that are made again', () => work.mails.retried)
+    const { notifications } = work
+    counter(
+      'notifications_delivered_total',
+      'Notifications that Slack or the outbox has taken',
+      () => notifications.delivered,
+    )
+    counter(
+      'notifications_failed_total',
+      'Notifications given up, or refused for good',
+      () => notifications.failed,
+    )
+    counter('notifications_retried_total', 'Attempts that are made again', () => notifications.retried)
+    new Gauge({
+      name: `${prefix}waiting`,
+      help: 'Rows that wait in the database for any node; absent while it is away',
+      labelNames: ['for'],
+      registers,
+      async collect() {
+        this.reset()
+        const waiting = await work.waiting().catch(() => null)
+        if (!waiting) return
+        this.set({ for: 'mail' }, waiting.mails)
+        this.set({ for: 'notification' }, waiting.notifications)
+      },
+    })
+  }
   if (httpHostRuns) gauge('http_host_runs', 'Requests for runs that are open at HTTP hosts', httpHostRuns)
 
   labelled('sockets', 'Open websockets', 'kind', () => {

@@ -12,6 +12,7 @@ import {
   createAccounts,
   type HostIdentity,
   runAdminOperation,
+  waitingDeliveries,
 } from '../accounts/index.js'
 import { Clients } from '../clients/index.js'
 import type { Config, DataDirectory } from '../config/index.js'
@@ -32,7 +33,7 @@ import { createHttpServer, type HttpServer, type NodeReport, type QueueHooks } f
 import type { EntityKey } from '../ids.js'
 import { limits } from '../limits.js'
 import { createLog, type Log } from '../log.js'
-import { Mailer, type MailTransport, mailTransportOf } from '../mail/index.js'
+import { Mailer, type MailTransport, mailTransportOf, waitingMails } from '../mail/index.js'
 import {
   openPartitions,
   type Partitions,
@@ -53,11 +54,12 @@ import { channelHostTowards } from './channel-host.js'
 import { type DemoHost, demoAccount, startDemoHost } from './demo.js'
 import { historyRow } from './history.js'
 import { type NodeHttpHosts, openHttpHosts } from './http-hosts.js'
-import { Metrics } from './metrics.js'
+import { Metrics, type WorkCounts } from './metrics.js'
 import type { RunningNode, StartNodeOptions } from './node-contract.js'
 import { Notifier } from './notifier.js'
 import { cannotListen, refuseTakenPort } from './ports.js'
 import { openQueue, queueSweep } from './queue.js'
+import { retentionSweep } from './retention.js'
 import { RingStatus } from './ring-status.js'
 import { refuseFullDisk } from './room.js'
 import { openSchedules } from './schedules.js'
@@ -71,6 +73,8 @@ const drainSpreadMsMax = 2_000
 const drainSpreadMsEach = 10
 /** How long callers wait, and that they are refused when what they ask for cannot be done now. */
 const sweepStopMsMax = 3_000
+/** Beyond that a figure only says: far too many. */
+const waitingCountMax = 100_000
 const refusable = { deadlineMs: limits.clientCallMsMax, isRefusable: true }
 /** How long a stop waits for calls of timers that are under way, in ms. */
 const timersMsMax = 2_000
@@ -99,6 +103,7 @@ class Node {
   #mailer: Mailer | null = null
   #notifier: Notifier | null = null
   #queueSweep: Sweep | null = null
+  #retention: Sweep | null = null
   readonly #failurePoints = parseFailurePoints(process.env.INTERVAL_FAILPOINT)
   #database: Database | null = null
   #accounts: AccountsService | null = null
@@ -154,6 +159,12 @@ class Node {
       log: createLog('interval:notifications'),
       appUrl: accounts.appUrl,
     })
+    this.#retention = retentionSweep({
+      database,
+      kept: this.#config.kept,
+      clock: this.#clock,
+      log: createLog('interval:retention'),
+    })
     this.#queueSweep = queueSweep({
       runtime: partitions,
       accounts,
@@ -182,6 +193,7 @@ class Node {
     this.#mailer.start()
     this.#notifier.start()
     this.#queueSweep.start()
+    this.#retention?.start()
     this.#sweepUploads()
     this.#state = 'ready'
     const howToSignIn = await this.#introduce(accounts, http)
@@ -222,6 +234,7 @@ class Node {
       this.#mailer?.stop(),
       this.#notifier?.stop(),
       this.#queueSweep?.stop(sweepStopMsMax),
+      this.#retention?.stop(sweepStopMsMax),
     ])
     await this.#partitions?.stop()
     await this.#accounts?.close()
@@ -501,6 +514,7 @@ class Node {
       timers: this.#timers?.timers.firings,
       uploads: this.#uploads?.uploads,
       httpHostRuns: this.#httpHosts?.open,
+      work: this.#work(accounts.database),
       report: () => this.#report(partitions),
     })
     this.#signOn = openSignOn({
@@ -560,6 +574,18 @@ class Node {
       http.nodeServer.listen(port, host, resolve)
     })
     return http
+  }
+
+  #work({ urgent }: Database): WorkCounts | undefined {
+    if (!this.#mailer || !this.#notifier) return undefined
+    return {
+      mails: this.#mailer.counters,
+      notifications: this.#notifier.counters,
+      waiting: async () => ({
+        mails: await waitingMails(urgent, waitingCountMax),
+        notifications: await waitingDeliveries(urgent, waitingCountMax),
+      }),
+    }
   }
 
   /** Nobody waits for it. */

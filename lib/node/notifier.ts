@@ -47,6 +47,8 @@ export interface NotifierOptions {
 export class Notifier {
   readonly #options: NotifierOptions
   readonly #lanes: readonly Sweep[]
+  /** Attempts of this node since it runs; one by mail is delivered when the mail is in the outbox. */
+  readonly counters = { delivered: 0, failed: 0, retried: 0 }
 
   constructor(options: NotifierOptions) {
     this.#options = options
@@ -89,8 +91,12 @@ export class Notifier {
         log.error('notification.failed', { delivery: delivery.id, error })
         return { reason: 'Something went wrong on this server.', isFinal: false }
       })
-      if (failure === null) return
-      await endUndelivered(database, delivery, failure)
+      if (failure === null) {
+        this.counters.delivered += 1
+        return
+      }
+      const status = await endUndelivered(database, delivery, failure)
+      this.counters[status === 'FAILED' ? 'failed' : 'retried'] += 1
       log.warn('notification.not-delivered', { delivery: delivery.id, ...failure })
     } catch (error) {
       log.warn('notification.not-ended', { delivery: delivery.id, error })

@@ -40,6 +40,10 @@ t.test(
       t.match(rows, [{ status: 'WAITING', attempts: 1, held: true }])
       // As if the lease were over: two minutes.
       await database.query('update mails set next_attempt_at = now()')
+      await database.query(
+        `insert into audit_log (id, name, at) values ('ancient', 'a', now() - interval '9 days')`,
+      )
+      await database.query('update turns set next_at = now()')
     })
     await server.run()
     t.match((await mails.received(mail.to, 2)).headers.get('message-id'), id, 'sent twice, under one name')
@@ -47,13 +51,17 @@ t.test(
     t.equal(mails.mails.length, 2)
     await inDatabase(server, async database => {
       t.match((await database.query('select status, text from mails')).rows, [{ status: 'SENT', text: null }])
+      const { rows } = await database.query(`select id from audit_log where id = 'ancient'`)
+      t.same(rows, [], 'what is older than was set is forgotten')
     })
   },
 )
 
 async function rig(t: Teardown): Promise<{ mails: MailServer; server: TestServer }> {
   const mails = await MailServer.start(t)
-  const server = await TestServer.start({ environment: { SMTP_URL: mails.url, EMAIL_FROM: 'a@sender.test' } })
+  const server = await TestServer.start({
+    environment: { SMTP_URL: mails.url, EMAIL_FROM: 'a@sender.test', AUDIT__KEPT_DAYS: '7' },
+  })
   t.teardown(() => server.stop())
   return { mails, server }
 }

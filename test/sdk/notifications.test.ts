@@ -197,3 +197,14 @@ t.test('who a schedule runs as hears of success where that is wanted', async t =
   t.equal(mail.headers.get('subject'), '"cleans" has completed')
   t.equal(to(me).length, before + 1, 'and nothing of the other')
 })
+
+t.test('what was sent and what waits can be measured', async t => {
+  const text = await (await fetch(`${server.address}/metrics`)).text()
+  const value = (name: string) => Number(new RegExp(`^${name} (\\d+)`, 'm').exec(text)?.[1])
+  t.equal(value('interval_mails_sent_total'), mails.mails.length)
+  t.equal(value('interval_notifications_delivered_total'), mails.mails.length)
+  for (const name of ['mails_failed_total', 'mails_retried_total', 'notifications_failed_total'])
+    t.equal(value(`interval_${name}`), 0, name)
+  t.match(text, /^interval_waiting\{for="mail"\} 0$/m)
+  t.match(text, /^interval_waiting\{for="notification"\} 0$/m)
+})
