@@ -86,6 +86,27 @@ await stage.scenario(t, 'a run is found and read with what was entered, without 
   await looks(scenario, 'history details')
 })
 
+await stage.scenario(t, 'what came out is shared by its address', async scenario => {
+  const { context, page, t } = scenario
+  await context.grantPermissions(['clipboard-read', 'clipboard-write'])
+  await page.goto(`${home}/actions/enroll`)
+  await page.getByLabel('Person').fill('Grace')
+  await page.getByLabel('New password').fill('hunter2')
+  t.equal(await page.getByText('Share these results').count(), 0, 'not before there are any')
+  await continueButton(page).click()
+  t.equal(await resultOf(page), 'enrolledGrace')
+  await page.getByRole('button', { name: 'Share these results' }).click()
+  await shown(page.getByText('Link copied'))
+  const address = await page.evaluate<string>('navigator.clipboard.readText()')
+  t.match(new URL(address), { origin: stage.server.address, search: '?history' })
+  await eventually(async () => {
+    await page.goto(address)
+    t.equal(await resultOf(page), 'enrolledGrace')
+  })
+  await shown(page.getByRole('button', { name: 'Share these results' }))
+  await looks(scenario, 'shared results')
+})
+
 await stage.scenario(t, 'the list is taken away as a file', async ({ page, t }) => {
   await page.goto(`${history}?search=enroll`)
   await shown(page.locator('[data-pw-history]'))

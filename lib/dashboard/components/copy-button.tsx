@@ -3,8 +3,16 @@ import { Icon } from './icon.js'
 
 const confirmationMs = 2_000
 
-/** Copies a text; works on plain http too, where the clipboard API is not there. */
-export function CopyButton({ text, label }: { text: string; label?: string }) {
+/** Copies a text; works on plain http too, where the clipboard API is not there. `words`: before and after. */
+export function CopyButton({
+  text,
+  label,
+  words: [before, after] = ['Copy', 'Copied'],
+}: {
+  text: string
+  label?: string
+  words?: readonly [string, string]
+}) {
   const [isCopied, setCopied] = useState(false)
   const copy = async () => {
     const done = navigator.clipboard
@@ -20,7 +28,7 @@ export function CopyButton({ text, label }: { text: string; label?: string }) {
   return (
     <button type="button" className="button small" aria-label={isCopied ? undefined : label} onClick={copy}>
       <Icon name={isCopied ? 'check' : 'copy'} className="size-4" />
-      <span aria-live="polite">{isCopied ? 'Copied' : 'Copy'}</span>
+      <span aria-live="polite">{isCopied ? after : before}</span>
     </button>
   )
 }

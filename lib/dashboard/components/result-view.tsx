@@ -4,6 +4,7 @@ import type { TransactionResult } from '../../clients/wire.js'
 import { addressOf, formatResult } from '../format.js'
 import { isRecord } from '../props.js'
 import { useServices } from '../services.js'
+import { CopyButton } from './copy-button.js'
 import { Icon } from './icon.js'
 import { entriesOf, ObjectTree } from './object-tree.js'
 
@@ -14,12 +15,13 @@ const kinds = {
   REDIRECTED: { words: 'Redirected', tone: 'bg-sunken text-muted', icon: 'chevronRight' },
 } as const
 
-export function ResultView({ result }: { result: TransactionResult }) {
+/** `address`: where others see it, in the history. */
+export function ResultView({ result, address }: { result: TransactionResult; address?: string }) {
   const { encoding } = useServices()
   const kind = kinds[result.status] ?? kinds.FAILURE
   return (
     <section className="card grid min-w-0 gap-4 p-5">
-      <p>
+      <div className="flex flex-wrap items-center justify-between gap-3">
         <span
           data-test-id="result-type"
           className={`inline-flex items-center gap-1.5 rounded-full px-2.5 py-0.5 text-sm font-medium ${kind.tone}`}
@@ -27,7 +29,10 @@ export function ResultView({ result }: { result: TransactionResult }) {
           <Icon name={kind.icon} className="size-4" />
           {kind.words}
         </span>
-      </p>
+        {address !== undefined && (
+          <CopyButton text={address} words={['Share these results', 'Link copied']} />
+        )}
+      </div>
       {result.status === 'FAILURE' ? (
         <FailureView data={result.data} />
       ) : (

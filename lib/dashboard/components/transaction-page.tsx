@@ -5,7 +5,7 @@
 import { type RefObject, useEffect, useRef, useSyncExternalStore } from 'react'
 import { useLocation } from 'react-router'
 import type { DirectoryPage, Place, Redirect } from '../../clients/wire.js'
-import { actionHref, isConsole, listHref, parentSlug, safeUrl } from '../links.js'
+import { actionHref, isConsole, listHref, parentSlug, pastRunHref, safeUrl } from '../links.js'
 import { isAnswered, type TransactionView, visibleSteps } from '../transaction.js'
 import type { TransactionRunner } from '../transaction-runner.js'
 import { AppLink, cameFrom, useGo } from './app-link.js'
@@ -15,6 +15,11 @@ import { LoadingView } from './loading-view.js'
 import { Banner } from './notice.js'
 import { ResultView } from './result-view.js'
 import { StepForm } from './step-form.js'
+
+/** Where others see the run, in the history; a console is its developer's alone. */
+export function sharedAt(place: Place, transactionId: string): { address?: string } {
+  return isConsole(place) ? {} : { address: window.location.origin + pastRunHref(place, transactionId) }
+}
 
 interface TransactionPageProps {
   runner: TransactionRunner
@@ -111,7 +116,7 @@ export function TransactionPage({
         )}
         {view?.result && (
           <div ref={newest === 'result' ? reveal : undefined} className="min-w-0">
-            <ResultView result={view.result} />
+            <ResultView result={view.result} {...sharedAt(place, runner.transactionId)} />
           </div>
         )}
       </main>

@@ -10,7 +10,7 @@ import { ControlPanel } from '../components/control-panel.js'
 import { Banner, Loading, Notice } from '../components/notice.js'
 import { ResultView } from '../components/result-view.js'
 import { RunDetails } from '../components/run-details.js'
-import { Header, TransactionPage } from '../components/transaction-page.js'
+import { Header, sharedAt, TransactionPage } from '../components/transaction-page.js'
 import { RequestError } from '../connection.js'
 import { formatDateTime } from '../format.js'
 import { actionHref, transactionHref } from '../links.js'
@@ -107,7 +107,7 @@ function PastRun({ run }: { run: TransactionSnapshot }) {
             </AppLink>
           </Banner>
         ) : (
-          <ResultView result={run.result} />
+          <ResultView result={run.result} {...sharedAt(run.place, run.transactionId)} />
         )}
         <RunDetails transactionId={run.transactionId} />
       </main>
