@@ -5,7 +5,7 @@
 import { promises as dns } from 'node:dns'
 import type { Database } from '../database/index.js'
 import { AppError } from '../errors.js'
-import type { SessionId, UserId } from '../ids.js'
+import type { OrganizationId, SessionId, UserId } from '../ids.js'
 import { limits as defaultLimits, type Limits } from '../limits.js'
 import type { Log } from '../log.js'
 import type { Slack } from '../slack/index.js'
@@ -49,9 +49,11 @@ import {
 import { createHttpHostAccounts, type HttpHostAccounts } from './http-hosts.js'
 import { createIdentities, type Identities } from './identities.js'
 import { createIdentityProofs, type IdentityProofs } from './identity-proofs.js'
+import { LastPlaces } from './last-places.js'
 import { createLoginLimits } from './login-limits.js'
+import { isMember } from './memberships.js'
 import { type NewNotification, recordNotification } from './notifications.js'
-import { type Place, placesOf } from './organizations.js'
+import { findOrganization, type Place, placesOf } from './organizations.js'
 import { createOwnAccount, type OwnAccount } from './own-account.js'
 import { createOwnOrganizations, type OwnOrganizations } from './own-organizations.js'
 import { createPasswordResets, type PasswordResets } from './password-resets.js'
@@ -185,6 +187,12 @@ export interface AccountsService
    */
   transaction(userId: UserId, id: string, origin: Origin): Promise<StoredRun & { place: TransactionPlace }>
   placeOfTransaction(id: string): Promise<TransactionPlace | null>
+  /** Null when there is no such organization. */
+  organizationIdOf(slug: string): Promise<OrganizationId | null>
+  /** The person looks at something of this organization: they come back to it. Nobody waits for it. */
+  lookedAt(actor: Pick<Actor, 'user' | 'organization'>): void
+  /** Writes an audit row when the person is not in this organization, and there is one. Never rejects. */
+  notAMember(userId: UserId, organizationSlug: string, what: string, origin: Origin): Promise<void>
   recordDeclarations(
     place: DeclarationPlace,
     actions: readonly DeclaredAction[],
@@ -239,6 +247,7 @@ export function createAccounts(options: AccountsOptions): AccountsService {
 
   const audit = (event: AuditEvent): void => audits.record(event)
 
+  const lastPlaces = new LastPlaces({ database, log })
   const slackConnections = new SlackConnections(database, options.secret)
   const guard = createGuard({ database, clock, limits, identities, audit })
 
@@ -458,6 +467,20 @@ export function createAccounts(options: AccountsOptions): AccountsService {
     recordNotification: notification => recordNotification(database, notification),
     writeHistory: rows => writeHistory(database, rows, log),
     placeOfTransaction: id => placeOfTransaction(database, id),
+    async organizationIdOf(slug) {
+      return (await findOrganization(database, { slug }))?.id ?? null
+    },
+    lookedAt: lastPlaces.lookedAt,
+    async notAMember(userId, organizationSlug, what, origin) {
+      const organization = await findOrganization(database, { slug: organizationSlug }).catch(() => null)
+      if (!organization) return
+      const isIn = await isMember(database, organization.id, userId).catch(() => true)
+      const details = { what }
+      if (!isIn) {
+        const organizationId = organization.id
+        audit({ name: 'access.denied', userId, organizationId, address: origin.address, details })
+      }
+    },
     recordDeclarations: (place, actions, pages) =>
       database.transaction(client => recordDeclarations(client, place, actions, pages)),
     async close() {

@@ -10,6 +10,8 @@ import { limits } from '../limits.js'
 import { mailConfirmation } from './person-mails.js'
 
 const confirmationMs = 30 * 60_000
+/** Who follows a late link is sent a new one for so long. */
+const keptMs = 30 * 24 * 3_600_000
 /** In which links are counted. */
 const windowMs = 600_000
 
@@ -42,6 +44,11 @@ export async function insertConfirmation(
   confirmation: { personId: UserId; email: string; nowMs: number },
 ): Promise<string> {
   const id = newId<string>()
+  // Whoever asks for one cleans up behind themselves: no job is needed for it.
+  await client.query('delete from email_confirmations where person_id = $1 and created_at < $2', [
+    confirmation.personId,
+    new Date(confirmation.nowMs - keptMs),
+  ])
   await client.query(
     'insert into email_confirmations (id, person_id, email, created_at, expires_at) values ($1, $2, $3, $4, $5)',
     [

@@ -278,8 +278,9 @@ export function createExternalSignIn(options: {
       const person = await personOfIdentity(database, provider, claims, clock.nowMs())
       if (person?.id !== who.user.id) throw notLetIn('other-person', origin, provider, who.user.id)
       await database.query(
-        'update sessions set identity_confirmed_at = $2, identity_confirmed_for = $3 where id = $1',
-        [who.sessionId, new Date(clock.nowMs()), step],
+        `update sessions set identity_confirmed_at = $2, identity_confirmed_for = $3, identity_confirmed_through = $4
+         where id = $1`,
+        [who.sessionId, new Date(clock.nowMs()), step, organizationId],
       )
       const details = { session: who.sessionId, way: provider }
       audit.record({ name: 'identity.confirmed', userId: person.id, address: origin.address, details })

@@ -7,7 +7,7 @@
  */
 import type { Database, Queryable } from '../database/index.js'
 import { AppError } from '../errors.js'
-import type { SessionId } from '../ids.js'
+import type { OrganizationId, SessionId } from '../ids.js'
 import type { Audit } from './audit.js'
 import type { Clock } from './clock.js'
 import type { ClientIdentity } from './contract.js'
@@ -36,8 +36,15 @@ export interface IdentityProofs {
   prove(who: ClientIdentity, proof: Proof, accepted: 'strongest' | 'any', origin: Origin): Promise<PersonRow>
   /** Proves it for actions. `step` names the step it is for, as `<transaction>/<group>`. */
   confirmIdentity(who: ClientIdentity, proof: Proof, step: string | null, origin: Origin): Promise<void>
-  /** The last proof for actions in this session: how long ago, and whether it was for this step. Null for none. */
-  lastProof(sessionId: SessionId, step: string): Promise<{ ageMs: number; isForStep: boolean } | null>
+  /**
+   * The last proof for actions of this organization in this session: how long ago, and whether it was for this step. Null
+   * for none; what the provider of another organization says is none.
+   */
+  lastProof(
+    sessionId: SessionId,
+    step: string,
+    organizationId: OrganizationId,
+  ): Promise<{ ageMs: number; isForStep: boolean } | null>
 }
 
 export interface IdentityProofsOptions {
@@ -119,18 +126,20 @@ export function createIdentityProofs(options: IdentityProofsOptions): IdentityPr
     async confirmIdentity(who, proof, step, origin) {
       const person = await prove(who, proof, 'strongest', origin)
       await database.query(
-        'update sessions set identity_confirmed_at = $2, identity_confirmed_for = $3 where id = $1',
+        `update sessions set identity_confirmed_at = $2, identity_confirmed_for = $3, identity_confirmed_through = null
+         where id = $1`,
         [who.sessionId, new Date(clock.nowMs()), step],
       )
       const details = { session: who.sessionId }
       audit.record({ name: 'identity.confirmed', userId: person.id, address: origin.address, details })
     },
 
-    async lastProof(sessionId, step) {
+    async lastProof(sessionId, step, organizationId) {
       const { rows } = await database.query<{ at: Date; is_for_step: boolean }>(
         `select identity_confirmed_at as at, coalesce(identity_confirmed_for = $2, false) as is_for_step
-         from sessions where id = $1 and identity_confirmed_at is not null and not second_factor_due`,
-        [sessionId, step],
+         from sessions where id = $1 and identity_confirmed_at is not null and not second_factor_due
+           and (identity_confirmed_through is null or identity_confirmed_through = $3)`,
+        [sessionId, step, organizationId],
       )
       const row = rows[0]
       // Another node's clock may be a little ahead.

@@ -10,6 +10,7 @@ import type { EnvironmentId, OrganizationId, UserId } from '../ids.js'
 import { closeDirectory } from './directories.js'
 import { endEnvironments } from './environments.js'
 import type { Asker, Guard } from './guard.js'
+import { isGrantable } from './permissions.js'
 import { endSingleSignOn } from './single-sign-on.js'
 
 export interface OrganizationSettings {
@@ -132,6 +133,8 @@ export function createOrganizationSettings(guard: Guard): OrganizationSettingsAc
         if (owner !== null && owner !== by.userId) {
           throw guard.denied(by, actor, 'give the organization away', 'Only its owner may do this.')
         }
+        // Where nobody owns it, whoever administers it may; nobody gives what they do not hold.
+        if (!isGrantable(actor, ['ADMIN'])) throw guard.denied(by, actor, 'give the organization away')
         const { rowCount } = await client.query(
           `update memberships set updated_at = now(),
              permissions = case when 'ADMIN' = any(permissions) then permissions else '{ADMIN}' end
@@ -207,6 +210,8 @@ async function endOrganization(
   await client.query('delete from invitations where organization_id = $1', [organizationId])
   await closeDirectory(client, organizationId)
   await endSingleSignOn(client, organizationId)
+  await client.query('delete from slack_connections where organization_id = $1', [organizationId])
+  await client.query('delete from slack_requests where organization_id = $1', [organizationId])
   const { rows: httpHosts } = await client.query<{ id: string }>(
     'update http_hosts set removed_at = now() where organization_id = $1 and removed_at is null returning id',
     [organizationId],

@@ -112,7 +112,7 @@ export async function deleteOrganization(client: Queryable, id: string): Promise
   return rowCount === 1 ? rows.map(row => row.id) : null
 }
 
-/** What somebody who signs in may choose from, in the order they joined. */
+/** What somebody who signs in may choose from: where they were last, then in the order they joined. */
 export interface Place {
   readonly id: OrganizationId
   readonly slug: string
@@ -132,8 +132,10 @@ export async function placesOf(client: Queryable, personId: UserId): Promise<Pla
          where environments.organization_id = organizations.id and environments.deleted_at is null), '[]')
          as environments
      from memberships join organizations on organizations.id = memberships.organization_id
+     join people on people.id = memberships.person_id
      where memberships.person_id = $1 and organizations.deleted_at is null
-     order by memberships.created_at, memberships.id`,
+     order by organizations.id is not distinct from people.last_organization_id desc, memberships.created_at,
+       memberships.id`,
     [personId],
   )
   return rows

@@ -7,7 +7,7 @@
 import type { Actor, StoredRules } from '../accounts/index.js'
 import { AppError } from '../errors.js'
 import { type DirectoryView, directoryKey, requestsFor, transactionStart } from '../hosts/index.js'
-import type { EntityKey, InstanceId, PageKey, TransactionId } from '../ids.js'
+import type { EntityKey, InstanceId, OrganizationId, PageKey, TransactionId } from '../ids.js'
 import { limits } from '../limits.js'
 import type { Json } from '../partitions/index.js'
 import { pause } from '../pause.js'
@@ -58,18 +58,22 @@ export class ClientRequests {
     try {
       return await this.#handle(window, request)
     } catch (error) {
-      if (error instanceof AppError && isDenial(error)) this.#audit(window, request)
+      if (error instanceof AppError && isDenial(error)) await this.#audit(window, request)
       throw error
     }
   }
 
-  /** Who tried what; the things themselves are named by ids, which are no secrets. */
-  #audit(window: Window, request: Request): void {
+  /**
+   * Who tried what; the things themselves are named by ids, which are no secrets. It is a row of the organization whose
+   * things they are.
+   */
+  async #audit(window: Window, request: Request): Promise<void> {
     const { identity, address } = window.connection
     const { data } = request
     this.#options.accounts.audit({
       name: 'access.denied',
       userId: identity.user.id,
+      organizationId: await this.#organizationOf(window, data).catch(() => null),
       address,
       details: {
         what: request.method,
@@ -79,6 +83,24 @@ export class ClientRequests {
         ...('slug' in data && { slug: data.slug }),
       },
     })
+  }
+
+  /** Null where nobody knows. */
+  async #organizationOf(window: Window, data: Request['data']): Promise<OrganizationId | null> {
+    const { accounts, runtime } = this.#options
+    if ('organization' in data) return accounts.organizationIdOf(data.organization)
+    const key: EntityKey | null =
+      'transactionId' in data
+        ? transactionKey(data.transactionId)
+        : 'pageKey' in data
+          ? `page:${data.pageKey}`
+          : null
+    const known = key && window.attached.get(key)
+    if (known) return known.organizationId as OrganizationId
+    if (!key || !('transactionId' in data)) return null
+    const located = await runtime.send<Located>(key, { type: 'locate' }, inTime)
+    const place = located ?? (await accounts.placeOfTransaction(data.transactionId))
+    return (place?.organizationId as OrganizationId | undefined) ?? null
   }
 
   async #handle(window: Window, request: Request): Promise<unknown> {
@@ -122,6 +144,7 @@ export class ClientRequests {
 
   async #watch(window: Window, place: Place): Promise<Directory> {
     const actor = await this.#actor(window, place)
+    this.#options.accounts.lookedAt(actor)
     const key = directoryOf(actor)
     const name = placeName(place)
     if (!window.watches.has(name)) {
@@ -437,7 +460,8 @@ export class ClientRequests {
       if (!(error instanceof AppError) || error.code !== 'identity-unproven') throw error
       const { sessionId } = window.connection.identity
       const step = `${transactionId}/${answer.inputGroupKey}`
-      const identity = await this.#options.accounts.lastProof(sessionId, step)
+      const { organizationId } = await this.#currentAsker(window, transactionKey(transactionId))
+      const identity = await this.#options.accounts.lastProof(sessionId, step, organizationId)
       if (identity === null) throw error
       const proven = { type: 'answer', ...answer, identity }
       return this.#ask(window, transactionId, proven)

@@ -24,7 +24,8 @@ import { type Place, protocolVersion } from './wire.js'
 
 export interface ClientsOptions {
   readonly runtime: EntityRuntime
-  readonly accounts: Accounts & Pick<AccountsService, 'queue' | 'lastProof'>
+  readonly accounts: Accounts &
+    Pick<AccountsService, 'queue' | 'lastProof' | 'lookedAt' | 'organizationIdOf' | 'placeOfTransaction'>
   readonly hosts: Hosts
   readonly directories: Directories
   readonly uploads: Pick<Uploads, 'grant' | 'confirm'>

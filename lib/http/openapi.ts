@@ -12,8 +12,15 @@ export interface ApiDescription<Body = unknown> {
   readonly summary: string
   /** The part of the API it belongs to: `Schedules`. */
   readonly tag: string
+  /**
+   * Who calls it, where that is neither whoever is signed in nor their access token. `people`: only who is signed in.
+   * `anybody`: nobody in particular; who may is in what they send.
+   */
+  readonly callers?: 'people' | 'anybody'
   /** What it takes. Checked. */
   readonly body?: z.ZodType<Body>
+  /** It takes, or gives back, the bytes of a file. */
+  readonly file?: 'taken' | 'given'
   /** What may stand behind the `?`, by name, with a sentence each. */
   readonly query?: Readonly<Record<string, string>>
   /** What it answers with. */
@@ -76,7 +83,7 @@ export function openApiDocument(routes: readonly ApiRoute[], version: string): J
       title: 'Interval Server',
       version,
       description:
-        'Everything the dashboard does. Send a personal access token of yours as `Authorization: Bearer pat_…`: it may do what you may, and no more.',
+        'Everything the dashboard does. Send a personal access token of yours as `Authorization: Bearer pat_…`: it may do what you may, and no more. What is left to people says so: it takes the session of the dashboard alone.',
       license: { name: 'MIT', identifier: 'MIT' },
     },
     servers: [{ url: '/' }],
@@ -99,7 +106,7 @@ export function openApiDocument(routes: readonly ApiRoute[], version: string): J
 }
 
 function operationOf({ description, method, path }: ApiRoute): Json {
-  const { body, query = {}, reply, status = 200, summary, tag } = description
+  const { body, callers, file, query = {}, reply, status = 200, summary, tag } = description
   const inPath = [...path.matchAll(/:(\w+)/g)].map(([, name]) => ({
     name,
     in: 'path',
@@ -117,12 +124,14 @@ function operationOf({ description, method, path }: ApiRoute): Json {
     operationId: operationId(method, path),
     summary,
     tags: [tag],
+    ...(callers && { security: callers === 'people' ? [{ session: [] }] : [] }),
     ...(parameters.length > 0 && { parameters }),
     ...(body && { requestBody: { required: true, content: json(schemaOf(body, 'input')) } }),
+    ...(file === 'taken' && { requestBody: { required: true, content: bytes } }),
     responses: {
       [status]: {
         description: 'Done.',
-        content: json(reply ? schemaOf(reply, 'output') : { type: 'object' }),
+        content: file === 'given' ? bytes : json(reply ? schemaOf(reply, 'output') : { type: 'object' }),
       },
       ...errorResponses([
         ...commonErrors,
@@ -132,6 +141,8 @@ function operationOf({ description, method, path }: ApiRoute): Json {
     },
   }
 }
+
+const bytes: Json = { 'application/octet-stream': { schema: {} } }
 
 function json(schema: Json): Json {
   return { 'application/json': { schema } }

@@ -62,19 +62,37 @@ export function addOrganizationSettingsRoutes(
     },
   )
 
-  http.route('PUT', `${organization}/owner`, browser, async context => {
-    const by = await askerOf(context)
-    const { id } = await context.body(z.object({ id: idShape }))
-    await context.accounts.transferOwnership(by, id)
-    return ok({})
-  })
+  http.route(
+    'PUT',
+    `${organization}/owner`,
+    {
+      ...browser,
+      api: {
+        callers: 'people',
+        tag: 'Organization',
+        summary: 'Gives the organization to a member',
+        body: z.object({ id: idShape }),
+      },
+    },
+    async context => {
+      const by = await askerOf(context)
+      const { id } = await context.body()
+      await context.accounts.transferOwnership(by, id)
+      return ok({})
+    },
+  )
 
   // The slug is repeated in the address: not every client sends a body with DELETE.
-  http.route('DELETE', organization, browser, async context => {
-    const by = await askerOf(context)
-    const ended = await context.accounts.closeOrganization(by, context.query.get('slug') ?? undefined)
-    // A node that does not hear it finds out when it asks them next.
-    for (const id of ended.httpHosts) await httpHosts?.remove(id as HttpHostId)
-    return ok({})
-  })
+  http.route(
+    'DELETE',
+    organization,
+    { ...browser, api: { callers: 'people', tag: 'Organization', summary: 'Ends the organization' } },
+    async context => {
+      const by = await askerOf(context)
+      const ended = await context.accounts.closeOrganization(by, context.query.get('slug') ?? undefined)
+      // A node that does not hear it finds out when it asks them next.
+      for (const id of ended.httpHosts) await httpHosts?.remove(id as HttpHostId)
+      return ok({})
+    },
+  )
 }

@@ -216,8 +216,22 @@ export function addSignOnRoutes(http: HttpServer, hooks: SignOnHooks, log: Log):
 
   const open = { caller: 'open', isCounted: true } as const
 
+  /**
+   * Another site may lead a browser here, and to a provider that lets it in as somebody else at once. So nobody leaves from
+   * there: they come to the sign-in screen, or to where they are signed in already.
+   */
+  const fromElsewhere = ({ request, query }: Context): Reply | null => {
+    const site = request.headers['sec-fetch-site']
+    if (site === undefined || site === 'same-origin' || site === 'none') return null
+    const from = ownPath(query.get('from'))
+    const location = from === null ? '/login' : `/login?${new URLSearchParams({ from })}`
+    return { status: 303, headers: { location } }
+  }
+
   http.route('GET', '/api/auth/sso/auth', open, async context => {
     if (context.method !== 'GET') return { status: 405 }
+    const elsewhere = fromElsewhere(context)
+    if (elsewhere) return elsewhere
     const provider = await wantedProvider(context)
     try {
       if (provider?.oidc) return await departTo(context, provider.oidc, oidc, 'oidc', provider.organizationId)
@@ -232,6 +246,8 @@ export function addSignOnRoutes(http: HttpServer, hooks: SignOnHooks, log: Log):
 
   http.route('GET', '/api/auth/sso/sign-in-with-google', open, async context => {
     if (context.method !== 'GET') return { status: 405 }
+    const elsewhere = fromElsewhere(context)
+    if (elsewhere) return elsewhere
     try {
       // Google lets nobody be asked anew.
       if (context.query.has('step')) return back('not-set-up')

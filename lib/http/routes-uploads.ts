@@ -28,7 +28,15 @@ export function isUpload({ method, url = '' }: IncomingMessage): boolean {
 export function addUploadRoutes(http: HttpServer, uploads: UploadHooks, limits: Limits): void {
   const open = { caller: 'open' } as const
 
-  http.route('PUT', `${uploadsPath}/:id`, open, async context => {
+  const signature = 'Of the link that was given for the file.'
+  const sent = {
+    callers: 'anybody',
+    tag: 'Uploads',
+    summary: 'Sends a file to a link that a window was given for it',
+    query: { size: 'In bytes.', until: 'When the link ends, in ms.', signature },
+    file: 'taken',
+  } as const
+  http.route('PUT', `${uploadsPath}/:id`, { ...open, api: sent }, async context => {
     try {
       const id = idOf(context)
       const size = known(context, () => uploads.checkSend(id, context.query))
@@ -44,7 +52,14 @@ export function addUploadRoutes(http: HttpServer, uploads: UploadHooks, limits: 
     }
   })
 
-  http.route('GET', `${uploadsPath}/:id`, open, async (context): Promise<Reply> => {
+  const read = {
+    callers: 'anybody',
+    tag: 'Uploads',
+    summary: 'A file that was sent, as a host reads it',
+    query: { signature },
+    file: 'given',
+  } as const
+  http.route('GET', `${uploadsPath}/:id`, { ...open, api: read }, async (context): Promise<Reply> => {
     const id = idOf(context)
     const file = await known(context, () => uploads.openFile(id, context.query))
     if ('redirect' in file) return { status: 302, headers: { ...fileHeaders, location: file.redirect } }

@@ -75,7 +75,7 @@ export interface RouteOptions<Body = unknown> {
   readonly caller: 'browser' | 'sdk' | 'open'
   /** Of an `open` one: counted against the share of its address, since each request costs something. */
   readonly isCounted?: boolean
-  /** Makes it part of the API: it stands in its description, and takes access tokens. */
+  /** Makes it part of the API: it stands in its description, and takes access tokens unless that says otherwise. */
   readonly api?: ApiDescription<Body>
 }
 
@@ -267,7 +267,7 @@ export function createHttpServer(options: HttpServerOptions): HttpServer {
       async person() {
         if (accessToken === undefined) return (await signedIn()).user
         // Only what stands in the description is open to scripts.
-        if (!api) throw new AppError('forbidden', 'An access token cannot do this.')
+        if (!api || api.callers) throw new AppError('forbidden', 'An access token cannot do this.')
         const identity = await accounts.authenticateToken(accessToken)
         if (!identity) throw new AppError('not-signed-in', 'This access token is wrong or has ended.')
         if (identity.scope === 'read' && request.method !== 'GET' && request.method !== 'HEAD') {
@@ -302,6 +302,12 @@ export function createHttpServer(options: HttpServerOptions): HttpServer {
     throw new AppError('too-many-requests', `Too many requests: wait ${waitSeconds} s.`)
   }
 
+  /** For who is not in it an organization looks absent; that they tried is in its audit log. */
+  const auditStranger = async (context: Context, slug: string, what: string): Promise<void> => {
+    const person = await context.person().catch(() => context.session().then(identity => identity?.user))
+    if (person) await accounts.notAMember(person.id, slug, what, context.origin)
+  }
+
   const route: HttpServer['route'] = (method, path, { api, caller, isCounted = false }, handler) => {
     if (api) apiRoutes.push({ method, path, description: api as ApiDescription })
     const shape: ErrorShape = caller === 'sdk' ? 'sdk' : 'dashboard'
@@ -311,6 +317,13 @@ export function createHttpServer(options: HttpServerOptions): HttpServer {
         if (caller === 'browser' && method !== 'GET') checkOrigin(request)
         answer(request, response, await handler(contextOf(request, request.params, api)))
       } catch (error) {
+        if (error instanceof AppError && error.code === 'not-found' && request.params.org !== undefined) {
+          await auditStranger(
+            contextOf(request, request.params, api),
+            request.params.org,
+            `${method} ${path}`,
+          )
+        }
         if (error instanceof AppError && error.code === 'cross-origin') {
           accounts.audit({
             name: 'access.denied',

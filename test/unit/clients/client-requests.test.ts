@@ -133,3 +133,47 @@ t.test('a run that was refused puts back what it has claimed; one that may exist
   await start()
   t.same(released, [])
 })
+
+t.test('what is denied is a row of the organization whose things they are', async t => {
+  const rows: { organizationId?: string | null; details?: object }[] = []
+  const options = {
+    runtime: {
+      async send(key: string) {
+        if (key === 'transaction:live') {
+          return {
+            organizationId: 'organization-2',
+            place: { organization: 'theirs', environment: 'production' },
+          }
+        }
+        return null
+      },
+    },
+    accounts: {
+      actor: async () => {
+        throw new AppError('not-found')
+      },
+      organizationIdOf: async (slug: string) => (slug === 'theirs' ? 'organization-2' : null),
+      placeOfTransaction: async () => null,
+      audit: (row: object) => rows.push(row),
+    },
+    log: { debug: () => undefined },
+  } as unknown as ClientsOptions
+  const window = newWindow()
+  const requests = new ClientRequests(options)
+  const place = { organization: 'theirs', environment: 'production' }
+  await t.rejects(requests.handle(window, { id: 1, method: 'directory.watch', data: place }))
+  await t.rejects(
+    requests.handle(window, { id: 2, method: 'transaction.attach', data: { transactionId: 'live' } }),
+  )
+  await t.rejects(
+    requests.handle(window, {
+      id: 3,
+      method: 'directory.watch',
+      data: { ...place, organization: 'nobody' },
+    }),
+  )
+  t.same(
+    rows.map(({ organizationId }) => organizationId),
+    ['organization-2', 'organization-2', null],
+  )
+})

@@ -4,7 +4,9 @@
  */
 import t from 'tap'
 import { runAdminOperation } from '../../../lib/accounts/index.js'
+import type { OrganizationId, UserId } from '../../../lib/ids.js'
 import { testAccounts } from '../../support/database.js'
+import { eventually } from '../../support/eventually.js'
 import { linkIn } from '../../support/mail-server.js'
 import { testServer } from './test-server.js'
 
@@ -228,6 +230,69 @@ t.test('directories', async t => {
     t.equal(await personOf(email), person, 'the account keeps its address')
     t.equal(await personOf('thief@evil.example'), undefined)
   })
+})
+
+t.test('a proof of identity at the provider of one organization is none for another', async t => {
+  const who = await someone('prover')
+  const other = await someone('elsewhere')
+  await database.query(
+    `insert into external_identities (provider, issuer, subject, person_id, organization_id)
+     values ('organization:' || $1, 'https://idp.example', 'prover', $2, $1)`,
+    [who.organization.id, who.id],
+  )
+  const identity = await accounts.authenticateSession(who.cookie.split('=')[1])
+  if (!identity) throw new Error('not signed in')
+  const origin = { address: '192.0.2.1', userAgent: null }
+  const claims = {
+    issuer: 'https://idp.example',
+    subject: 'prover',
+    email: who.email,
+    emailVerified: true,
+    firstName: null,
+    lastName: null,
+    groups: null,
+  }
+  const proofFor = ({ organization }: Someone) =>
+    accounts.lastProof(identity.sessionId, 'run/step', organization.id as OrganizationId)
+  t.equal(await proofFor(who), null)
+  await accounts.confirmThrough(identity, who.organization.id as OrganizationId, claims, 'run/step', origin)
+  t.match(await proofFor(who), { isForStep: true })
+  t.equal(await proofFor(other), null)
+  await accounts.confirmIdentity(identity, { password }, 'run/step', origin)
+  t.match(await proofFor(other), { isForStep: true }, 'one’s own password is one for all')
+})
+
+t.test('another site leads nobody to a provider', async t => {
+  for (const path of ['/api/auth/sso/auth?organization=x', '/api/auth/sso/sign-in-with-google?x']) {
+    for (const site of ['cross-site', 'same-site']) {
+      const led = await ask('GET', `${path}&from=/dashboard/x`, { headers: { 'sec-fetch-site': site } })
+      t.equal(led.status, 303)
+      t.equal(led.headers.get('location'), '/login?from=%2Fdashboard%2Fx', `${site} ${path}`)
+    }
+    const own = await ask('GET', path, { headers: { 'sec-fetch-site': 'same-origin' } })
+    t.match(own.headers.get('location'), 'problem=not-set-up')
+  }
+})
+
+t.test('who is in several organizations comes back to the one they looked at last', async t => {
+  const one = await someone('several')
+  for (const name of ['Second', 'Third'])
+    await ask('POST', '/api/v1/organizations', { cookie: one.cookie, body: { name } })
+  const slugs = async (): Promise<string[]> => {
+    const { body } = await ask('GET', '/api/v1/session', { cookie: one.cookie })
+    return (body.organizations as { slug: string }[]).map(({ slug }) => slug)
+  }
+  t.same(await slugs(), ['several', 'second', 'third'], 'in the order they joined')
+  for (const slug of ['third', 'second']) {
+    accounts.lookedAt(await accounts.actor(one.id as UserId, slug, 'production'))
+    await eventually(async () => {
+      const [first] = await slugs()
+      if (first !== slug) throw new Error(`first is ${first}`)
+    })
+  }
+  t.same(await slugs(), ['second', 'several', 'third'])
+  await operate('deleteOrganization', { slug: 'second' })
+  t.same(await slugs(), ['several', 'third'])
 })
 
 t.test('an address of the installation is no id of another organization', async t => {
