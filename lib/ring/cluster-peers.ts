@@ -186,7 +186,7 @@ export class ClusterPeers implements Peers {
     })
     this.#gossip = gossip
     try {
-      const forward = await this.#channel.listen({ host: listenHost, port: forwardPort ?? 0 }, host)
+      const forward = await this.#channel.listen({ host: listenHost, port: forwardPort ?? 0 })
       const channel = await gossip.listen()
       this.#self = {
         ...identity,
@@ -250,7 +250,7 @@ export class ClusterPeers implements Peers {
   }
 
   async #sendBeacon(link: PeerLink): Promise<void> {
-    const beacon = await link.beacon(Buffer.alloc(0))
+    const beacon = await link.beacon()
     if (beacon === undefined || this.#isStopped) return
     for (const handler of this.#beaconHandlers) handler(beacon.from, beacon.body, beacon.roundTripMs)
   }

@@ -2,28 +2,20 @@
  * A line: one connection between two process lives, and the calls on it. Whoever has dialed calls; the other side
  * answers on the same connection, so a lost line fails exactly the calls that were made on it, at once.
  *
- * Messages handed over in one turn of the event loop share a tchannel call (a batch: 13 times cheaper for small ones);
- * while others are in flight, those of the next milliseconds do. And a batch is confirmed as soon as it has been read. tchannel resets a connection on which more than 100 writes wait,
- * and TLS makes all writes of one turn wait, so what may be unconfirmed is bounded: batches of ours, confirmations of
- * the other side's, and beacons together stay below 100. The rest waits here, bounded too.
+ * Messages handed over in one turn of the event loop share a batch; while others are under way, those of the next
+ * milliseconds do: a frame costs both sides some fifty microseconds, however little is in it. Signs of life go between
+ * batches. What waits is bounded: at most a few hundred KB are given to the socket, the rest waits here, and of that
+ * there is a limit too.
  *
  * Invariants: messages reach the other side's handler in order, each at most once (one TCP connection, nothing is ever
- * sent again); each call is settled exactly once. What can go wrong: the line is lost; then whether a pending call was
- * executed is not known.
+ * sent again); each call is settled exactly once. What can go wrong: the line is lost, or the other side has gone silent
+ * and the line is given up; then whether a pending call was executed is not known.
  */
-
-import type TChannel from 'tchannel'
-import type { TChannelConnection, TChannelPeer } from 'tchannel'
 import { AppError, type ErrorBody, errorBody, errorKinds } from '../errors.js'
 import { limits as allLimits } from '../limits.js'
 import type { RingClock } from './clock.js'
-import {
-  encodeMessage,
-  IncomingMessages,
-  type Message,
-  OutgoingMessages,
-  type QueuedMessage,
-} from './message-stream.js'
+import type { FrameSocket, FrameType } from './frames.js'
+import { IncomingMessages, type Message, OutgoingMessages, type QueuedMessage } from './message-stream.js'
 import type { Member } from './peers.js'
 
 export interface LineLimits {
@@ -40,29 +32,13 @@ export const lineLimits: LineLimits = {
   queueMessagesMax: allLimits.peerQueueMessagesMax,
 }
 
-/** tchannel splits a call above 64 KiB into several frames, and those of different calls may overtake each other. */
 const batchBytesMax = 32_768
-const inFlightBytesMax = 262_144
-/** Ours and confirmations of theirs, with beacons and pings of both (4 times 5): below 100 together. */
-const inFlightBatchesMax = 36
-const beaconsInFlightMax = 5
-const pingsInFlightMax = 5
-/** A batch is confirmed by reading it: a peer that takes longer is paused, gone or cut off. */
-const confirmMsMax = 3_000
-
-/**
- * A confirmation waits this long for replies to take along, which halves the frames of a lone call; of a few batches at a
- * time, and never of large ones, so that the other side's window does not wait.
- */
-const confirmationHeldMs = 5
-const confirmationsHeldMax = 4
-const batchHeldBytesMax = 8_192
-/** Between two batches, while the first is in flight. */
+/** Between two batches, while more than one call is under way. */
 const batchIntervalMs = 2
-const nothing = Buffer.alloc(0)
-
-export const batchEndpoint = 'batch'
-export const beaconEndpoint = 'beacon'
+/** Signs of life asked for in a row without an answer: then the line is given up, and another is dialed. */
+const unansweredMax = 15
+/** A peer that takes nothing for so long is paused, gone or cut off. */
+const stuckMsMax = 3_000
 
 /** Counted for the metrics by whoever makes lines. */
 export interface LineCounters {
@@ -73,14 +49,15 @@ export interface LineCounters {
 }
 
 export interface LineOptions {
-  readonly channel: TChannel
-  readonly connection: TChannelConnection
+  readonly socket: FrameSocket
   readonly remote: Member
   readonly clock: RingClock
   readonly limits: LineLimits
   readonly counters: LineCounters
   /** Answers the other side's calls. */
   readonly answer: (from: Member, kind: string, body: Buffer) => Promise<Buffer> | Buffer
+  /** What this node attaches to its signs of life. */
+  readonly beacon: () => Buffer
   /** Something came from the other side. */
   readonly onHeard: () => void
   readonly onClosed: () => void
@@ -96,23 +73,17 @@ interface PendingCall {
 export class Line {
   readonly remote: Member
   readonly #options: LineOptions
-  readonly #pinned: Pick<TChannelPeer, 'request' | 'invalidateScore'>
   readonly #outgoing = new OutgoingMessages()
   readonly #incoming: IncomingMessages
   readonly #pending = new Map<number, PendingCall>()
   #lastId = 0
   #isFlushing = false
   #flushedAtMs = Number.NEGATIVE_INFINITY
-  #batchesInFlight = 0
-  #bytesInFlight = 0
-  #beaconsInFlight = 0
-  #pingsInFlight = 0
-  /** Confirmations of the other side's batches that wait for replies, and the replies that go with the first. */
-  #heldConfirmations: ((replies: Buffer) => void)[] = []
-  #heldReplies: Buffer[] = []
-  #heldReplyBytes = 0
-  #isReleasing = false
-  #holdTimer: { cancel(): void } | undefined
+  #stuck: { cancel(): void } | undefined
+  /** Beacons asked for, in their order. */
+  #beacons: ((answer: Buffer | undefined) => void)[] = []
+  /** Signs of life asked for since something was heard. */
+  #unanswered = 0
   /** Calls of the other side being answered. */
   #answering = 0
   #isClosed = false
@@ -121,27 +92,21 @@ export class Line {
     this.#options = options
     this.remote = options.remote
     this.#incoming = new IncomingMessages(options.limits.messageBytesMax, message => this.#onMessage(message))
-    // tchannel would choose among all connections to a peer; order needs this one.
-    this.#pinned = {
-      request: requestOptions => options.connection.request(requestOptions),
-      invalidateScore: () => undefined,
-    }
-    options.connection.closeEvent.on(() => this.#onConnectionClosed())
-    options.connection.handler.pingIncomingRequestEvent.on(() => options.onHeard())
-    options.connection.pingResponseEvent.on(() => {
-      this.#pingsInFlight = 0
-      options.onHeard()
+    options.socket.handle({
+      onFrame: (type, payload) => this.#onFrame(type, payload),
+      onDrain: () => this.#onDrain(),
+      onClosed: () => this.#onClosed(),
     })
   }
 
   get isClosed(): boolean {
-    return this.#isClosed
+    return this.#isClosed || this.#options.socket.isClosed
   }
 
   /** One call. Rejects with the other side's `AppError`, `timeout`, `unavailable`, `queue-full` or `too-large`. */
   call(kind: string, body: Buffer, deadlineMs: number): Promise<Buffer> {
     const { limits, clock } = this.#options
-    if (this.#isClosed) return Promise.reject(new AppError('unavailable'))
+    if (this.isClosed) return Promise.reject(new AppError('unavailable'))
     if (body.length > limits.messageBytesMax) return Promise.reject(new AppError('too-large'))
     if (!this.#hasRoomFor(body.length) || this.#pending.size >= limits.queueMessagesMax) {
       return Promise.reject(new AppError('queue-full'))
@@ -168,55 +133,49 @@ export class Line {
     this.#pending.clear()
   }
 
-  /** Asks for a sign of life and nothing else: a frame of tchannel, a fraction of the cost of a call. */
+  /** Asks for a sign of life and nothing else. */
   ping(): void {
-    if (this.#isClosed || this.#pingsInFlight >= pingsInFlightMax) return
-    this.#pingsInFlight++
-    this.#options.connection.ping()
+    if (this.#expectsLife()) this.#options.socket.write('ping')
   }
 
-  /** Passes by everything that waits. Resolves with what the other side attaches; undefined when it was not sent or lost. */
-  beacon(body: Buffer): Promise<Buffer | undefined> {
-    if (this.#isClosed || this.#beaconsInFlight >= beaconsInFlightMax) return Promise.resolve(undefined)
-    this.#beaconsInFlight++
-    return this.#request(beaconEndpoint, body).then(
-      answer => {
-        this.#beaconsInFlight--
-        this.#options.onHeard()
-        return answer
-      },
-      () => {
-        this.#beaconsInFlight--
-        return undefined
-      },
-    )
-  }
-
-  /**
-   * Takes a batch that has arrived; `confirm` is called soon, with whole replies if there are some. Throws `damaged`, and
-   * ends the line, when it does not parse.
-   */
-  receive(batch: Buffer, confirm: (replies: Buffer) => void): void {
-    if (this.#isClosed) throw new AppError('unavailable')
-    this.#options.onHeard()
-    try {
-      this.#incoming.add(batch)
-    } catch (error) {
-      this.close('a batch did not parse')
-      throw error
-    }
-    if (batch.length > batchHeldBytesMax) {
-      confirm(nothing)
-      return
-    }
-    this.#heldConfirmations.push(confirm)
-    if (this.#heldConfirmations.length > confirmationsHeldMax) this.#heldConfirmations.shift()?.(nothing)
-    this.#holdTimer ??= this.#options.clock.setTimer(confirmationHeldMs, () => this.#release())
+  /** Passes by everything that waits here. Resolves with what the other side attaches; undefined when the line is lost. */
+  beacon(): Promise<Buffer | undefined> {
+    if (!this.#expectsLife()) return Promise.resolve(undefined)
+    this.#options.socket.write('beacon')
+    return new Promise(resolve => this.#beacons.push(resolve))
   }
 
   /** Ends the connection; what is pending is rejected. */
-  close(reason = 'closed by this node'): void {
-    if (!this.#isClosed) this.#options.connection.resetAll(new Error(reason))
+  close(): void {
+    this.#options.socket.close()
+    this.#onClosed()
+  }
+
+  /** False when nothing more is to be asked of this line. A line that has not answered for long is given up. */
+  #expectsLife(): boolean {
+    if (this.isClosed) return false
+    this.#unanswered += 1
+    if (this.#unanswered > unansweredMax) this.close()
+    return !this.isClosed
+  }
+
+  #onFrame(type: FrameType, payload: Buffer): void {
+    this.#unanswered = 0
+    this.#options.onHeard()
+    if (type === 'batch') this.#receive(payload)
+    else if (type === 'ping') this.#options.socket.write('pong')
+    else if (type === 'beacon') this.#options.socket.write('beaconAnswer', [this.#options.beacon()])
+    else if (type === 'beaconAnswer') this.#beacons.shift()?.(payload)
+    // Hellos belong to the beginning.
+    else if (type !== 'pong') this.close()
+  }
+
+  #receive(batch: Buffer): void {
+    try {
+      this.#incoming.add(batch)
+    } catch {
+      this.close()
+    }
   }
 
   #onMessage(message: Message): void {
@@ -248,46 +207,13 @@ export class Line {
       }
       this.#answering--
     }
-    if (this.#isClosed) return
+    if (this.isClosed) return
     if (reply.body.length > this.#options.limits.messageBytesMax) {
       reply = failureOf(id, new AppError('too-large'))
     }
-    if (this.#canHold(reply)) this.#hold(reply)
-    else if (this.#hasRoomFor(reply.body.length)) this.#send(reply)
+    if (this.#hasRoomFor(reply.body.length)) this.#send(reply)
     // A caller that takes no answers any more has to find out: its calls would wait for their deadlines.
-    else this.close('the other side does not take its answers')
-  }
-
-  #canHold({ body }: Message): boolean {
-    return this.#heldConfirmations.length > 0 && this.#heldReplyBytes + body.length <= batchHeldBytesMax
-  }
-
-  /** A reply goes with a confirmation that waits for it, together with those of the same turn. */
-  #hold(reply: Message): void {
-    this.#options.counters.sent++
-    this.#heldReplies.push(encodeMessage(reply))
-    this.#heldReplyBytes += reply.body.length
-    if (this.#isReleasing) return
-    this.#isReleasing = true
-    setImmediate(() => {
-      this.#isReleasing = false
-      this.#release()
-    })
-  }
-
-  #release(): void {
-    this.#holdTimer?.cancel()
-    this.#holdTimer = undefined
-    const confirmations = this.#heldConfirmations
-    const replies = this.#heldReplies.length === 0 ? nothing : Buffer.concat(this.#heldReplies)
-    this.#dropHeld()
-    for (const [index, confirm] of confirmations.entries()) confirm(index === 0 ? replies : nothing)
-  }
-
-  #dropHeld(): void {
-    this.#heldConfirmations = []
-    this.#heldReplies = []
-    this.#heldReplyBytes = 0
+    else this.close()
   }
 
   #hasRoomFor(bytes: number): boolean {
@@ -306,51 +232,30 @@ export class Line {
       }
       const { clock } = this.#options
       const waitMs = this.#flushedAtMs + batchIntervalMs - clock.nowMs()
-      if (waitMs > 0 && this.#batchesInFlight > 0) clock.setTimer(waitMs, flush)
+      const isAlone = this.#pending.size + this.#answering === 0
+      if (waitMs > 0 && !isAlone) clock.setTimer(waitMs, flush)
       else setImmediate(flush)
     }
     return queued
   }
 
+  /** Gives the socket as much as it should hold. */
   #flush(): void {
-    while (
-      !this.#isClosed &&
-      this.#batchesInFlight < inFlightBatchesMax &&
-      this.#bytesInFlight + batchBytesMax <= inFlightBytesMax
-    ) {
+    const { clock, counters, socket } = this.#options
+    while (!this.isClosed && !socket.isFull) {
       const batch = this.#outgoing.take(batchBytesMax)
       if (batch === undefined) return
-      this.#batchesInFlight++
-      this.#bytesInFlight += batch.length
-      this.#flushedAtMs = this.#options.clock.nowMs()
-      this.#options.counters.batches++
-      this.#request(batchEndpoint, batch).then(
-        replies => {
-          this.#batchesInFlight--
-          this.#bytesInFlight -= batch.length
-          this.#options.onHeard()
-          this.#takeReplies(replies)
-          this.#flush()
-        },
-        // A hole in the stream cannot be mended.
-        () => this.close('a batch was not confirmed'),
-      )
+      this.#flushedAtMs = clock.nowMs()
+      counters.batches++
+      socket.write('batch', batch)
     }
+    if (!this.isClosed) this.#stuck ??= clock.setTimer(stuckMsMax, () => this.close())
   }
 
-  /** Whole messages that came with a confirmation. */
-  #takeReplies(replies: Buffer): void {
-    if (replies.length === 0 || this.#isClosed) return
-    const { limits } = this.#options
-    try {
-      new IncomingMessages(limits.messageBytesMax, message => this.#onMessage(message)).add(replies)
-    } catch {
-      this.close('replies did not parse')
-    }
-  }
-
-  #request(endpoint: string, body: Buffer): Promise<Buffer> {
-    return requestOn(this.#options.channel, this.#pinned, endpoint, body, confirmMsMax)
+  #onDrain(): void {
+    this.#stuck?.cancel()
+    this.#stuck = undefined
+    this.#flush()
   }
 
   #newId(): number {
@@ -359,33 +264,16 @@ export class Line {
     return this.#lastId
   }
 
-  #onConnectionClosed(): void {
+  #onClosed(): void {
     if (this.#isClosed) return
     this.#isClosed = true
     this.#options.counters.resets++
     this.#outgoing.clear()
-    this.#holdTimer?.cancel()
-    this.#dropHeld()
+    this.#stuck?.cancel()
+    for (const answered of this.#beacons.splice(0)) answered(undefined)
     this.abandon()
     this.#options.onClosed()
   }
-}
-
-/** One tchannel call on one connection. Rejects when it fails or is not confirmed in time. */
-export function requestOn(
-  channel: TChannel,
-  peer: Pick<TChannelPeer, 'request' | 'invalidateScore'>,
-  endpoint: string,
-  body: Buffer,
-  timeoutMs: number,
-): Promise<Buffer> {
-  return new Promise((resolve, reject) => {
-    channel.request({ peer, timeout: timeoutMs }).send(endpoint, '', body, (error, response, _arg2, arg3) => {
-      if (error) reject(error)
-      else if (!response.ok) reject(errorFrom(arg3))
-      else resolve(arg3)
-    })
-  })
 }
 
 export function failureBody(error: unknown): Buffer {
@@ -396,7 +284,8 @@ function failureOf(id: number, error: unknown): Message {
   return { type: 'failure', id, kind: '', body: failureBody(error) }
 }
 
-function errorFrom(body: Buffer): AppError {
+/** The error that a failure's body tells of. */
+export function errorFrom(body: Buffer): AppError {
   let parsed: Partial<ErrorBody>
   try {
     parsed = JSON.parse(body.toString()) as Partial<ErrorBody>

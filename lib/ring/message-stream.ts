@@ -65,8 +65,8 @@ export class OutgoingMessages {
     message.isCancelled = true
   }
 
-  /** The next batch, `bytesMax` at most; undefined when nothing waits. */
-  take(bytesMax: number): Buffer | undefined {
+  /** The next batch in parts, `bytesMax` together at most; undefined when nothing waits. */
+  take(bytesMax: number): Buffer[] | undefined {
     const parts: Buffer[] = []
     let room = bytesMax
     while (room > 0) {
@@ -84,7 +84,7 @@ export class OutgoingMessages {
       }
       this.#drop(message)
     }
-    return parts.length === 0 ? undefined : parts.length === 1 ? parts[0] : Buffer.concat(parts)
+    return parts.length === 0 ? undefined : parts
   }
 
   clear(): void {
@@ -138,11 +138,6 @@ export class IncomingMessages {
     this.#held = bytes.length
     this.#needed = bytes.length < lengthBytes ? lengthBytes : lengthBytes + bytes.readUInt32BE(0)
   }
-}
-
-/** A whole message as bytes, outside of a stream. */
-export function encodeMessage(message: Message): Buffer {
-  return Buffer.concat([headOf(message), message.body])
 }
 
 function headOf({ type, id, kind, body }: Message): Buffer {

@@ -1,7 +1,6 @@
 /**
- * The channel that calls between nodes go over: our own TChannel beside the gossip one, since a large message or a
- * reset there would also hit the pings by which nodes are believed alive. Raw arguments, no checksum (TLS has one), no
- * tracing.
+ * The channel that calls between nodes go over: a port and connections of its own, since a large message or a reset on
+ * gossip's would also hit the pings by which nodes are believed alive.
  *
  * Each connection begins with a hello in both directions: who each side is, in which life, and where it listens. A
  * process dials a peer once at a time and numbers its dials, so the newest dial of one life ends the older ones on the
@@ -9,31 +8,22 @@
  *
  * What can go wrong: an address is answered by another node than the one expected (it has moved); whoever dials compares.
  */
-import type TChannel from 'tchannel'
-import type { TChannelConnection, TChannelOutResponse } from 'tchannel'
+import type { Socket } from 'node:net'
 import { AppError } from '../errors.js'
 import { isId, type NodeId } from '../ids.js'
 import type { Log } from '../log.js'
-import { type Address, channelNameOf, parseAddress } from './addresses.js'
+import { type Address, parseAddress } from './addresses.js'
 import type { RingClock } from './clock.js'
-import {
-  batchEndpoint,
-  beaconEndpoint,
-  failureBody,
-  Line,
-  type LineCounters,
-  type LineLimits,
-  lineLimits,
-  requestOn,
-} from './line.js'
+import { type FrameHandlers, FrameSocket } from './frames.js'
+import { errorFrom, failureBody, Line, type LineCounters, type LineLimits, lineLimits } from './line.js'
 import type { Member } from './peers.js'
-import { SecureChannel } from './secure-channel.js'
-import type { SecureSockets } from './secure-sockets.js'
+import type { SecureListener, SecureSockets } from './secure-sockets.js'
 
-const serviceName = 'interval'
-const helloEndpoint = 'hello'
-const helloMsMax = 1_000
+/** Until both hellos are there, the proof of the secret included. */
+const greetingMsMax = 2_000
 const helloBytesMax = 4_096
+/** How long a refused peer has to read why. */
+const refusalMsMax = 1_000
 /** Nodes remembered as refused for their version. */
 const foreignMax = 256
 
@@ -84,103 +74,64 @@ export class PeerChannel {
   readonly #options: PeerChannelOptions
   readonly #limits: LineLimits
   readonly #protocol: number
-  readonly #secured: SecureChannel
-  readonly #lines = new Map<TChannelConnection, Line>()
+  /** All of them, of both directions, those that have not greeted included. */
+  readonly #sockets = new Set<FrameSocket>()
   /** By node: its newest dial. */
   readonly #accepted = new Map<NodeId, AcceptedLine>()
   /** Nodes that were refused for their version, as said in the log. */
   readonly #foreign = new Set<string>()
-  #channel: TChannel | undefined
+  #listener: SecureListener | undefined
+  #isClosed = false
   #dials = 0
 
   constructor(options: PeerChannelOptions) {
     this.#options = options
     this.#limits = { ...lineLimits, ...options.limits }
     this.#protocol = options.protocolVersion ?? protocolVersion
-    this.#secured = new SecureChannel(options.sockets, options.log)
   }
 
   /** Listens. Resolves with the port. Rejects with `unavailable`, naming `forward:port`. */
-  async listen(listenOn: Address, advertisedHost: string): Promise<number> {
-    const port = await this.#secured.listen('forward:port', listenOn, advertisedHost)
-    const channel = this.#secured.top.makeSubChannel({
-      serviceName,
-      trace: false,
-      requestDefaults: {
-        serviceName,
-        hasNoParent: true,
-        trace: false,
-        // Given per call, 0 would be taken for "not given" and become CRC32C.
-        checksumType: 0,
-        timeout: helloMsMax,
-        headers: { as: 'raw', cn: serviceName },
-      },
-    })
-    channel.register(helloEndpoint, (request, response, _arg2, arg3) =>
-      respond(response, () => this.#onHello(request.connection, arg3)),
+  async listen(listenOn: Address): Promise<number> {
+    this.#listener = await this.#options.sockets.listen('forward:port', listenOn, socket =>
+      this.#accept(socket),
     )
-    channel.register(batchEndpoint, (request, response, _arg2, arg3) => {
-      const line = this.#lines.get(request.connection)
-      response.headers.as = 'raw'
-      try {
-        if (line === undefined) throw new AppError('unavailable')
-        line.receive(arg3, replies => response.sendOk(null, replies))
-      } catch (error) {
-        response.sendNotOk(null, failureBody(error))
-      }
-    })
-    channel.register(beaconEndpoint, (request, response) => {
-      const line = this.#lines.get(request.connection)
-      respond(response, () => {
-        if (line === undefined) throw new AppError('unavailable')
-        this.#options.onHeard(line.remote.nodeId)
-        return this.#options.beacon()
-      })
-    })
-    this.#channel = channel
-    return port
+    return this.#listener.port
   }
 
   /** A line to whoever listens at `address`, after both hellos. Rejects with a `DialError`. */
-  async dial(address: Address, onClosed: () => void): Promise<Line> {
-    const channel = this.#channel
-    if (channel === undefined || this.#secured.top.destroyed) throw new DialError(false, undefined)
-    const name = channelNameOf(address)
-    const peer = this.#secured.top.peers.add(name)
-    const socket = this.#secured.connect(name)
-    let isRefused = false
-    socket.once('error', (error: NodeJS.ErrnoException) => {
-      isRefused = error.code === 'ECONNREFUSED'
-    })
-    const connection = peer.makeOutConnection(socket)
-    peer.addConnection(connection)
-    connection.errorEvent.on(() => undefined)
-    connection.closeEvent.on(() => {
-      this.#lines.delete(connection)
-      if (![...this.#lines.keys()].some(other => other.remoteName === name)) {
-        this.#secured.top.peers.delete(name)
-      }
-    })
-    try {
-      await identified(connection)
+  dial(address: Address, onClosed: () => void): Promise<Line> {
+    if (this.#isClosed) return Promise.reject(new DialError(false, undefined))
+    return new Promise((resolve, reject) => {
+      let isRefused = false
+      let failure: unknown
+      const socket = this.#options.sockets.connect(address)
+      socket.once('error', (error: NodeJS.ErrnoException) => {
+        isRefused = error.code === 'ECONNREFUSED'
+        failure = error
+      })
+      const frames = this.#greet(socket, {
+        onFrame: (type, payload) => {
+          try {
+            if (type === 'refusal') throw errorFrom(payload)
+            if (type !== 'welcome') throw new AppError('damaged')
+            const hello = this.#parseHello(payload)
+            greeted()
+            resolve(this.#lineOn(frames, hello, onClosed))
+          } catch (error) {
+            failure = error
+            frames.close()
+          }
+        },
+        onDrain: () => undefined,
+        onClosed: () => {
+          greeted()
+          reject(new DialError(isRefused, failure))
+        },
+      })
+      const greeted = this.#within(frames)
       const mine: Hello = { ...this.#options.self(), protocol: this.#protocol, dial: ++this.#dials }
-      const pinned = {
-        request: (requestOptions: object) => connection.request(requestOptions),
-        invalidateScore: () => undefined,
-      }
-      const reply = await requestOn(
-        channel,
-        pinned,
-        helloEndpoint,
-        Buffer.from(JSON.stringify(mine)),
-        helloMsMax,
-      )
-      if (connection.closing) throw new AppError('unavailable')
-      return this.#lineOn(connection, this.#parseHello(reply), onClosed)
-    } catch (error) {
-      if (!connection.closing) connection.resetAll(new Error('the dial failed'))
-      throw new DialError(isRefused, error)
-    }
+      frames.write('hello', [Buffer.from(JSON.stringify(mine))])
+    })
   }
 
   /** True while a connection stands that this node has dialed us on. */
@@ -188,46 +139,74 @@ export class PeerChannel {
     return this.#accepted.has(nodeId)
   }
 
+  /** Ends the listener and every connection. */
   async close(): Promise<void> {
-    await this.#secured.close()
+    this.#isClosed = true
+    const closed = this.#listener?.close()
+    for (const socket of this.#sockets) socket.close()
+    await closed
   }
 
-  #onHello(connection: TChannelConnection, body: Buffer): Buffer {
+  #accept(socket: Socket): void {
+    const frames = this.#greet(socket, {
+      onFrame: (type, payload) => {
+        greeted()
+        try {
+          if (type !== 'hello') throw new AppError('damaged')
+          this.#onHello(frames, payload)
+        } catch (error) {
+          frames.write('refusal', [failureBody(error)])
+          frames.end(refusalMsMax)
+        }
+      },
+      onDrain: () => undefined,
+      onClosed: () => greeted(),
+    })
+    const greeted = this.#within(frames)
+    if (this.#isClosed) frames.close()
+  }
+
+  #greet(socket: Socket, handlers: FrameHandlers): FrameSocket {
+    const frames = new FrameSocket(socket, handlers)
+    this.#sockets.add(frames)
+    socket.once('close', () => this.#sockets.delete(frames))
+    return frames
+  }
+
+  /** Ends a connection that does not greet in time; returns how to say that it has. */
+  #within(frames: FrameSocket): () => void {
+    const timer = this.#options.clock.setTimer(greetingMsMax, () => frames.close())
+    return () => timer.cancel()
+  }
+
+  #onHello(frames: FrameSocket, body: Buffer): void {
     const hello = this.#parseHello(body)
     const older = this.#accepted.get(hello.nodeId)
     const isSameLife = older !== undefined && isOneLife(older.hello, hello)
-    if (this.#lines.has(connection) || (isSameLife && older.hello.dial >= hello.dial)) {
-      throw new AppError('conflict')
-    }
+    if (isSameLife && older.hello.dial >= hello.dial) throw new AppError('conflict')
     this.#options.onDialed(memberOf(hello))
-    older?.line.close('dialed anew')
-    const line = this.#lineOn(connection, hello, () => {
+    older?.line.close()
+    const line = this.#lineOn(frames, hello, () => {
       if (this.#accepted.get(hello.nodeId)?.line === line) this.#accepted.delete(hello.nodeId)
     })
     this.#accepted.set(hello.nodeId, { line, hello })
     const mine: Hello = { ...this.#options.self(), protocol: this.#protocol, dial: 0 }
-    return Buffer.from(JSON.stringify(mine))
+    frames.write('welcome', [Buffer.from(JSON.stringify(mine))])
   }
 
-  #lineOn(connection: TChannelConnection, hello: Hello, onClosed: () => void): Line {
-    const channel = this.#channel
-    if (channel === undefined) throw new AppError('unavailable')
-    const line = new Line({
-      channel,
-      connection,
+  #lineOn(socket: FrameSocket, hello: Hello, onClosed: () => void): Line {
+    const { answer, beacon, clock, onHeard } = this.#options
+    return new Line({
+      socket,
       remote: memberOf(hello),
-      clock: this.#options.clock,
+      clock,
       limits: this.#limits,
       counters: this.counters,
-      answer: this.#options.answer,
-      onHeard: () => this.#options.onHeard(hello.nodeId),
-      onClosed: () => {
-        this.#lines.delete(connection)
-        onClosed()
-      },
+      answer,
+      beacon,
+      onHeard: () => onHeard(hello.nodeId),
+      onClosed,
     })
-    this.#lines.set(connection, line)
-    return line
   }
 
   #parseHello(body: Buffer): Hello {
@@ -296,23 +275,4 @@ export function isOneLife(one: Member, other: Member): boolean {
 /** Nothing but what a member has. */
 export function memberOf({ nodeId, storeId, boot, channelAddress, forwardAddress }: Member): Member {
   return { nodeId, storeId, boot, channelAddress, forwardAddress }
-}
-
-function respond(response: TChannelOutResponse, answer: () => Buffer): void {
-  response.headers.as = 'raw'
-  let body: Buffer
-  try {
-    body = answer()
-  } catch (error) {
-    response.sendNotOk(null, failureBody(error))
-    return
-  }
-  response.sendOk(null, body)
-}
-
-function identified(connection: TChannelConnection): Promise<void> {
-  return new Promise((resolve, reject) => {
-    connection.identifiedEvent.on(() => resolve())
-    connection.closeEvent.on(error => reject(error))
-  })
 }

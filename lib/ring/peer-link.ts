@@ -127,7 +127,7 @@ export class PeerLink {
     this.#refusedSinceMs = undefined
     this.#failures = 0
     if (this.#line === undefined) this.dialNow()
-    else if (!isOneLife(this.#line.remote, member)) this.#line.close('the node lives elsewhere')
+    else if (!isOneLife(this.#line.remote, member)) this.#line.close()
   }
 
   /** There is reason to believe that a dial would succeed now. */
@@ -169,7 +169,7 @@ export class PeerLink {
    * Asks for a sign of life, unless there was one just now, and every second for what the node attaches as well.
    * Resolves with that and how long it took, in ms; undefined when it was not asked for or not answered.
    */
-  async beacon(body: Buffer): Promise<{ from: Member; body: Buffer; roundTripMs: number } | undefined> {
+  async beacon(): Promise<{ from: Member; body: Buffer; roundTripMs: number } | undefined> {
     const line = this.#line
     if (line === undefined) return undefined
     const sentAtMs = this.#options.clock.nowMs()
@@ -178,7 +178,7 @@ export class PeerLink {
       return undefined
     }
     this.#beaconAtMs = sentAtMs
-    const answer = await line.beacon(body)
+    const answer = await line.beacon()
     if (answer === undefined || line !== this.#line) return undefined
     return { from: line.remote, body: answer, roundTripMs: this.#options.clock.nowMs() - sentAtMs }
   }
@@ -212,7 +212,7 @@ export class PeerLink {
 
   #onLine(line: Line, target: Member): void {
     if (line.isClosed || this.#isClosed || line.remote.nodeId !== this.nodeId) {
-      line.close('not the node that was looked for')
+      line.close()
       if (!this.#isClosed) this.#options.onMet(line.remote)
       this.#onFailure(false)
       return

@@ -6,7 +6,8 @@
  * What can go wrong: `channel.listen` would open a plain port. Nobody calls it.
  */
 import type { Socket } from 'node:net'
-import TChannel, { type TChannelLogger } from 'tchannel'
+import TChannel, { type TChannelLogger, type TChannelPeer } from 'tchannel'
+import { AppError } from '../errors.js'
 import type { Log } from '../log.js'
 import { type Address, addressOfChannelName, channelNameOf } from './addresses.js'
 import type { SecureListener, SecureSockets } from './secure-sockets.js'
@@ -67,6 +68,23 @@ export class SecureChannel {
     if (!this.top.destroyed) this.top.close()
     await closed
   }
+}
+
+/** One tchannel call to one peer. Rejects when it fails or is not answered in time. */
+export function requestOn(
+  channel: TChannel,
+  peer: TChannelPeer,
+  endpoint: string,
+  body: Buffer,
+  timeoutMs: number,
+): Promise<Buffer> {
+  return new Promise((resolve, reject) => {
+    channel.request({ peer, timeout: timeoutMs }).send(endpoint, '', body, (error, response, _arg2, arg3) => {
+      if (error) reject(error)
+      else if (response.ok) resolve(arg3)
+      else reject(new AppError('unavailable'))
+    })
+  })
 }
 
 /** What tchannel and ringpop have to say is details: every failure that matters reaches us as an event or an error. */
