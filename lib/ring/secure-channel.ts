@@ -5,7 +5,6 @@
  *
  * What can go wrong: `channel.listen` would open a plain port. Nobody calls it.
  */
-import type { Socket } from 'node:net'
 import TChannel, { type TChannelLogger, type TChannelPeer } from 'tchannel'
 import { AppError } from '../errors.js'
 import type { Log } from '../log.js'
@@ -35,7 +34,7 @@ export class SecureChannel {
       batchStats: noStats,
     })
     this.top.peers.allocPeerEvent.on(peer => {
-      peer.makeOutSocket = () => this.connect(peer.hostPort)
+      peer.makeOutSocket = () => this.#sockets.connect(addressOfChannelName(peer.hostPort))
     })
   }
 
@@ -55,11 +54,6 @@ export class SecureChannel {
     this.top.listened = true
     this.top.listening = true
     return listener.port
-  }
-
-  /** A secure socket towards a channel of that name. */
-  connect(channelName: string): Socket {
-    return this.#sockets.connect(addressOfChannelName(channelName))
   }
 
   /** Ends the listener and every connection. */

@@ -39,28 +39,9 @@ declare module 'tchannel' {
     }
   }
 
-  export interface TChannelConnection {
-    readonly closing: boolean
-    /** Set once both sides have named themselves. */
-    readonly remoteName: string | null
-    readonly identifiedEvent: TChannelEvent<unknown>
-    readonly closeEvent: TChannelEvent<Error>
-    readonly errorEvent: TChannelEvent<Error>
-    readonly pingResponseEvent: TChannelEvent<unknown>
-    readonly handler: { readonly pingIncomingRequestEvent: TChannelEvent<unknown> }
-    /** Sends a frame that the other side answers by itself. */
-    ping(): void
-    request(options: object): TChannelOutRequest
-    resetAll(error: Error): void
-  }
-
   export interface TChannelPeer {
     readonly hostPort: string
     makeOutSocket(): Duplex
-    makeOutConnection(socket: Duplex): TChannelConnection
-    addConnection(connection: TChannelConnection): void
-    request(options: object): TChannelOutRequest
-    invalidateScore(reason?: string): void
   }
 
   export interface TChannelOutRequest {
@@ -77,10 +58,6 @@ declare module 'tchannel' {
     ): void
   }
 
-  export interface TChannelInRequest {
-    readonly connection: TChannelConnection
-  }
-
   export interface TChannelOutResponse {
     headers: { as: string }
     sendOk(arg2: Buffer | string | null, arg3: Buffer | string): void
@@ -95,11 +72,9 @@ declare module 'tchannel' {
     listening: boolean
     readonly destroyed: boolean
     /** By remote address; made by `listen`, which we do not use. */
-    serverConnections: Record<string, TChannelConnection> | null
-    readonly errorEvent: TChannelEvent<Error>
+    serverConnections: Record<string, unknown> | null
     readonly peers: {
       add(hostPort: string): TChannelPeer
-      delete(hostPort: string): TChannelPeer | null
       readonly allocPeerEvent: TChannelEvent<TChannelPeer>
     }
     makeSubChannel(options: TChannelOptions & { serviceName: string }): TChannel
@@ -107,18 +82,13 @@ declare module 'tchannel' {
     waitForIdentified(options: { host: string }, callback: (error: Error | null) => void): void
     request(options: {
       host?: string
-      peer?: Pick<TChannelPeer, 'request' | 'invalidateScore'>
+      peer?: TChannelPeer
       timeout?: number
       serviceName?: string
     }): TChannelOutRequest
     register(
       endpoint: string,
-      handler: (
-        request: TChannelInRequest,
-        response: TChannelOutResponse,
-        arg2: Buffer,
-        arg3: Buffer,
-      ) => void,
+      handler: (request: unknown, response: TChannelOutResponse, arg2: Buffer, arg3: Buffer) => void,
     ): void
     close(callback?: () => void): void
   }

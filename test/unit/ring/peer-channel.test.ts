@@ -1,4 +1,5 @@
 /** Calls between nodes: in order, each at most once, any size, bounded, and never silent about a lost connection. */
+import type { TLSSocket } from 'node:tls'
 import t, { type Test } from 'tap'
 import { AppError } from '../../../lib/errors.js'
 import type { NodeId } from '../../../lib/ids.js'
@@ -20,6 +21,8 @@ const random = new Random(process.pid)
 interface Node {
   readonly channel: PeerChannel
   readonly member: Member
+  /** How often something was heard of others. */
+  readonly heard: () => number
 }
 
 async function node(
@@ -29,6 +32,7 @@ async function node(
   options: { limits?: Partial<LineLimits>; protocolVersion?: number; boot?: number } = {},
 ): Promise<Node> {
   const clock = systemClock()
+  let heard = 0
   let member: Member = {
     nodeId: `node-${name}-0000` as NodeId,
     storeId: `store-${name}`,
@@ -47,7 +51,9 @@ async function node(
     log: silentLog,
     self: () => member,
     onDialed: () => undefined,
-    onHeard: () => undefined,
+    onHeard: () => {
+      heard++
+    },
     answer,
     beacon: () => Buffer.from(`beacon of ${name}`),
     ...(options.limits && { limits: options.limits }),
@@ -56,7 +62,7 @@ async function node(
   const port = await channel.listen({ host: '127.0.0.1', port: 0 })
   member = { ...member, forwardAddress: `127.0.0.1:${port}` }
   t.teardown(() => channel.close())
-  return { channel, member }
+  return { channel, member, heard: () => heard }
 }
 
 function lineBetween(from: Node, to: Node, onClosed: () => void = () => undefined): Promise<Line> {
@@ -252,6 +258,97 @@ t.test('connections lost again and again: still in order, each at most once', as
     answered.every(number => executed.has(number)),
     'no answer without execution',
   )
+})
+
+/** The other end of a secure connection, by hand. */
+async function byHand(t: Test, onSocket: (socket: TLSSocket) => void = () => undefined) {
+  const clock = systemClock()
+  const sockets = new SecureSockets({
+    secret: new Secret('secret'),
+    clock,
+    random: () => random.next(),
+    log: silentLog,
+  })
+  const listener = await sockets.listen('test', { host: '127.0.0.1', port: 0 }, socket => {
+    t.teardown(() => socket.destroy())
+    onSocket(socket)
+  })
+  t.teardown(() => listener.close())
+  return { sockets, address: { host: '127.0.0.1', port: listener.port } }
+}
+
+const frame = (type: number, payload: Buffer | string): Buffer => {
+  const body = Buffer.from(payload)
+  const head = Buffer.alloc(5)
+  head.writeUInt32BE(body.length + 1, 0)
+  head.writeUInt8(type, 4)
+  return Buffer.concat([head, body])
+}
+
+t.test('who knows the secret and speaks nonsense is hung up on, and nobody else notices', async t => {
+  const a = await node(t, 'a')
+  const b = await node(t, 'b')
+  const line = await lineBetween(a, b)
+  const { sockets } = await byHand(t)
+  const hello = JSON.stringify({ ...a.member, nodeId: 'node-x-0000', protocol: 1, dial: 1 })
+  const nonsense: [string, Buffer[]][] = [
+    ['no frame', [Buffer.from('GET / HTTP/1.1\r\n\r\n')]],
+    ['a frame of no bytes', [Buffer.alloc(5)]],
+    ['a frame too long', [Buffer.from([0, 1, 0, 2, 1])]],
+    ['an unknown type', [frame(99, '')]],
+    ['a batch before the hello', [frame(4, 'batch')]],
+    ['a hello that is none', [frame(1, '{')]],
+    ['a hello too long', [frame(1, Buffer.alloc(5_000, 32))]],
+    ['two hellos', [frame(1, hello), frame(1, hello)]],
+    ['a batch that does not parse', [frame(1, hello.replace('-x-', '-y-')), frame(4, Buffer.alloc(8, 255))]],
+  ]
+  for (const [what, frames] of nonsense) {
+    const socket = sockets.connect(parseAddress(b.member.forwardAddress))
+    const closed = new Promise(resolve => socket.once('close', resolve))
+    socket.on('error', () => undefined)
+    socket.resume()
+    for (const bytes of frames) {
+      // One byte at a time: nothing depends on how they come.
+      for (const byte of bytes.subarray(0, 600)) socket.write(Buffer.from([byte]))
+      socket.write(bytes.subarray(600))
+    }
+    await closed
+    t.pass(what)
+  }
+  t.equal(String(await line.call('echo', Buffer.from('still'), 1_000)), 'still')
+})
+
+t.test('a peer that leaves signs of life unanswered is given up, one that answers is not', async t => {
+  const a = await node(t, 'a')
+  let pongs = true
+  const { address } = await byHand(t, socket => {
+    let isGreeted = false
+    socket.on('data', (bytes: Buffer) => {
+      if (!isGreeted) {
+        isGreeted = true
+        socket.write(frame(2, JSON.stringify({ ...a.member, nodeId: 'node-s-0000', protocol: 1, dial: 0 })))
+      } else if (pongs) {
+        for (let at = 0; at < bytes.length; at += 5) if (bytes[at + 4] === 7) socket.write(frame(8, ''))
+      }
+    })
+  })
+  let isClosed = false
+  const line = await a.channel.dial(address, () => {
+    isClosed = true
+  })
+  const pending = line.call('never', Buffer.alloc(10), 60_000)
+  const rejected = t.rejects(pending, { code: 'unavailable' })
+  for (let asked = 1; asked <= 40; asked++) {
+    line.ping()
+    await eventuallyTrue('it has answered', () => a.heard() === asked)
+  }
+  t.notOk(line.isClosed)
+  pongs = false
+  const beacon = line.beacon()
+  for (let asked = 0; asked < 40 && !line.isClosed; asked++) line.ping()
+  t.ok(isClosed)
+  await rejected
+  t.equal(await beacon, undefined)
 })
 
 t.test('neighbouring protocol versions talk, distant ones refuse each other', async t => {
