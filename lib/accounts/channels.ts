@@ -71,14 +71,15 @@ export interface ChannelOptions {
 
 const pageSize = 50
 
-/** Which mails an administrator is shown: $1 the organization, $2 the person. */
-const shown = `(mails.organization_id = $1 or (mails.organization_id is null and exists (
-  select from people join memberships on memberships.person_id = people.id and memberships.organization_id = $1
-  join organizations on organizations.id = $1
-  where lower(people.email) = lower(mails.recipient)
-    and (organizations.owner_id is distinct from people.id or people.id = $2)
+/** Those about accounts that an administrator is shown: $1 the organization, $2 the person. */
+const aboutAccounts = `mails.organization_id is null and lower(mails.recipient) in (
+  select lower(people.email) from memberships join people on people.id = memberships.person_id
+  join organizations on organizations.id = memberships.organization_id
+  where memberships.organization_id = $1 and (organizations.owner_id is distinct from people.id or people.id = $2)
     and not exists (
-      select from memberships as others where others.person_id = people.id and others.organization_id <> $1))))`
+      select from memberships as others where others.person_id = people.id and others.organization_id <> $1))`
+
+const shown = `(mails.organization_id = $1 or (${aboutAccounts}))`
 
 interface MailRow {
   readonly id: string
@@ -117,18 +118,21 @@ export function createChannelAccounts(options: ChannelOptions): ChannelAccounts 
       const [at, id] = decodeCursor(cursor, 2)
       if (at !== undefined && Number.isNaN(Date.parse(at)))
         throw new AppError('bad-request', 'The cursor is not valid.', { fields: { cursor: 'not valid' } })
-      const { rows } = await database.query<MailRow & Record<string, unknown>>(
-        `select id, kind, recipient, subject, status, attempts, error, date_trunc('milliseconds', created_at) as created_at,
-           next_attempt_at
-         from mails where ${shown} and ($3::text is null or status = $3)
-           and ($4::timestamptz is null or (date_trunc('milliseconds', created_at), id) < ($4, $5))
-         order by date_trunc('milliseconds', created_at) desc, id desc limit $6`,
+      // Each kind has its newest from an index; a page is the newest of both.
+      const newest = (which: string) => `(
+        select id, kind, recipient, subject, status, attempts, error, created_at, next_attempt_at from mails
+        where ${which} and ($3::text is null or status = $3)
+          and ($4::timestamptz is null or (created_at, id) < ($4, $5))
+        order by created_at desc, id desc limit $6)`
+      const { rows } = await database.query<MailRow & { place: string } & Record<string, unknown>>(
+        `select *, to_char(created_at at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') as place
+         from (${newest('organization_id = $1')} union all ${newest(aboutAccounts)}) as mails
+         order by created_at desc, id desc limit $6`,
         [actor.organization.id, actor.user.id, status ?? null, at ?? null, id ?? null, pageSize + 1],
       )
       const page = rows.slice(0, pageSize)
       const last = page.at(-1)
-      const next =
-        rows.length > pageSize && last ? encodeCursor([last.created_at.toISOString(), last.id]) : null
+      const next = rows.length > pageSize && last ? encodeCursor([last.place, last.id]) : null
       return { mails: page.map(listed), next }
     },
 

@@ -115,17 +115,19 @@ export async function waitingDeliveries(database: Queryable, countMax: number): 
   return rows[0]?.count ?? 0
 }
 
-/** How many an organization has had delivered to this recipient within an hour. */
+/** How many an organization has had delivered to this recipient within an hour, counted up to the bound of that. */
 export async function deliveredWithinAnHour(
   database: Queryable,
   { organizationId, to }: Pick<DueDelivery, 'organizationId' | 'to'>,
 ): Promise<number> {
   const { rows } = await database.query<{ count: number }>(
-    `select count(*)::integer as count from notification_deliveries as delivery
-     join notifications on notifications.id = delivery.notification_id
-     where delivery.status = 'DELIVERED' and lower(delivery.recipient) = lower($1)
-       and delivery.updated_at > now() - interval '1 hour' and notifications.organization_id = $2`,
-    [to, organizationId],
+    `select count(*)::integer as count from (
+       select from notification_deliveries as delivery
+       join notifications on notifications.id = delivery.notification_id
+       where delivery.status = 'DELIVERED' and lower(delivery.recipient) = lower($1)
+         and delivery.updated_at > now() - interval '1 hour' and notifications.organization_id = $2
+       limit $3) as delivered`,
+    [to, organizationId, limits.notificationsPerHourMax],
   )
   return rows[0]?.count ?? 0
 }

@@ -200,3 +200,28 @@ t.test('what one has looked at is news no more: until then, and in that organiza
   t.equal(await see('ours', undefined), 400)
   t.equal((await ask('GET', '/api/v1/organizations/ours/notifications', { cookie: stranger })).status, 404)
 })
+
+t.test('pages of the outbox hold everything once, also what was written in the same moment', async t => {
+  await database.query(
+    `insert into mails (id, organization_id, kind, recipient, subject, status, deadline_at, created_at)
+     select 'page' || lpad(i::text, 4, '0'), $1, 'notification', 'far@example.com', 'Page', 'FAILED', now(),
+       timestamptz '2020-01-01 00:00:00Z' + (i / 7) * interval '1 microsecond'
+     from generate_series(1, 120) i`,
+    [ours],
+  )
+  const seen: string[] = []
+  let cursor: string | null = ''
+  for (let pages = 0; cursor !== null; pages += 1) {
+    t.ok(pages < 10)
+    const { body } = await ask(
+      'GET',
+      `/api/v1/organizations/ours/mails?status=FAILED${cursor && `&cursor=${cursor}`}`,
+      { cookie: owner },
+    )
+    const { mails, next } = body as unknown as { mails: { id: string }[]; next: string | null }
+    seen.push(...mails.map(({ id }) => id).filter(id => id.startsWith('page')))
+    cursor = next
+  }
+  t.equal(seen.length, 120)
+  t.same(seen, [...new Set(seen)].sort().reverse())
+})

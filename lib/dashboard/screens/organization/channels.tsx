@@ -124,24 +124,6 @@ const statuses: Readonly<Record<string, readonly [string, 'plain' | 'success' | 
 
 function Outbox({ organization, sendsMail }: { organization: string; sendsMail: boolean }) {
   const [status, setStatus] = useState('')
-  const [known, setKnown] = useState<{ mails: readonly MailRow[]; next: string | null } | null>(null)
-  const [problem, setProblem] = useState<string | null>(null)
-  const [reading, setReading] = useState<MailRow | null>(null)
-  const load = useCallback(
-    async (before: typeof known) => {
-      try {
-        const { mails, next } = await mailsOf(organization, status, before?.next ?? null)
-        setKnown({ mails: [...(before?.mails ?? []), ...mails], next })
-        setProblem(null)
-      } catch (error) {
-        setProblem(messageOf(error))
-      }
-    },
-    [organization, status],
-  )
-  useEffect(() => {
-    void load(null)
-  }, [load])
   return (
     <section className="grid gap-3" aria-labelledby="outbox">
       <div className="flex flex-wrap items-end gap-x-6 gap-y-3">
@@ -168,6 +150,45 @@ function Outbox({ organization, sendsMail }: { organization: string; sendsMail: 
           />
         </div>
       </div>
+      <Mails key={status} organization={organization} status={status} sendsMail={sendsMail} />
+    </section>
+  )
+}
+
+/** The mails in one state; another state is another list. */
+function Mails({
+  organization,
+  status,
+  sendsMail,
+}: {
+  organization: string
+  status: string
+  sendsMail: boolean
+}) {
+  const [known, setKnown] = useState<{ mails: readonly MailRow[]; next: string | null } | null>(null)
+  const [problem, setProblem] = useState<string | null>(null)
+  const [isLoading, setLoading] = useState(false)
+  const [reading, setReading] = useState<MailRow | null>(null)
+  const load = useCallback(
+    async (before: typeof known) => {
+      setLoading(true)
+      try {
+        const { mails, next } = await mailsOf(organization, status, before?.next ?? null)
+        setKnown({ mails: [...(before?.mails ?? []), ...mails], next })
+        setProblem(null)
+      } catch (error) {
+        setProblem(messageOf(error))
+      } finally {
+        setLoading(false)
+      }
+    },
+    [organization, status],
+  )
+  useEffect(() => {
+    void load(null)
+  }, [load])
+  return (
+    <>
       {problem !== null && (
         <Banner tone="danger" role="alert">
           {problem}
@@ -205,7 +226,12 @@ function Outbox({ organization, sendsMail }: { organization: string; sendsMail: 
         </ul>
       )}
       {known?.next != null && (
-        <button type="button" className="button justify-self-center" onClick={() => void load(known)}>
+        <button
+          type="button"
+          className="button justify-self-center"
+          disabled={isLoading}
+          onClick={() => void load(known)}
+        >
           Show older mails
         </button>
       )}
@@ -218,7 +244,7 @@ function Outbox({ organization, sendsMail }: { organization: string; sendsMail: 
           onClose={() => setReading(null)}
         />
       )}
-    </section>
+    </>
   )
 }
 
