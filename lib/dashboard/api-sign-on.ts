@@ -144,10 +144,10 @@ const problems: Readonly<Record<string, string>> = {
   failed: 'The provider could not say who you are. Try again, or ask an administrator.',
   unreachable: 'The provider cannot be reached right now. Try again shortly.',
   'not-set-up': 'This way to sign in is not set up here.',
-  'no-email': 'The provider tells no e-mail address that it answers for. Ask an administrator.',
-  'wrong-domain': 'The provider of this organization does not speak for your e-mail address.',
+  'no-email': 'The provider tells no email address that it answers for. Ask an administrator.',
+  'wrong-domain': 'The provider of this organization does not speak for your email address.',
   unconfirmed:
-    'There is an account with your e-mail address that nobody has confirmed. Choose a new password for it first, or ask an administrator.',
+    'There is an account with your email address that nobody has confirmed. Choose a new password for it first, or ask an administrator.',
   'no-account': 'There is no account for you here. Ask for an invitation.',
   deactivated: 'Your account was switched off by your organization.',
   'single-sign-on': 'Your organization signs in with single sign-on. Enter your address to continue.',

@@ -6,7 +6,8 @@ import { lazy, Suspense, useCallback, useEffect, useMemo, useState } from 'react
 import { type Location, Navigate, useLocation } from 'react-router'
 import type { Session, SignedOut } from './api.js'
 import { cameFrom } from './components/app-link.js'
-import { Loading, Notice } from './components/notice.js'
+import { Entrance } from './components/entrance.js'
+import { Loading } from './components/notice.js'
 import { Connection } from './connection.js'
 import { Directories } from './directories.js'
 import { consoleEnvironment, listHref, parseRoute, placeHref, type Route } from './links.js'
@@ -65,7 +66,7 @@ export function App() {
   if (who.kind === 'unknown') return <Loading />
   if (who.kind === 'failed') {
     return (
-      <Notice title="The server cannot be reached" text={who.message}>
+      <Entrance title="The server cannot be reached" text={who.message}>
         <button
           type="button"
           className="button primary"
@@ -76,7 +77,7 @@ export function App() {
         >
           Try again
         </button>
-      </Notice>
+      </Entrance>
     )
   }
   if (route.screen === 'identity-proven') {

@@ -1,6 +1,6 @@
 /**
- * What one browser window remembers over a reload: its client id, which transactions it runs, and what was typed but
- * not sent. It lives in sessionStorage, which may be full, forbidden or hold anything, so that every read is checked,
+ * What one browser window remembers over a reload: its client id, which transactions it runs, what was typed but not
+ * sent, and how high the panel of a run is. It lives in sessionStorage, which may be full, forbidden or hold anything, so that every read is checked,
  * every write may fail in silence, and both lists are bounded: the oldest leave first.
  */
 import { isRecord } from './props.js'
@@ -69,6 +69,16 @@ export class WindowMemory {
     const drafts = this.#read('drafts')
     if (!isRecord(drafts) || !(key in drafts)) return
     this.#write('drafts', Object.fromEntries(Object.entries(drafts).filter(([other]) => other !== key)))
+  }
+
+  /** How high the panel at the foot of a run is wanted, in px; null when nobody said. */
+  panelHeight(): number | null {
+    const px = this.#read('panel-height')
+    return typeof px === 'number' && Number.isFinite(px) ? px : null
+  }
+
+  savePanelHeight(px: number): void {
+    this.#write('panel-height', px)
   }
 
   #list(key: string): string[] {

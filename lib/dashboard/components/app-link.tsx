@@ -7,7 +7,7 @@ import { useLocation, useNavigate } from 'react-router'
 
 interface AppLinkProps extends AnchorHTMLAttributes<HTMLAnchorElement> {
   href: string
-  ref?: Ref<HTMLAnchorElement>
+  ref?: Ref<HTMLAnchorElement> | undefined
   /** What waits in the queue and is started by following the link. */
   queueItemId?: string
 }

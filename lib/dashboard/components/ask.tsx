@@ -4,6 +4,7 @@ import type { ReactNode } from 'react'
 import { DialogFrame } from './dialog-frame.js'
 import { Problem } from './notice.js'
 import { useSubmission } from './submission.js'
+import { SubmitButton } from './submit-button.js'
 
 interface AskProps {
   title: string
@@ -30,10 +31,9 @@ export function Ask({ title, children, action, dismissal = 'Keep it', onConfirme
         <DialogDismiss className="button" autoFocus>
           {dismissal}
         </DialogDismiss>
-        <button type="button" className="button danger bg-red-500" disabled={isBusy} onClick={confirm}>
-          {isBusy && <span className="spinner" />}
+        <SubmitButton tone="danger" isBusy={isBusy} onPress={() => void confirm()}>
           {action}
-        </button>
+        </SubmitButton>
       </div>
     </DialogFrame>
   )

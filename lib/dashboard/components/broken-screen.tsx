@@ -3,7 +3,7 @@
  * nothing is broken: the server was updated, and the parts of the screen have other names by now.
  */
 import { Component, type ReactNode } from 'react'
-import { Notice } from './notice.js'
+import { Entrance } from './entrance.js'
 
 interface Props {
   /** The address: at another one, another screen is tried. */
@@ -27,20 +27,18 @@ export class BrokenScreen extends Component<Props, { error: unknown }> {
     if (error === null) return this.props.children
     const isMissing = isPartMissing(error)
     return (
-      <main>
-        <Notice
-          title={isMissing ? 'This screen could not be loaded' : 'This screen is broken'}
-          text={
-            isMissing
-              ? 'The server may have been updated, or the connection is gone. Load the page again to go on.'
-              : 'That is our mistake. Loading the page again may help; what runs is not touched by it.'
-          }
-        >
-          <button type="button" className="button primary" onClick={() => window.location.reload()}>
-            Load again
-          </button>
-        </Notice>
-      </main>
+      <Entrance
+        title={isMissing ? 'This screen could not be loaded' : 'This screen is broken'}
+        text={
+          isMissing
+            ? 'The server may have been updated, or the connection is gone. Load the page again to go on.'
+            : 'That is our mistake. Loading the page again may help; what runs is not touched by it.'
+        }
+      >
+        <button type="button" className="button primary" onClick={() => window.location.reload()}>
+          Load again
+        </button>
+      </Entrance>
     )
   }
 }

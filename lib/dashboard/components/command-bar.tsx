@@ -45,7 +45,7 @@ export default function CommandBar({ place, onClose }: { place: Place; onClose: 
       onClose={onClose}
       unmountOnHide
       aria-label="Commands"
-      backdrop={<div className="bg-ink/30 backdrop-blur-[1px]" />}
+      backdrop={<div className="bg-black/40" />}
       className="card fixed inset-x-4 top-[12vh] z-50 mx-auto flex max-h-[70vh] max-w-xl flex-col overflow-hidden shadow-2xl outline-none"
     >
       <ComboboxProvider open setValue={setQuery} focusLoop={false}>

@@ -2,7 +2,7 @@
  * The panel at the foot of a transaction: logs, notifications (console), earlier runs. Collapsed at first; its logs
  * stay in the document while it is.
  */
-import { type ReactNode, useEffect, useState } from 'react'
+import { type KeyboardEvent, type ReactNode, useEffect, useState } from 'react'
 import type { Notification, Place } from '../../clients/wire.js'
 import type { TransactionRow } from '../api.js'
 import { formatDateTime } from '../format.js'
@@ -13,6 +13,7 @@ import { AppLink } from './app-link.js'
 import { Icon } from './icon.js'
 import { LedBy } from './led-by.js'
 import { LogLines } from './log-lines.js'
+import { PanelEdge, usePanelHeight } from './panel-height.js'
 
 type Tab = 'Logs' | 'Notifications' | 'History'
 
@@ -30,6 +31,7 @@ export function ControlPanel({
 }) {
   const [selected, setSelected] = useState<Tab>('Logs')
   const [isExpanded, setExpanded] = useState(false)
+  const height = usePanelHeight()
   const tabs: Tab[] = isConsole(place) && !isPast ? ['Logs', 'Notifications', 'History'] : ['Logs', 'History']
   const counts: Record<Tab, number> = {
     Logs: view?.logs.length ?? 0,
@@ -48,7 +50,13 @@ export function ControlPanel({
       aria-label="Details of this run"
       className="sticky bottom-0 z-20 border-t border-line bg-surface"
     >
-      <div role="tablist" className="flex items-center gap-1 px-2 py-1 sm:px-6">
+      {isExpanded && <PanelEdge {...height} />}
+      <div
+        role="tablist"
+        aria-label="Details"
+        className="flex items-center gap-1 px-2 py-1 sm:px-6"
+        onKeyDown={moveAmongTabs}
+      >
         {tabs.map(tab => {
           const isCurrent = isExpanded && tab === selected
           return (
@@ -59,6 +67,7 @@ export function ControlPanel({
               data-pw-tab-id={tab}
               aria-selected={isCurrent}
               aria-controls={`panel-${tab}`}
+              tabIndex={tab === selected ? 0 : -1}
               className={`button plain small ${isCurrent ? 'bg-sunken!' : 'text-muted'}`}
               onClick={() => press(tab)}
             >
@@ -76,16 +85,16 @@ export function ControlPanel({
         </span>
       </div>
       <div hidden={!isExpanded} className="border-t border-line">
-        <Panel tab="Logs" isHidden={selected !== 'Logs'}>
+        <Panel tab="Logs" px={height.px} isHidden={selected !== 'Logs'}>
           <LogLines lines={view?.logs ?? []} isShown={isExpanded && selected === 'Logs'} />
         </Panel>
         {selected === 'Notifications' && (
-          <Panel tab="Notifications">
+          <Panel tab="Notifications" px={height.px}>
             <Notifications notifications={view?.notifications ?? []} />
           </Panel>
         )}
         {selected === 'History' && isExpanded && (
-          <Panel tab="History">
+          <Panel tab="History" px={height.px}>
             <History place={place} slug={slug} view={view} />
           </Panel>
         )}
@@ -95,7 +104,33 @@ export function ControlPanel({
   )
 }
 
-function Panel({ tab, isHidden = false, children }: { tab: Tab; isHidden?: boolean; children: ReactNode }) {
+/** The arrows go from tab to tab, as screen readers tell people; Enter or a blank opens one. */
+function moveAmongTabs(event: KeyboardEvent<HTMLDivElement>): void {
+  const tabs = [...event.currentTarget.querySelectorAll<HTMLElement>('[role="tab"]')]
+  const at = tabs.indexOf(document.activeElement as HTMLElement)
+  const last = tabs.length - 1
+  const next = {
+    ArrowLeft: at === 0 ? last : at - 1,
+    ArrowRight: at === last ? 0 : at + 1,
+    Home: 0,
+    End: last,
+  }[event.key]
+  if (at < 0 || next === undefined) return
+  event.preventDefault()
+  tabs[next]?.focus()
+}
+
+function Panel({
+  tab,
+  px,
+  isHidden = false,
+  children,
+}: {
+  tab: Tab
+  px: number
+  isHidden?: boolean
+  children: ReactNode
+}) {
   return (
     <div
       id={`panel-${tab}`}
@@ -104,7 +139,8 @@ function Panel({ tab, isHidden = false, children }: { tab: Tab; isHidden?: boole
       hidden={isHidden}
       // biome-ignore lint/a11y/noNoninteractiveTabindex: it scrolls, so the keyboard must reach it
       tabIndex={0}
-      className="h-64 overflow-y-auto px-4 py-3 outline-offset-[-2px] sm:px-8"
+      style={{ height: px }}
+      className="max-h-[70dvh] overflow-y-auto px-4 py-3 outline-offset-[-2px] sm:px-8"
     >
       {children}
     </div>

@@ -1,4 +1,5 @@
 import type { ReactNode } from 'react'
+import { useTitle } from '../use-title.js'
 
 /** The frame of the screens in front of the sign-in: one card in the middle. */
 export function Entrance({
@@ -10,6 +11,7 @@ export function Entrance({
   text?: ReactNode
   children?: ReactNode
 }) {
+  useTitle(title)
   return (
     <main className="grid min-h-dvh place-items-center px-4 py-10">
       <div className="grid w-full max-w-sm gap-6">
@@ -17,7 +19,7 @@ export function Entrance({
         <section className="card grid gap-5 p-6 sm:p-8">
           <div className="grid gap-1">
             <h1 className="text-xl font-semibold">{title}</h1>
-            {text !== undefined && <p className="text-sm text-muted">{text}</p>}
+            {text !== undefined && <p className="text-sm [overflow-wrap:anywhere] text-muted">{text}</p>}
           </div>
           {children}
         </section>

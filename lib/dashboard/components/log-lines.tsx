@@ -21,7 +21,12 @@ export function LogLines({ lines, isShown }: { lines: readonly LogLine[]; isShow
   }, [lines, isShown])
   return (
     <>
-      <div ref={list} data-pw-transaction-logs="" className="grid gap-0.5 font-mono text-[0.8125rem]">
+      <div
+        ref={list}
+        role="log"
+        data-pw-transaction-logs=""
+        className="grid gap-0.5 font-mono text-[0.8125rem]"
+      >
         {lines.map(line => (
           <Line key={line.index} line={line} />
         ))}

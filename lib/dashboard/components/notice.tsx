@@ -1,4 +1,5 @@
 import type { ReactNode } from 'react'
+import { useTitle } from '../use-title.js'
 
 /** A spinner for a screen that is not there yet; says so to screen readers only. */
 export function Loading() {
@@ -9,14 +10,15 @@ export function Loading() {
   )
 }
 
-/** A whole screen's empty or error state. */
+/** A whole screen's empty or error state, inside a frame. */
 export function Notice({ title, text, children }: { title: string; text?: string; children?: ReactNode }) {
+  useTitle(title)
   return (
-    <section className="mx-auto grid max-w-md justify-items-center gap-3 px-6 py-20 text-center">
+    <main className="mx-auto grid w-full max-w-md justify-items-center gap-3 px-6 py-20 text-center">
       <h2 className="text-xl font-semibold">{title}</h2>
-      {text !== undefined && <p className="text-muted">{text}</p>}
+      {text !== undefined && <p className="[overflow-wrap:anywhere] text-muted">{text}</p>}
       {children !== undefined && <div className="mt-2 flex gap-3">{children}</div>}
-    </section>
+    </main>
   )
 }
 

@@ -3,6 +3,7 @@
  * The frame around it draws the landmark (`SectionMain`) and keeps it while sections come and go.
  */
 import type { ReactNode } from 'react'
+import { useTitle } from '../use-title.js'
 import { Banner, Loading, Problem } from './notice.js'
 
 interface SectionProps {
@@ -23,11 +24,12 @@ export function SectionMain({ children }: { children: ReactNode }) {
 }
 
 export function Section({ title, text, actions, problem, done, isLoading = false, children }: SectionProps) {
+  useTitle(title)
   return (
     <div className="grid gap-6">
       <header className="flex flex-wrap items-start justify-between gap-x-6 gap-y-3">
         <div className="grid min-w-0 flex-1 basis-72 gap-1">
-          <h2 className="text-2xl font-semibold tracking-tight">{title}</h2>
+          <h2 className="text-2xl font-semibold tracking-tight [overflow-wrap:anywhere]">{title}</h2>
           {text !== undefined && <p className="text-muted">{text}</p>}
         </div>
         {actions !== undefined && <div className="flex flex-wrap gap-3">{actions}</div>}

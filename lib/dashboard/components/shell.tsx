@@ -41,6 +41,7 @@ export function Shell({
   const [isOpen, setOpen] = useState(false)
   const [isCommanding, setCommanding] = useState(false)
   const { pathname } = useLocation()
+  const content = useRef<HTMLDivElement>(null)
   useShortcut(() => setCommanding(true))
   // biome-ignore lint/correctness/useExhaustiveDependencies: any navigation closes the drawer
   useEffect(() => setOpen(false), [pathname])
@@ -48,6 +49,9 @@ export function Shell({
   const news = useNews(isConsole(place) ? null : place.organization)
   return (
     <div className="min-h-dvh md:grid md:grid-cols-[15rem_minmax(0,1fr)]">
+      <button type="button" className="skip button" onClick={() => content.current?.focus()}>
+        Skip to content
+      </button>
       <aside className="sticky top-0 hidden h-dvh flex-col border-r border-line bg-surface md:flex">
         <Navigation
           place={place}
@@ -83,11 +87,20 @@ export function Shell({
         </button>
       </header>
       {isOpen && (
-        <div className="fixed inset-x-0 top-[3.3rem] bottom-0 z-30 flex flex-col overflow-y-auto bg-surface md:hidden">
+        <section
+          aria-label="Navigation"
+          className="fixed inset-x-0 top-[3.3rem] bottom-0 z-30 flex flex-col overflow-y-auto bg-surface md:hidden"
+        >
           <Navigation place={place} organization={organization} id="mobile-nav" />
-        </div>
+        </section>
       )}
-      <div className="flex min-h-[calc(100dvh-3.3rem)] min-w-0 flex-col md:min-h-dvh">{children}</div>
+      <div
+        ref={content}
+        tabIndex={-1}
+        className="flex min-h-[calc(100dvh-3.3rem)] min-w-0 flex-col outline-none md:min-h-dvh"
+      >
+        {children}
+      </div>
       {isCommanding && (
         <Suspense>
           <CommandBar place={place} onClose={() => setCommanding(false)} />
@@ -271,6 +284,16 @@ function PlaceBadge({ place, organization }: { place: Place; organization: Organ
   return <span className="text-xs text-muted">{words}</span>
 }
 
+/** Marks the one of several that one is in. */
+function Here() {
+  return (
+    <>
+      <Icon name="check" className="size-4 text-accent" />
+      <span className="sr-only">(here)</span>
+    </>
+  )
+}
+
 /** Rendered only while open: closed menus must leave no words in the document. */
 function AccountMenu({ place }: { place: Place }) {
   const { session, signOut } = useLive()
@@ -325,7 +348,8 @@ function AccountMenu({ place }: { place: Place }) {
               render={<AppLink href={placeHref({ ...place, environment: environment.slug })} />}
             >
               <Icon name="play" className="size-4 text-muted" />
-              {environment.name}
+              <span className="min-w-0 flex-1 truncate">{environment.name}</span>
+              {environment.slug === place.environment && <Here />}
             </MenuItem>
           ))}
         {organizations.length > 1 &&
@@ -337,8 +361,9 @@ function AccountMenu({ place }: { place: Place }) {
                 <AppLink href={placeHref({ organization: organization.slug, environment: 'production' })} />
               }
             >
-              <Icon name="person" className="size-4 text-muted" />
-              {organization.name}
+              <Icon name="building" className="size-4 text-muted" />
+              <span className="min-w-0 flex-1 truncate">{organization.name}</span>
+              {organization.slug === place.organization && <Here />}
             </MenuItem>
           ))}
         <MenuItem className={item} render={<AppLink href={accountHref()} />}>
@@ -350,7 +375,7 @@ function AccountMenu({ place }: { place: Place }) {
           onClick={() => void signOut()}
           render={<button type="button" />}
         >
-          <Icon name="close" className="size-4 text-muted" />
+          <Icon name="leave" className="size-4 text-muted" />
           Sign out
         </MenuItem>
       </Menu>

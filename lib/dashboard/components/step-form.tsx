@@ -5,6 +5,7 @@
  * Errors come from three places and are shown in this order: what the values themselves tell (after the first
  * attempt), what the node refused, what the host found. The last two belong to one render and go at the next edit.
  */
+
 import { type FormEvent, type KeyboardEvent, useEffect, useMemo, useRef, useState } from 'react'
 import type { Place } from '../../clients/wire.js'
 import type { ChoiceButton, IoCall } from '../../sdk/io-call.js'
@@ -14,6 +15,7 @@ import { type Component, decodeComponent, type FileTransfer } from '../io/method
 import { methodOf } from '../io/registry.js'
 import { useServices } from '../services.js'
 import type { Answer, StepErrors } from '../transaction-runner.js'
+import { Busy } from './submit-button.js'
 
 interface StepFormProps {
   call: IoCall
@@ -223,10 +225,9 @@ function ContinueButtons({ call, isSending }: { call: IoCall; isSending: boolean
           data-pw="continue-button"
           value={button.value ?? button.label}
           disabled={isSending}
-          className={`button ${themeClass(button.theme ?? (index === 0 ? 'primary' : 'secondary'))}`}
+          className={`button relative ${themeClass(button.theme ?? (index === 0 ? 'primary' : 'secondary'))}`}
         >
-          {isSending && index === 0 && <span className="spinner" />}
-          {button.label}
+          <Busy isBusy={isSending && index === 0}>{button.label}</Busy>
         </button>
       ))}
     </div>
@@ -241,9 +242,10 @@ function useFirstFocus(form: React.RefObject<HTMLFormElement | null>, off: boole
     const active = document.activeElement
     if (active !== null && active !== document.body) return
     const first = form.current?.querySelector<HTMLElement>(
-      'input:not(:disabled):not([data-no-first-focus]), textarea:not(:disabled), select:not(:disabled):not([data-no-first-focus])',
+      'input:not(:disabled, [type="search"]), textarea:not(:disabled), select:not(:disabled)',
     )
-    first?.focus({ preventScroll: true })
+    // Neither a field that opens something when it gets the caret, nor, past it, the next one.
+    if (first && first.dataset.noFirstFocus === undefined) first.focus({ preventScroll: true })
   }, [form])
 }
 

@@ -8,6 +8,7 @@ import type { DirectoryPage, Place, Redirect } from '../../clients/wire.js'
 import { actionHref, isConsole, listHref, parentSlug, pastRunHref, safeUrl } from '../links.js'
 import { isAnswered, type TransactionView, visibleSteps } from '../transaction.js'
 import type { TransactionRunner } from '../transaction-runner.js'
+import { useTitle } from '../use-title.js'
 import { AppLink, cameFrom, useGo } from './app-link.js'
 import { ControlPanel } from './control-panel.js'
 import { Icon } from './icon.js'
@@ -79,6 +80,11 @@ export function TransactionPage({
             </div>
           </Banner>
         )}
+        {view?.redirect && 'url' in view.redirect && safeUrl(view.redirect.url) === null && (
+          <Banner tone="warning" role="status">
+            The action asked to go to an address that is not safe to open. Nothing was opened.
+          </Banner>
+        )}
         {view !== null && !view.hostConnected && !hasEnded && (
           <Banner tone="warning" role="status">
             The host that runs this is away. It goes on where it stopped as soon as the host is back.
@@ -144,6 +150,7 @@ export function Header({
   onRestart: () => void
 }) {
   const { state } = useLocation()
+  useTitle(title)
   const parent = parentSlug(slug)
   const group = parent !== null && ancestors.some(page => page.slug === parent) ? parent : null
   const back = cameFrom(state) ?? (group === null ? listHref(place) : actionHref(place, group))

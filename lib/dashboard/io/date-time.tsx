@@ -54,7 +54,7 @@ function MomentField({
           data-no-first-focus=""
           autoComplete="off"
           placeholder="MM/DD/YYYY"
-          className="control w-40! tabular-nums"
+          className="control w-40! tabular-nums max-sm:w-32!"
           value={draft.date}
           disabled={off}
           onFocus={() => setOpen(true)}
@@ -140,7 +140,7 @@ function Part({ id, label, values, value, isDisabled, onChange }: PartProps) {
     <select
       id={id}
       aria-label={label}
-      className="control w-auto! tabular-nums"
+      className="control w-auto! tabular-nums max-sm:px-1.5!"
       value={value}
       disabled={isDisabled}
       onChange={event => onChange(event.target.value)}

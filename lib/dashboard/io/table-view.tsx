@@ -3,7 +3,7 @@
  * `data-pw-search` on the element that holds the rows changes in the same render as they do.
  */
 import { Menu, MenuButton, MenuItem, MenuProvider } from '@ariakit/react'
-import { type ReactNode, useEffect, useRef, useState } from 'react'
+import { type ReactNode, type RefObject, useEffect, useLayoutEffect, useRef, useState } from 'react'
 import type { Place } from '../../clients/wire.js'
 import { AppLink } from '../components/app-link.js'
 import { saveFile } from '../components/download-button.js'
@@ -38,6 +38,8 @@ export function TableView({ id, label, props, place, onState, selection }: Table
   const state = useTable(props, onState)
   const isVertical = textOf(props, 'orientation') === 'vertical' && selection === undefined
   const isEmpty = state.page.length === 0
+  const frame = useRef<HTMLDivElement>(null)
+  const isTooWide = useIsTooWide(frame)
   const pagination = <Pagination state={state} />
   return (
     <div
@@ -51,16 +53,43 @@ export function TableView({ id, label, props, place, onState, selection }: Table
           <TableOptions state={state} label={label} />
         </div>
       </div>
-      <div className="relative overflow-x-auto">
+      <div ref={frame} className={`relative ${isTooWide ? 'overflow-x-auto' : 'overflow-x-clip'}`}>
         {isVertical ? (
           <VerticalRows state={state} label={label} place={place} />
         ) : (
-          <HorizontalRows state={state} id={id} label={label} place={place} selection={selection} />
+          <HorizontalRows
+            state={state}
+            id={id}
+            label={label}
+            place={place}
+            selection={selection}
+            staysInView={!isTooWide}
+          />
         )}
       </div>
       {!isEmpty && <div className="flex justify-end border-t border-line px-3 py-2">{pagination}</div>}
     </div>
   )
+}
+
+/**
+ * True while the table does not fit and scrolls sideways. Only then it is a box that scrolls: in one, the names of the
+ * columns could not stay in view while the page scrolls.
+ */
+function useIsTooWide(frame: RefObject<HTMLDivElement | null>): boolean {
+  const [isTooWide, setTooWide] = useState(false)
+  useLayoutEffect(() => {
+    const box = frame.current
+    const table = box?.firstElementChild
+    if (!box || !(table instanceof HTMLElement)) return
+    const measure = () => setTooWide(table.offsetWidth > box.clientWidth)
+    const observer = new ResizeObserver(measure)
+    observer.observe(box)
+    observer.observe(table)
+    measure()
+    return () => observer.disconnect()
+  }, [frame])
+  return isTooWide
 }
 
 /** Inside the rows' element, which thereby has a size also when there are none. */
@@ -86,12 +115,15 @@ function HorizontalRows({
   label,
   place,
   selection,
+  staysInView,
 }: {
   state: TableState
   id: string
   label: string
   place: Place
   selection: Selection | undefined
+  /** The names of the columns do, while the page scrolls. */
+  staysInView: boolean
 }) {
   const { columns } = state.table
   const hasMenus = state.page.some(row => row.menu.length > 0)
@@ -111,7 +143,9 @@ function HorizontalRows({
   }
   return (
     <table className="w-full border-collapse text-left" aria-label={label === '' ? 'Table' : label}>
-      <thead className="bg-sunken text-sm">
+      <thead
+        className={`bg-sunken text-sm ${staysInView ? 'sticky top-[3.3rem] z-10 shadow-[0_1px_0_var(--line)] md:top-0' : ''}`}
+      >
         <tr>
           {selection && (
             <td className="w-10 px-3 py-2">
@@ -249,7 +283,7 @@ function ColumnHeader({
       role={role}
       scope={role === 'columnheader' ? 'col' : 'row'}
       aria-sort={direction === null ? undefined : sorted}
-      className="bg-sunken px-3 py-2 text-sm font-medium whitespace-nowrap text-muted"
+      className={`group bg-sunken px-3 py-2 text-sm font-medium whitespace-nowrap ${direction === null ? 'text-muted' : 'text-ink'}`}
       onClick={canSort ? () => state.toggleSort(column.cellKey) : undefined}
       onKeyDown={
         canSort
@@ -265,8 +299,11 @@ function ColumnHeader({
     >
       <span className="inline-flex items-center gap-1">
         {column.label}
-        {direction !== null && (
-          <Icon name={direction === 'asc' ? 'chevronUp' : 'chevronDown'} className="size-3.5" />
+        {canSort && (
+          <Icon
+            name={direction === 'desc' ? 'chevronDown' : 'chevronUp'}
+            className={`size-3.5 ${direction === null ? 'opacity-0 group-hover:opacity-50' : ''}`}
+          />
         )}
       </span>
     </th>
@@ -355,7 +392,7 @@ export function RowMenu({ items, place }: { items: readonly Record<string, unkno
           if (flagOf(item, 'disabled') || target === null) {
             return (
               // biome-ignore lint/suspicious/noArrayIndexKey: items have no identity but their place
-              <button key={index} type="button" disabled className={itemClass}>
+              <button key={index} type="button" role="menuitem" disabled className={itemClass}>
                 {label}
               </button>
             )

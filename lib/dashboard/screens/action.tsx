@@ -9,6 +9,7 @@ import type { Directory, Place } from '../../clients/wire.js'
 import { queueItemOf } from '../components/app-link.js'
 import { Loading, Notice } from '../components/notice.js'
 import { TransactionPage } from '../components/transaction-page.js'
+import { listHref } from '../links.js'
 import { useDirectory, useLive, useServices } from '../services.js'
 import { TransactionRunner } from '../transaction-runner.js'
 import { actionOf, ancestorsOf, emptyDirectory, pageOf } from '../tree.js'
@@ -73,7 +74,7 @@ function Visit({ place, slug, search, queued, directory, failure }: VisitProps) 
   if (directory && page)
     return <GroupScreen place={place} page={page} search={search} directory={directory} />
   if (failure) return <Notice title="This cannot be shown" text={failure.message} />
-  return directory ? <NotFound /> : <Loading />
+  return directory ? <NotFound home={listHref(place)} /> : <Loading />
 }
 
 interface RunProps {

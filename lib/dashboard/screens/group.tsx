@@ -15,6 +15,7 @@ import { PageRunner } from '../page-runner.js'
 import { isRecord } from '../props.js'
 import { useLive, useServices } from '../services.js'
 import { ancestorsOf, type Entry, entriesOf } from '../tree.js'
+import { useTitle } from '../use-title.js'
 
 interface GroupScreenProps {
   place: Place
@@ -26,6 +27,7 @@ interface GroupScreenProps {
 export function GroupScreen({ place, page, search, directory }: GroupScreenProps) {
   const entries = entriesOf(directory, page.slug)
   const ancestors = ancestorsOf(directory, page.slug)
+  useTitle(page.name)
   const crumbs = <Crumbs place={place} ancestors={ancestors} />
   if (page.hasHandler && page.mayOpen) {
     return <LayoutScreen place={place} page={page} search={search} entries={entries} crumbs={crumbs} />
@@ -182,7 +184,12 @@ function Layout({
       </header>
       {failure && !isUnserved && (
         <Banner tone="danger" role="alert">
-          {failure.message}
+          <div className="flex flex-wrap items-center gap-3">
+            <p className="min-w-0 flex-1 basis-56 [overflow-wrap:anywhere]">{failure.message}</p>
+            <button type="button" className="button small" onClick={onReopen}>
+              Try again
+            </button>
+          </div>
         </Banner>
       )}
       {(!hostConnected || isUnserved) && (
@@ -190,7 +197,7 @@ function Layout({
           The host that serves this is away. It comes back by itself.
         </Banner>
       )}
-      <LayoutErrors layout={layout} />
+      <LayoutErrors layout={layout} onReopen={onReopen} />
       {loading && <LoadingView loading={loading} />}
       {!hasRendered && !failure && !loading && <Loading />}
       {hasNothing && <Entries place={place} entries={entries} />}
@@ -215,19 +222,24 @@ function Layout({
   )
 }
 
-function LayoutErrors({ layout }: { layout: PageLayout | null }) {
+function LayoutErrors({ layout, onReopen }: { layout: PageLayout | null; onReopen: () => void }) {
   const errors = layout?.errors ?? []
   if (errors.length === 0) return null
   return (
     <Banner tone="danger" role="alert">
-      <ul className="grid gap-1">
-        {errors.map((error, index) => (
-          // biome-ignore lint/suspicious/noArrayIndexKey: errors have no identity but their place
-          <li key={index}>
-            <span className="font-medium">{error.error}</span> <span>{error.message}</span>
-          </li>
-        ))}
-      </ul>
+      <div className="flex flex-wrap items-center gap-3">
+        <ul className="grid min-w-0 flex-1 basis-56 gap-1 [overflow-wrap:anywhere]">
+          {errors.map((error, index) => (
+            // biome-ignore lint/suspicious/noArrayIndexKey: errors have no identity but their place
+            <li key={index}>
+              <span className="font-medium">{error.error}</span>: <span>{error.message}</span>
+            </li>
+          ))}
+        </ul>
+        <button type="button" className="button small" onClick={onReopen}>
+          Try again
+        </button>
+      </div>
     </Banner>
   )
 }

@@ -7,12 +7,14 @@ import { Onboarding } from '../components/onboarding.js'
 import { isConsole } from '../links.js'
 import { useDirectory } from '../services.js'
 import { entriesOf } from '../tree.js'
+import { useTitle } from '../use-title.js'
 import { InProgress } from './home/in-progress.js'
 import { Queue } from './home/queue.js'
 
 export function ListScreen({ place }: { place: Place }) {
   const { directory, failure } = useDirectory(place)
   const inConsole = isConsole(place)
+  useTitle(inConsole ? 'Console' : 'Actions')
   if (failure)
     return (
       <Notice

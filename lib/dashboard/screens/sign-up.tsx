@@ -2,14 +2,14 @@
  * Making an account: the set-up of a fresh server (one step) and signing up (the address first, as it may be taken).
  * Errors with fields are shown at their fields, everything else above the form.
  */
-import { type FormEvent, useState } from 'react'
+import { useState } from 'react'
 import type { SignedOut } from '../api.js'
 import { AppLink } from '../components/app-link.js'
 import { Entrance } from '../components/entrance.js'
 import { Input } from '../components/input.js'
 import { Problem } from '../components/notice.js'
+import { useSubmission } from '../components/submission.js'
 import { SubmitButton } from '../components/submit-button.js'
-import { RequestError } from '../connection.js'
 import { useServices } from '../services.js'
 
 interface SignUpScreenProps {
@@ -24,9 +24,7 @@ export default function SignUpScreen({ kind, known, onDone }: SignUpScreenProps)
   const [step, setStep] = useState<'address' | 'rest'>(isSetUp ? 'rest' : 'address')
   const [hasPromoCode, setHasPromoCode] = useState(false)
   const [values, setValues] = useState<Record<string, string>>({})
-  const [errors, setErrors] = useState<Readonly<Record<string, string>>>({})
-  const [problem, setProblem] = useState<string | null>(null)
-  const [isBusy, setBusy] = useState(false)
+  const { errors, isBusy, on, problem } = useSubmission()
 
   const field = (name: string) => ({
     name,
@@ -35,37 +33,25 @@ export default function SignUpScreen({ kind, known, onDone }: SignUpScreenProps)
     onChange: (event: { target: { value: string } }) => setValues({ ...values, [name]: event.target.value }),
   })
 
-  const submit = async (event: FormEvent) => {
-    event.preventDefault()
-    if (isBusy) return
-    setBusy(true)
-    setErrors({})
-    setProblem(null)
-    try {
-      const email = (values.email ?? '').trim()
-      if (step === 'address') {
-        await api.checkNewEmail(email)
-        setStep('rest')
-        return
-      }
-      const account = {
-        email,
-        firstName: values.firstName ?? '',
-        lastName: values.lastName ?? '',
-        password: values.password ?? '',
-        organizationName: values.organizationName ?? '',
-        ...(hasPromoCode && values.organizationPromoCode
-          ? { organizationPromoCode: values.organizationPromoCode }
-          : {}),
-      }
-      await (isSetUp ? api.setUp(account) : api.signUp(account))
-      await onDone()
-    } catch (error) {
-      if (error instanceof RequestError && Object.keys(error.fields).length > 0) setErrors(error.fields)
-      else setProblem(error instanceof Error ? error.message : 'Something went wrong.')
-    } finally {
-      setBusy(false)
+  const submit = async () => {
+    const email = (values.email ?? '').trim()
+    if (step === 'address') {
+      await api.checkNewEmail(email)
+      setStep('rest')
+      return
     }
+    const account = {
+      email,
+      firstName: values.firstName ?? '',
+      lastName: values.lastName ?? '',
+      password: values.password ?? '',
+      organizationName: values.organizationName ?? '',
+      ...(hasPromoCode && values.organizationPromoCode
+        ? { organizationPromoCode: values.organizationPromoCode }
+        : {}),
+    }
+    await (isSetUp ? api.setUp(account) : api.signUp(account))
+    await onDone()
   }
 
   if (!isSetUp && !known.signUpEnabled) {
@@ -87,7 +73,7 @@ export default function SignUpScreen({ kind, known, onDone }: SignUpScreenProps)
           : 'It comes with an organization of your own.'
       }
     >
-      <form className="grid gap-4" onSubmit={submit}>
+      <form className="grid gap-4" onSubmit={on(submit)}>
         <Problem text={problem} />
         <Input
           {...field('email')}

@@ -3,7 +3,9 @@ import { lazy, type ReactNode, Suspense, useEffect } from 'react'
 import { Navigate } from 'react-router'
 import { isAdministrator, type Organization, type Session } from '../api.js'
 import { accountApi } from '../api-account.js'
+import { AppLink } from '../components/app-link.js'
 import { ConnectionNotice } from '../components/connection-notice.js'
+import { Entrance } from '../components/entrance.js'
 import { Loading, Notice } from '../components/notice.js'
 import { SectionMain } from '../components/section.js'
 import { Shell } from '../components/shell.js'
@@ -35,7 +37,7 @@ export function Signed({ route }: { route: Route }) {
       (place.environment === 'development' ||
         place.environment === 'production' ||
         organization.environments.some(environment => environment.slug === place.environment))
-    if (!organization || !exists) return <Framed>{<NotFound home={home} />}</Framed>
+    if (!organization || !exists) return <Framed>{<NothingHere home={home} />}</Framed>
     if (organization.lacksSecondFactor) return <Gate organization={organization} />
     return (
       <Framed>
@@ -110,7 +112,7 @@ export function Signed({ route }: { route: Route }) {
       </Framed>
     )
   }
-  if (route.screen === 'not-found') return <Framed>{<NotFound home={home} />}</Framed>
+  if (route.screen === 'not-found') return <Framed>{<NothingHere home={home} />}</Framed>
   if (home === undefined) return <Navigate to={accountHref('organizations')} replace />
   return <Navigate to={home} replace />
 }
@@ -146,10 +148,23 @@ export function NotFound({ home }: { home?: string | undefined }) {
   return (
     <Notice title="Not found" text="There is nothing at this address, or it is not open to you.">
       {home !== undefined && (
-        <a className="link" href={home}>
+        <AppLink className="link" href={home}>
           Go to the dashboard
-        </a>
+        </AppLink>
       )}
     </Notice>
+  )
+}
+
+/** The same where no organization's frame is around it. */
+function NothingHere({ home }: { home: string | undefined }) {
+  return (
+    <Entrance title="Not found" text="There is nothing at this address, or it is not open to you.">
+      <span className="btn primary justify-self-start">
+        <AppLink href={home ?? accountHref('organizations')}>
+          {home === undefined ? 'Go to your organizations' : 'Go to the dashboard'}
+        </AppLink>
+      </span>
+    </Entrance>
   )
 }

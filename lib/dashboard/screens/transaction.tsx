@@ -13,14 +13,18 @@ import { RunDetails } from '../components/run-details.js'
 import { Header, sharedAt, TransactionPage } from '../components/transaction-page.js'
 import { RequestError } from '../connection.js'
 import { formatDateTime } from '../format.js'
-import { actionHref, transactionHref } from '../links.js'
+import { actionHref, listHref, transactionHref } from '../links.js'
 import { useLive, useServices } from '../services.js'
 import { viewOfSnapshot } from '../transaction.js'
 import { TransactionRunner } from '../transaction-runner.js'
 import { NotFound } from './signed.js'
 
+/** Ids as nodes take them; at any other address there is nothing. */
+const idPattern = /^[A-Za-z0-9_-]{8,64}$/
+
 export default function TransactionScreen({ place, transactionId }: { place: Place; transactionId: string }) {
   const { search } = useLocation()
+  if (!idPattern.test(transactionId)) return <NotFound home={listHref(place)} />
   // Who comes from the history wants what it tells, and takes a run from nobody's window.
   if (new URLSearchParams(search).has('history')) return <Past transactionId={transactionId} />
   return <Present place={place} transactionId={transactionId} />

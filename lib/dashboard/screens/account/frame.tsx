@@ -32,6 +32,11 @@ const sections: { slug: string; label: string; Screen: LazyExoticComponent<Compo
     { slug: 'organizations', label: 'Organizations', Screen: lazy(() => import('./organizations.js')) },
   ]
 
+/** On a phone the sections are one line, and the present one may be beyond its end. */
+function intoView(link: HTMLAnchorElement | null): void {
+  link?.scrollIntoView({ block: 'nearest', inline: 'center' })
+}
+
 export default function AccountFrame({ section }: { section: string }) {
   const { session } = useLive()
   const [account, setAccount] = useState<OwnAccount | null>(null)
@@ -76,6 +81,7 @@ export default function AccountFrame({ section }: { section: string }) {
                 <AppLink
                   href={accountHref(slug)}
                   aria-current={slug === section ? 'page' : undefined}
+                  ref={slug === section ? intoView : undefined}
                   className={`block rounded-control px-2.5 py-1.5 whitespace-nowrap ${
                     slug === section ? 'bg-accent-soft font-medium text-accent' : 'hover:bg-sunken'
                   }`}
@@ -86,24 +92,31 @@ export default function AccountFrame({ section }: { section: string }) {
             ))}
           </ul>
         </nav>
-        <main className="min-w-0">
-          {problem !== null && (
-            <Notice title="Your account cannot be read" text={problem}>
-              <button type="button" className="button primary" onClick={() => void reload()}>
-                Try again
-              </button>
-            </Notice>
-          )}
-          {problem === null && current === undefined && (
-            <Notice title="Not found" text="There is nothing at this address." />
-          )}
-          {problem === null && current && account === null && <Loading />}
-          {problem === null && current && account !== null && (
-            <Suspense fallback={<Loading />}>
-              <current.Screen account={account} reload={reload} />
-            </Suspense>
-          )}
-        </main>
+        {problem !== null && (
+          <Notice title="Your account cannot be read" text={problem}>
+            <button type="button" className="button primary" onClick={() => void reload()}>
+              Try again
+            </button>
+          </Notice>
+        )}
+        {problem === null && current === undefined && (
+          <Notice title="Not found" text="There is nothing at this address.">
+            <AppLink href={accountHref()} className="link">
+              Go to your profile
+            </AppLink>
+          </Notice>
+        )}
+        {problem === null && current !== undefined && (
+          <main className="min-w-0">
+            {account === null ? (
+              <Loading />
+            ) : (
+              <Suspense fallback={<Loading />}>
+                <current.Screen account={account} reload={reload} />
+              </Suspense>
+            )}
+          </main>
+        )}
       </div>
     </div>
   )

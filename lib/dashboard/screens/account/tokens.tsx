@@ -129,11 +129,9 @@ function NewToken({ onMade }: { onMade: (text: string) => Promise<void> }) {
         options={lifetimes.map(each => ({ value: String(each.days), label: each.label }))}
       />
       <SubmitButton isBusy={submission.isBusy}>Create token</SubmitButton>
-      {submission.problem !== null && (
-        <p className="text-sm text-danger sm:col-span-4" role="alert">
-          {submission.problem}
-        </p>
-      )}
+      <div className="empty:hidden sm:col-span-4">
+        <Problem text={submission.problem} />
+      </div>
     </form>
   )
 }

@@ -163,7 +163,7 @@ function EnvironmentForm({
             />
           )}
           <fieldset>
-            <legend className="mb-1.5 text-sm font-medium">Colour</legend>
+            <legend className="mb-1.5 text-sm font-medium">Color</legend>
             <div className="flex flex-wrap gap-2">
               {[null, ...dotColors].map(choice => (
                 <label

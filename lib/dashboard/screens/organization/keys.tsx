@@ -1,11 +1,13 @@
 /** API keys of an organization: make one (its text is shown once), list them, revoke one after asking. */
-import { type FormEvent, useCallback, useState } from 'react'
+import { useCallback, useState } from 'react'
 import type { ApiKey, KeyKind, Organization } from '../../api.js'
 import { Ask } from '../../components/ask.js'
 import { Select } from '../../components/choice.js'
 import { Input } from '../../components/input.js'
+import { Problem } from '../../components/notice.js'
 import { SecretOnce, SecretRow } from '../../components/secret.js'
 import { Badge, Empty, Section } from '../../components/section.js'
+import { useSubmission } from '../../components/submission.js'
 import { SubmitButton } from '../../components/submit-button.js'
 import { formatDateTime } from '../../format.js'
 import { useServices } from '../../services.js'
@@ -94,31 +96,25 @@ function NewKey({
   const { api } = useServices()
   const [label, setLabel] = useState('')
   const [environment, setEnvironment] = useState('development')
-  const [problem, setProblem] = useState<string | null>(null)
-  const [isBusy, setBusy] = useState(false)
+  const submission = useSubmission()
   const live = organization.permissions.includes('CREATE_PROD_API_KEYS')
     ? organization.environments.filter(known => known.slug !== 'development')
     : []
 
-  const submit = async (event: FormEvent) => {
-    event.preventDefault()
-    setBusy(true)
-    setProblem(null)
-    try {
-      const kind: KeyKind = environment === 'development' ? 'DEVELOPMENT' : 'PRODUCTION'
-      const made = await api.createKey(organization.slug, { kind, environment, label: label.trim() })
-      setLabel('')
-      await onMade(made.key)
-    } catch (error) {
-      setProblem(error instanceof Error ? error.message : 'Something went wrong.')
-    } finally {
-      setBusy(false)
-    }
+  const create = async () => {
+    const kind: KeyKind = environment === 'development' ? 'DEVELOPMENT' : 'PRODUCTION'
+    const made = await api.createKey(organization.slug, { kind, environment, label: label.trim() })
+    setLabel('')
+    await onMade(made.key)
   }
   return (
-    <form className="card grid items-end gap-4 p-4 sm:grid-cols-[minmax(0,1fr)_12rem_auto]" onSubmit={submit}>
+    <form
+      className="card grid items-end gap-4 p-4 sm:grid-cols-[minmax(0,1fr)_12rem_auto]"
+      onSubmit={submission.on(create)}
+    >
       <Input
         name="label"
+        error={submission.errors.label}
         label="Label"
         required
         maxLength={100}
@@ -136,12 +132,10 @@ function NewKey({
         ]}
         onChange={event => setEnvironment(event.target.value)}
       />
-      <SubmitButton isBusy={isBusy}>Create key</SubmitButton>
-      {problem !== null && (
-        <p className="text-sm text-danger sm:col-span-3" role="alert">
-          {problem}
-        </p>
-      )}
+      <SubmitButton isBusy={submission.isBusy}>Create key</SubmitButton>
+      <div className="empty:hidden sm:col-span-3">
+        <Problem text={submission.problem} />
+      </div>
     </form>
   )
 }

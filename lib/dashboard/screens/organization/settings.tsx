@@ -8,6 +8,7 @@ import { useGo } from '../../components/app-link.js'
 import { Tick } from '../../components/choice.js'
 import { type FieldErrors, FormDialog } from '../../components/form-dialog.js'
 import { Input } from '../../components/input.js'
+import { Problem } from '../../components/notice.js'
 import { Section } from '../../components/section.js'
 import { RequestError } from '../../connection.js'
 import { organizationHref } from '../../links.js'
@@ -197,11 +198,7 @@ function SecondFactor({
         disabled={!mayChange}
         onChange={change}
       />
-      {problem !== null && (
-        <p className="text-sm text-danger" role="alert">
-          {problem}
-        </p>
-      )}
+      <Problem text={problem} />
     </section>
   )
 }
@@ -332,6 +329,7 @@ function Deletion({ api, known }: Pick<PartProps, 'api' | 'known'>) {
         <FormDialog
           title={`Delete ${known.name}?`}
           submit="Delete the organization"
+          isDangerous
           onClose={() => setOpen(false)}
           onSubmit={async () => {
             await api.deleteOrganization(typed)

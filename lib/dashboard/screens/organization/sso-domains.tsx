@@ -23,7 +23,7 @@ export function Domains({
   const [removing, setRemoving] = useState<EmailDomain | null>(null)
   return (
     <Part
-      title="E-mail domains"
+      title="Email domains"
       text="Your provider and your directory speak for addresses of these domains, and for no others. A domain counts once you have proven that it is yours."
     >
       {domains.length > 0 && (

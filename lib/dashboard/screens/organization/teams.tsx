@@ -9,6 +9,7 @@ import { Ask } from '../../components/ask.js'
 import { FormDialog } from '../../components/form-dialog.js'
 import { Icon } from '../../components/icon.js'
 import { Input } from '../../components/input.js'
+import { Problem } from '../../components/notice.js'
 import { Badge, Empty, Section } from '../../components/section.js'
 import { organizationHref } from '../../links.js'
 import { messageOf, useLoaded } from '../../use-loaded.js'
@@ -315,11 +316,7 @@ function TeamMembers({
       <h3 id="team-members" className="text-lg font-semibold">
         Members
       </h3>
-      {problem !== null && (
-        <p className="text-sm text-danger" role="alert">
-          {problem}
-        </p>
-      )}
+      <Problem text={problem} />
       {mayChange && (
         <AddMember
           api={api}

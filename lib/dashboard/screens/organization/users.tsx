@@ -16,6 +16,7 @@ import { CopyButton } from '../../components/copy-button.js'
 import { FormDialog } from '../../components/form-dialog.js'
 import { Icon } from '../../components/icon.js'
 import { Input } from '../../components/input.js'
+import { Problem } from '../../components/notice.js'
 import { Badge, Empty, Section } from '../../components/section.js'
 import { formatDateTime, formatLongDate } from '../../format.js'
 import { useLive } from '../../services.js'
@@ -287,7 +288,7 @@ function AddUser({
           <Input
             name="email"
             type="email"
-            label="E-mail address"
+            label="Email address"
             hint="They get a link by mail and choose a password."
             autoComplete="off"
             required
@@ -400,11 +401,7 @@ function Invitations({
       <h3 id="invitations" className="text-lg font-semibold">
         Invitations that wait
       </h3>
-      {problem !== null && (
-        <p className="text-sm text-danger" role="alert">
-          {problem}
-        </p>
-      )}
+      <Problem text={problem} />
       <ul className="card divide-y divide-line">
         {invitations.map(invitation => (
           <li key={invitation.id} className="flex flex-wrap items-center gap-x-4 gap-y-2 px-4 py-3">
