@@ -23,6 +23,12 @@ export interface Window {
   readonly complaints: readonly string[]
 }
 
+export interface WindowOptions {
+  readonly signedIn?: boolean
+  /** As a browser would that does not know content policies: what they keep from running runs. */
+  readonly ignoresPolicy?: boolean
+}
+
 export interface Scenario extends Window {
   readonly t: Test
   /** Another window, sharing the session of the first. */
@@ -97,8 +103,9 @@ export class Stage {
     })
   }
 
-  async openWindow(options: { signedIn?: boolean } = {}): Promise<Window> {
+  async openWindow(options: WindowOptions = {}): Promise<Window> {
     const context = await this.#browser.newContext({
+      bypassCSP: options.ignoresPolicy === true,
       locale: 'en-US',
       viewport: { width: 1280, height: 720 },
       baseURL: this.server.address,
@@ -115,7 +122,7 @@ export class Stage {
     t: Test,
     name: string,
     play: (scenario: Scenario) => Promise<void>,
-    options: { signedIn?: boolean } = {},
+    options: WindowOptions = {},
   ): Promise<unknown> {
     return t.test(name, async t => {
       const window = await this.openWindow(options)

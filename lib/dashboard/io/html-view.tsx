@@ -1,6 +1,7 @@
 /** HTML of a host, with everything that could run, load frames, collect input or restyle our screen taken out. */
 import DOMPurify from 'dompurify'
 import { useMemo } from 'react'
+import { safeMediaUrl } from '../links.js'
 
 const forbidden = {
   FORBID_TAGS: [
@@ -42,6 +43,8 @@ const purifier = DOMPurify(window)
 purifier.addHook('afterSanitizeAttributes', node => {
   // A picture is called something, also when it does not load.
   if (node.nodeName === 'IMG' && !node.hasAttribute('alt')) node.setAttribute('alt', 'Picture')
+  const source = node.getAttribute('src')
+  if (source !== null && safeMediaUrl(source) === null) node.removeAttribute('src')
   if (node.nodeName === 'A') node.setAttribute('rel', 'noreferrer')
 })
 

@@ -1,5 +1,7 @@
 /** Options of the select methods: labels and values are any primitive or a date, and are sent back as they came. */
+
 import { formatDateTime } from '../format.js'
+import { safeMediaUrl } from '../links.js'
 import { isRecord, labelText, type Props, recordsOf, textOf } from '../props.js'
 
 export interface Option {
@@ -18,7 +20,11 @@ export function optionsOf(props: Props): Option[] {
     value: original.value,
     description: textOf(original, 'description'),
     imageUrl:
-      textOf(original, 'imageUrl') ?? (isRecord(original.image) ? textOf(original.image, 'url') : undefined),
+      safeMediaUrl(
+        textOf(original, 'imageUrl') ??
+          (isRecord(original.image) ? textOf(original.image, 'url') : undefined) ??
+          '',
+      ) ?? undefined,
   }))
 }
 
