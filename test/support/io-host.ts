@@ -54,6 +54,10 @@ const interval = new Interval({
         await io.input.text('Bounded', { minLength: 5, maxLength: 20 }),
         await io.input.text('Lines', { multiline: true, lines: 6, defaultValue: 'first\nsecond' }),
       ]),
+    text_unguarded: new Action({
+      warnOnClose: false,
+      handler: async () => said(await io.input.text('Plain')),
+    }),
     text_checked: async () =>
       said(
         await io.input

@@ -255,11 +255,12 @@ function useReveal(newest: string | null | undefined): RefObject<HTMLDivElement 
   return target
 }
 
-/** Asks before a live action that wants it is left by closing the window. The console never asks. */
+/** Asks before a live action that wants it is left by closing the window it runs in. The console never asks. */
 function useWarnOnClose(view: TransactionView | null, place: Place): void {
   const isAsking =
     view?.warnOnClose === true &&
     !view.backgroundable &&
+    !view.isUsurped &&
     view.result === null &&
     !isConsole(place) &&
     !view.redirect

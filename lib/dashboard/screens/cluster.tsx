@@ -8,10 +8,12 @@ import type { ClusterStatus, NodeStatus, PartitionPlace } from '../../http/clust
 import { Banner, Loading } from '../components/notice.js'
 import { shortId } from '../format.js'
 import { useServices } from '../services.js'
+import { useTitle } from '../use-title.js'
 
 const askMs = 2_000
 
 export default function ClusterScreen() {
+  useTitle('Cluster')
   const { status, problem } = useClusterStatus()
   return (
     <main className="mx-auto grid w-full max-w-5xl content-start gap-8 px-4 py-8 sm:px-8">

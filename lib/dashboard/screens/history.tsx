@@ -2,6 +2,7 @@
  * The history of an environment: every run that the person may see, newest first. What it is narrowed down to stands in
  * the address, so that a list can be sent to somebody. Pages follow each other by "Show older runs".
  */
+
 import { Menu, MenuButton, MenuItem, MenuProvider } from '@ariakit/react'
 import { type ReactNode, useCallback, useEffect, useRef, useState } from 'react'
 import { useLocation, useNavigate } from 'react-router'
@@ -22,10 +23,12 @@ import { Banner, Loading } from '../components/notice.js'
 import { ResultBadge } from '../components/result-badge.js'
 import { formatDateTime, formatDuration } from '../format.js'
 import { isConsole, pastRunHref } from '../links.js'
+import { useTitle } from '../use-title.js'
 
 const typingMs = 300
 
 export default function HistoryScreen({ place }: { place: Place }) {
+  useTitle('History')
   const { search } = useLocation()
   const filter = filterOf(search)
   return (
