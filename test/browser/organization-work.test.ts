@@ -48,7 +48,7 @@ await stage.scenario(t, 'environments: added, changed, deleted', async ({ t, pag
   await page.getByRole('button', { name: 'Delete the environment' }).click()
   await shown(page.getByText('Stage was deleted.'))
   await page.goto(`${home}+staging`)
-  await reads(page.locator('h2'), 'Not found')
+  await shown(page.getByRole('heading', { name: 'Not found' }))
 })
 
 await stage.scenario(t, 'keys by environment and role', async ({ t, page, picture }) => {
