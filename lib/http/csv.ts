@@ -1,6 +1,7 @@
 /**
  * Rows as a CSV file (RFC 4180), for the programs people open such files with: they run what begins like a formula, so
- * that gets an apostrophe in front.
+ * that gets an apostrophe in front. Where the comma is in numbers they cut cells at semicolons, so that what follows one
+ * begins a cell there.
  */
 
 /** The header and the rows; all cells are text. */
@@ -14,6 +15,6 @@ export function csvLine(cells: readonly string[]): string {
 }
 
 function cellOf(text: string): string {
-  const harmless = /^[=+\-@\t\r]/.test(text) ? `'${text}` : text
+  const harmless = text.replace(/^[=+\-@\t\r\n＝＋－＠]|(?<=[;\t\r\n])(?:[=+@＝＋－＠]|-(?!\d))/g, "'$&")
   return /[",\r\n]/.test(harmless) ? `"${harmless.replaceAll('"', '""')}"` : harmless
 }

@@ -268,9 +268,14 @@ t.test('a file is harmless to the programs it is opened with', async t => {
       ['=1+1', 'say "hi", you'],
       ['+x', '-y'],
       ['plain', 'two\nlines'],
+      ['a;=1+1', 'a;-1; @x'],
+      ['\n=1', '＝1'],
     ],
   )
-  t.equal(text, `a,b\r\n'=1+1,"say ""hi"", you"\r\n'+x,'-y\r\nplain,"two\nlines"\r\n`)
+  t.equal(
+    text,
+    `a,b\r\n'=1+1,"say ""hi"", you"\r\n'+x,'-y\r\nplain,"two\nlines"\r\na;'=1+1,a;-1; @x\r\n"'\n'=1",'＝1\r\n`,
+  )
 })
 
 t.test('only the owner ends the organization, and nobody is in it then', async t => {
