@@ -79,6 +79,7 @@ export async function writeHistory(
   database: Queryable,
   rows: readonly HistoryRow[],
   log: Log,
+  isSecondTry = false,
 ): Promise<void> {
   const newest = new Map<string, HistoryRow>()
   for (const row of rows) {
@@ -93,6 +94,9 @@ export async function writeHistory(
   } catch (error) {
     if (error instanceof AppError && error.kind.retryable) throw error
     if (distinct.length === 1) {
+      // What it refers to was deleted in that moment; it is seen to be gone now.
+      if (!isSecondTry && error instanceof AppError && error.code === 'not-found')
+        return await writeHistory(database, distinct, log, true)
       log.error('history.row-refused', { transaction: distinct[0]?.id, error })
       return
     }

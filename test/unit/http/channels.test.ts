@@ -1,4 +1,5 @@
 /** The outbox and Slack over HTTP: who may read which mail, and what a stranger finds. */
+import { request } from 'node:http'
 import t from 'tap'
 import { runAdminOperation } from '../../../lib/accounts/index.js'
 import { Secret } from '../../../lib/log.js'
@@ -6,6 +7,7 @@ import { enqueueMail } from '../../../lib/mail/index.js'
 import { keepWaiting } from '../../../lib/mail/outbox.js'
 import { Slack } from '../../../lib/slack/index.js'
 import { testAccounts } from '../../support/database.js'
+import { eventually } from '../../support/eventually.js'
 import { SlackServer } from '../../support/slack-server.js'
 import { testServer } from './test-server.js'
 
@@ -224,4 +226,35 @@ t.test('pages of the outbox hold everything once, also what was written in the s
   }
   t.equal(seen.length, 120)
   t.same(seen, [...new Set(seen)].sort().reverse())
+})
+
+t.test('links in mails lead to this server, whatever a request says it is called', async t => {
+  const { port } = new URL(origin)
+  const status = await new Promise<number | undefined>((resolve, reject) => {
+    const headers = {
+      host: 'evil.example',
+      'x-forwarded-host': 'evil.example',
+      'x-forwarded-proto': 'https',
+      'content-type': 'application/json',
+    }
+    const asked = request({
+      port,
+      host: '127.0.0.1',
+      method: 'POST',
+      path: '/api/v1/password-reset',
+      headers,
+    })
+    asked.on('response', answer => resolve(answer.resume().statusCode))
+    asked.on('error', reject)
+    asked.end(JSON.stringify({ email: 'developer@example.com' }))
+  })
+  t.ok(status === 200 || status === 202 || status === 204, `${status}`)
+  await eventually(async () => {
+    const { rows } = await database.query<{ text: string; html: string }>(
+      `select text, html from mails where recipient = 'developer@example.com' and kind = 'password-reset'`,
+    )
+    if (rows.length === 0) throw new Error('no mail yet')
+    t.match(rows[0]?.text, 'http://localhost:3000/reset-password?')
+    t.notMatch(JSON.stringify(rows), /evil/)
+  })
 })

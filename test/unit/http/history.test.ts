@@ -1,8 +1,11 @@
 /** The history of runs over HTTP: who sees which, how they are found, counted and taken away. */
 import t from 'tap'
-import type { HistoryRow } from '../../../lib/accounts/history.js'
+import { type HistoryRow, writeHistory } from '../../../lib/accounts/history.js'
 import { runAdminOperation } from '../../../lib/accounts/index.js'
+import type { Queryable } from '../../../lib/database/index.js'
+import { AppError } from '../../../lib/errors.js'
 import { limits } from '../../../lib/limits.js'
+import { silentLog } from '../../../lib/log.js'
 import { inputsOf, masked } from '../../../lib/transactions/index.js'
 import { recordedInput } from '../../../lib/transactions/inputs.js'
 import { testAccounts } from '../../support/database.js'
@@ -266,4 +269,17 @@ t.test('a console shows its developer their own', async t => {
   }
   t.same(await ids(owner), ['console-1'])
   t.same(await ids(runner), [])
+})
+
+t.test('a run whose person is deleted while it is written is written all the same', async t => {
+  let refusals = 1
+  const racing: Queryable = {
+    query: (text, values) => {
+      if (refusals === 0 || !text.includes('insert into transactions')) return database.query(text, values)
+      refusals -= 1
+      return Promise.reject(new AppError('not-found'))
+    },
+  }
+  await writeHistory(racing, [run('raced-1')], silentLog)
+  t.same((await list('search=raced-1')).ids, ['raced-1'])
 })
