@@ -3,8 +3,9 @@
  * between: unanswered requests are kept in order and sent again, under the same ids, after each reconnect; what is
  * asked while away waits for the next connection. Nodes make repeats harmless by the ids inside the requests.
  *
- * What can go wrong: a connection that is open but dead. A ping every 15 s must be answered within 5 s, otherwise the
- * socket is given up without waiting for its closing handshake. Events may be lost with a socket, so `onOpened` runs
+ * What can go wrong: a connection that is open but dead. A ping every 15 s must be answered within 5 s, and one within 2 s
+ * when a request has had no answer for 2 s and nothing else came either; otherwise the socket is given up without waiting
+ * for its closing handshake. Events may be lost with a socket, so `onOpened` runs
  * before anything is sent again and lets the stores ask for fresh snapshots.
  */
 import type { EventName, Events, Method, Requests } from '../clients/wire.js'
@@ -52,7 +53,12 @@ const retryMsMax = 2_000
 const pingIntervalMs = 15_000
 const pingDeadlineMs = 5_000
 const replyDeadlineMs = 40_000
-const connectDeadlineMs = 10_000
+/** Silence while an answer is awaited: then a ping, which has as long again. */
+const overdueMs = 2_000
+const lookIntervalMs = 500
+/** The first attempt may have met a node that takes connections and nothing more; a slow way gets more time by and by. */
+const firstConnectMsMax = 3_000
+const connectMsMax = 10_000
 const signedOutCloseCode = 4401
 
 type Listener = (data: never) => void
@@ -69,7 +75,10 @@ export class Connection {
   #failures = 0
   #closed = false
   #retryTimer: ReturnType<typeof setTimeout> | undefined
-  #pingTimer: ReturnType<typeof setInterval> | undefined
+  #lookTimer: ReturnType<typeof setInterval> | undefined
+  #isPinging = false
+  #pingedAtMs = 0
+  #heardAtMs = 0
   #deadlineTimer: ReturnType<typeof setTimeout> | undefined
 
   constructor(options: ConnectionOptions) {
@@ -126,7 +135,8 @@ export class Connection {
     if (this.#socket || this.#closed) return
     const socket = new WebSocket(this.#options.url)
     this.#socket = socket
-    this.#deadlineTimer = setTimeout(() => this.#lost(socket), connectDeadlineMs)
+    const connectMs = Math.min(connectMsMax, firstConnectMsMax * 2 ** this.#failures)
+    this.#deadlineTimer = setTimeout(() => this.#lost(socket), connectMs)
     socket.onopen = () => this.#greet(socket)
     socket.onmessage = message => this.#receive(socket, message.data)
     socket.onclose = closed => {
@@ -176,22 +186,43 @@ export class Connection {
     this.#setState('open')
     for (const listener of this.#openedListeners) listener()
     for (const pending of waiting) this.#send(pending)
-    this.#pingTimer = setInterval(() => this.#ping(socket), pingIntervalMs)
+    this.#pingedAtMs = Date.now()
+    this.#lookTimer = setInterval(() => this.#look(socket), lookIntervalMs)
   }
 
-  #ping(socket: WebSocket): void {
+  /** Whether a ping is due. */
+  #look(socket: WebSocket): void {
+    if (this.#isPinging) return
     const nowMs = Date.now()
+    if (nowMs - this.#pingedAtMs >= pingIntervalMs) this.#ping(socket, nowMs, pingDeadlineMs)
+    else if (this.#isOverdue(nowMs)) this.#ping(socket, nowMs, overdueMs)
+  }
+
+  #isOverdue(nowMs: number): boolean {
+    if (nowMs - this.#heardAtMs < overdueMs) return false
+    for (const { frame, sentAtMs } of this.#pending.values()) {
+      if (frame !== '' && sentAtMs !== null && nowMs - sentAtMs >= overdueMs) return true
+    }
+    return false
+  }
+
+  #ping(socket: WebSocket, nowMs: number, deadlineMs: number): void {
     for (const [id, pending] of this.#pending) {
       if (pending.sentAtMs === null || nowMs - pending.sentAtMs < replyDeadlineMs) continue
       this.#pending.delete(id)
       pending.reject(new RequestError({ code: 'timeout', message: 'The server did not answer.' }))
     }
     const id = this.#nextId++
-    const ended = () => clearTimeout(this.#deadlineTimer)
+    const ended = () => {
+      this.#isPinging = false
+      clearTimeout(this.#deadlineTimer)
+    }
+    this.#isPinging = true
+    this.#pingedAtMs = nowMs
     this.#deadlineTimer = setTimeout(() => {
       this.#pending.delete(id)
       this.#lost(socket)
-    }, pingDeadlineMs)
+    }, deadlineMs)
     this.#pending.set(id, { frame: '', sentAtMs: nowMs, resolve: ended, reject: ended })
     socket.send(JSON.stringify({ id, method: 'ping', data: {} }))
   }
@@ -204,6 +235,7 @@ export class Connection {
 
   #receive(socket: WebSocket, data: unknown): void {
     if (this.#socket !== socket || typeof data !== 'string') return
+    this.#heardAtMs = Date.now()
     let frame: unknown
     try {
       frame = JSON.parse(data)
@@ -246,7 +278,8 @@ export class Connection {
 
   #drop(): void {
     clearTimeout(this.#deadlineTimer)
-    clearInterval(this.#pingTimer)
+    clearInterval(this.#lookTimer)
+    this.#isPinging = false
     const socket = this.#socket
     this.#socket = null
     if (socket) {
