@@ -153,6 +153,17 @@ export const limitTable = {
     unit: 'invitations',
     reason: 'that wait to be followed; each is a mail to a stranger',
   },
+  invitationMailsPerDayMax: {
+    value: 1_000,
+    unit: 'mails/day',
+    reason:
+      'of one organization, to addresses that anybody in it may name: nobody sends unwanted mail through here',
+  },
+  apiKeysPerOrganizationMax: {
+    value: 1_000,
+    unit: 'keys',
+    reason: 'that are not revoked; a list shows them all',
+  },
   teamsPerOrganizationMax: {
     value: 500,
     unit: 'teams',
@@ -289,6 +300,16 @@ export const limitTable = {
     reason: 'a login flood is answered 429 before memory is spent',
   },
   loginFailuresPerAccountMax: { value: 10, unit: 'in 10 min', reason: 'guessing one account' },
+  signUpsPerAddressMax: {
+    value: 300,
+    unit: 'accounts/10 min',
+    reason: 'each costs a hash, an organization and a mail; a class that signs up together',
+  },
+  sessionsPerPersonMax: {
+    value: 1_000,
+    unit: 'sessions',
+    reason: 'a script that signs in anew each time; the ones used longest ago end',
+  },
   loginFailuresPerAddressMax: {
     value: 50,
     unit: 'in 10 min',

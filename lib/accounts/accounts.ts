@@ -19,7 +19,15 @@ import {
   recordDeclarations,
 } from './actions.js'
 import { type Administration, createAdministration } from './administration.js'
-import { generateKey, insertKey, type KeyKind, type KeyListing, listKeys, revokeKey } from './api-keys.js'
+import {
+  countKeys,
+  generateKey,
+  insertKey,
+  type KeyKind,
+  type KeyListing,
+  listKeys,
+  revokeKey,
+} from './api-keys.js'
 import { type Audit, createAudit } from './audit.js'
 import { type ChannelAccounts, createChannelAccounts } from './channels.js'
 import type { Clock } from './clock.js'
@@ -226,6 +234,7 @@ export function createAccounts(options: AccountsOptions): AccountsService {
     clock,
     failuresPerAccountMax: limits.loginFailuresPerAccountMax,
     failuresPerAddressMax: limits.loginFailuresPerAddressMax,
+    signUpsPerAddressMax: limits.signUpsPerAddressMax,
   })
   const parts: AccountParts = {
     database,
@@ -382,13 +391,20 @@ export function createAccounts(options: AccountsOptions): AccountsService {
       const environment = await findEnvironment(database, actor.organization.id, { slug })
       if (!environment) throw new AppError('not-found', 'There is no such environment.')
       const text = generateKey(wanted.kind)
-      const key = await insertKey(database, {
-        text,
-        kind: wanted.kind,
-        organizationId: actor.organization.id,
-        environmentId: environment.id,
-        personId: userId,
-        label: wanted.label,
+      const key = await guard.inTurn(actor, async client => {
+        if ((await countKeys(client, actor.organization.id)) >= limits.apiKeysPerOrganizationMax)
+          throw new AppError(
+            'conflict',
+            'This organization has as many API keys as are allowed: revoke one first.',
+          )
+        return insertKey(client, {
+          text,
+          kind: wanted.kind,
+          organizationId: actor.organization.id,
+          environmentId: environment.id,
+          personId: userId,
+          label: wanted.label,
+        })
       })
       audit({
         name: 'key.created',

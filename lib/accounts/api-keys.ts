@@ -215,6 +215,15 @@ export async function listKeys(
   }))
 }
 
+/** Of an organization, those that are not revoked. */
+export async function countKeys(client: Queryable, organizationId: OrganizationId): Promise<number> {
+  const { rows } = await client.query<{ count: number }>(
+    'select count(*)::int as count from api_keys where organization_id = $1 and revoked_at is null',
+    [organizationId],
+  )
+  return rows[0]?.count ?? 0
+}
+
 /** Revokes a key of this organization (and of this person, unless null); false when there is none. */
 export async function revokeKey(
   client: Queryable,

@@ -245,12 +245,19 @@ export interface InvitationAccounts {
 export function createInvitationAccounts(guard: Guard, links: ConfirmationLinks): InvitationAccounts {
   const { database, clock, limits } = guard
 
-  /** Into the outbox, in the transaction that makes the invitation. */
+  /** Into the outbox, in the transaction that makes the invitation. Rejects with `too-many-requests` after too many. */
   const mail = async (
     client: Queryable,
     actor: Actor,
     { id, email }: { id: string; email: string },
   ): Promise<void> => {
+    const { rows } = await client.query<{ count: number }>(
+      `select count(*)::int as count from (select from mails where organization_id = $1 and kind = 'invitation'
+         and created_at > now() - interval '1 day' limit $2) as sent`,
+      [actor.organization.id, limits.invitationMailsPerDayMax],
+    )
+    if ((rows[0]?.count ?? 0) >= limits.invitationMailsPerDayMax)
+      throw new AppError('too-many-requests', 'Too many invitations were sent today. Go on tomorrow.')
     await enqueueMail(client, {
       organizationId: actor.organization.id,
       kind: 'invitation',

@@ -22,6 +22,8 @@ export interface Attempt {
 }
 
 export interface LoginLimits {
+  /** Counts an account that a stranger makes. Rejects with `too-many-requests`. */
+  signUp(address: string): void
   /** Counts an attempt. Rejects with `too-many-requests`. */
   attempt(email: string, address: string): Attempt
 }
@@ -30,6 +32,7 @@ export function createLoginLimits(options: {
   clock: Clock
   failuresPerAccountMax: number
   failuresPerAddressMax: number
+  signUpsPerAddressMax: number
 }): LoginLimits {
   const failures = new Map<string, number[]>()
   const knownAddresses = new Set<string>()
@@ -40,6 +43,20 @@ export function createLoginLimits(options: {
   }
 
   return {
+    signUp(address) {
+      const key = `sign-up ${networkOf(address)}`
+      const made = recent(key)
+      if (made.length >= options.signUpsPerAddressMax) {
+        throw new AppError(
+          'too-many-requests',
+          'Too many accounts were made from here. Try again in ten minutes.',
+        )
+      }
+      failures.delete(key)
+      failures.set(key, [...made, options.clock.nowMs()])
+      trim(failures)
+    },
+
     attempt(email, address) {
       const account = email.trim().toLowerCase()
       const network = networkOf(address)

@@ -38,3 +38,17 @@ export async function tellPerson(
     to,
   })
 }
+
+/** The same, unless they were told within a day: what somebody else may repeat does not fill their mailbox. */
+export async function tellPersonOnce(
+  client: Queryable,
+  to: string,
+  about: { readonly subject: string; readonly paragraphs: readonly string[] },
+): Promise<void> {
+  const { rows } = await client.query(
+    `select from mails where lower(recipient) = lower($1) and subject = $2 and created_at > now() - interval '1 day'
+     limit 1`,
+    [to, about.subject],
+  )
+  if (rows.length === 0) await tellPerson(client, to, about)
+}

@@ -7,6 +7,7 @@
 import { createHash } from 'node:crypto'
 import type { Queryable } from '../database/index.js'
 import { newId, newSecret, type SessionId, type UserId } from '../ids.js'
+import { limits } from '../limits.js'
 import type { ClientIdentity } from './contract.js'
 import { personOf } from './people.js'
 
@@ -60,11 +61,16 @@ export async function insertSession(
   const token = newSecret()
   const expiresAtMs = session.nowMs + (session.secondFactorDue ? secondFactorMsMax : times.absoluteMs)
   // Whoever signs in cleans up behind themselves: no job is needed for it.
-  await client.query('delete from sessions where person_id = $1 and (expires_at < $2 or last_used_at < $3)', [
-    session.personId,
-    new Date(session.nowMs),
-    new Date(session.nowMs - times.idleMs),
-  ])
+  await client.query(
+    `delete from sessions where person_id = $1 and (expires_at < $2 or last_used_at < $3 or id in (
+       select id from sessions where person_id = $1 order by last_used_at desc, id offset $4))`,
+    [
+      session.personId,
+      new Date(session.nowMs),
+      new Date(session.nowMs - times.idleMs),
+      limits.sessionsPerPersonMax - 1,
+    ],
+  )
   await client.query(
     `insert into sessions (id, person_id, token_hash, address, user_agent, created_at, last_used_at, expires_at,
        second_factor_due)

@@ -26,7 +26,7 @@ import {
   replacePasswordHash,
   setPasswordHash,
 } from './people.js'
-import { tellPerson } from './person-mails.js'
+import { tellPerson, tellPersonOnce } from './person-mails.js'
 import {
   countSecondFactorAttempt,
   deleteOtherSessions,
@@ -199,7 +199,12 @@ export function createSignIn(options: SignInOptions): SignIn {
         throw new AppError('bad-credentials')
       }
       attempt.succeeded()
-      await requireOpenPassword(database, person.id)
+      const { id: closedFor } = person
+      await requireOpenPassword(database, closedFor).catch((error: unknown) => {
+        if (error instanceof AppError && error.code === 'forbidden')
+          refuse(closedFor, origin, 'single sign-on')
+        throw error
+      })
       const { id: personId, password: verified } = person
       const session = await database.transaction(async client => {
         const now = await lockPerson(client, personId)
@@ -242,7 +247,16 @@ export function createSignIn(options: SignInOptions): SignIn {
         throw error
       }
       if (!(await countSecondFactorAttempt(database, due.id))) {
-        await deleteSession(database, person.id, due.id)
+        await database.transaction(async client => {
+          await deleteSession(client, person.id, due.id)
+          // Whoever comes this far has the password.
+          await tellPersonOnce(client, person.email, {
+            subject: 'Somebody has entered wrong codes',
+            paragraphs: [
+              'Your password was entered for your account, and then wrong codes of your second factor, until no more were taken.',
+            ],
+          })
+        })
         refuse(person.id, origin, 'too many codes')
         throw again()
       }
@@ -319,6 +333,7 @@ export function createSignIn(options: SignInOptions): SignIn {
           throw new AppError('invalid-value', message, { fields: { organizationPromoCode: message } })
         }
       }
+      attempts.signUp(origin.address)
       const passwordHash = await hashNew(account, origin)
       const result = await database.transaction(async client => {
         const person = await insertPerson(client, { ...account, email, passwordHash, confirmedAt: null })

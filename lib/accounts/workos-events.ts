@@ -106,7 +106,12 @@ export function createWorkOsEvents(options: {
       }
       const event = parsed.data
       if (event.event === 'dsync.activated' || event.event === 'dsync.deleted') {
-        return database.transaction(client => takeLife(client, event))
+        const { organizationId, outcome } = await database.transaction(client => takeLife(client, event))
+        if (organizationId !== null) {
+          const name = event.event === 'dsync.deleted' ? 'directory.closed' : 'directory.opened'
+          options.audit({ name, organizationId, details: { way: 'WorkOS', event: event.id } })
+        }
+        return outcome
       }
       const directory = await directoryOf(database, event.data.directory_id)
       if (directory === null) return 'of no concern'
@@ -139,21 +144,22 @@ export function createWorkOsEvents(options: {
 async function takeLife(
   client: Queryable,
   { id: eventId, event, data }: Extract<WorkOsEvent, { event: 'dsync.activated' | 'dsync.deleted' }>,
-): Promise<EventOutcome> {
-  if (!(await note(client, eventId))) return 'taken before'
+): Promise<{ readonly outcome: EventOutcome; readonly organizationId: OrganizationId | null }> {
+  if (!(await note(client, eventId))) return { outcome: 'taken before', organizationId: null }
   if (event === 'dsync.deleted') {
     const directory = await directoryOf(client, data.id)
-    if (directory === null) return 'of no concern'
+    if (directory === null) return { outcome: 'of no concern', organizationId: null }
     await closeDirectory(client, directory.organizationId)
-    return 'taken'
+    return { outcome: 'taken', organizationId: directory.organizationId }
   }
-  const { rowCount } = await client.query(
+  const { rows } = await client.query<{ organization_id: OrganizationId }>(
     `insert into directories (id, organization_id, kind, workos_directory_id, permissions)
      select $1, organization_id, 'WORKOS', $2, permissions from single_sign_on where workos_organization_id = $3
-     on conflict do nothing`,
+     on conflict do nothing returning organization_id`,
     [newId(), data.id, data.organization_id ?? null],
   )
-  return rowCount === 1 ? 'taken' : 'of no concern'
+  const organizationId = rows[0]?.organization_id ?? null
+  return { outcome: organizationId === null ? 'of no concern' : 'taken', organizationId }
 }
 
 async function take(

@@ -115,7 +115,12 @@ t.test('guessing is slowed down, and locks nobody out', async t => {
 
 t.test('what was never looked at makes no address known, and a network of IPv6 is one address', async t => {
   const clock = new ManualClock()
-  const limits = createLoginLimits({ clock, failuresPerAccountMax: 2, failuresPerAddressMax: 5 })
+  const limits = createLoginLimits({
+    clock,
+    failuresPerAccountMax: 2,
+    failuresPerAddressMax: 5,
+    signUpsPerAddressMax: 2,
+  })
   limits.attempt('a@example.com', '192.0.2.1').takenBack()
   for (const address of ['192.0.2.2', '192.0.2.3']) limits.attempt('a@example.com', address)
   t.throws(() => limits.attempt('a@example.com', '192.0.2.1'), { code: 'too-many-requests' })
@@ -127,6 +132,12 @@ t.test('what was never looked at makes no address known, and a network of IPv6 i
   for (let count = 0; count < 5; count += 1) limits.attempt(`${count}@example.com`, `2001:db8:1:2::${count}`)
   t.throws(() => limits.attempt('b@example.com', '2001:db8:1:2:ffff:1:2:3'), { code: 'too-many-requests' })
   t.ok(limits.attempt('b@example.com', '2001:db8:1:3::1'))
+  for (const address of ['192.0.2.9', '192.0.2.9', '192.0.2.8']) limits.signUp(address)
+  t.throws(() => limits.signUp('192.0.2.9'), { code: 'too-many-requests' })
+  t.ok(limits.attempt('c@example.com', '192.0.2.9'), 'which keeps nobody from signing in')
+  clock.advance(600_001)
+  limits.signUp('192.0.2.9')
+
   t.equal(networkOf('::1'), '0:0:0:0::/64')
   t.equal(networkOf('2001:0db8::'), '2001:db8:0:0::/64')
   t.equal(networkOf('fe80::1%eth0'), 'fe80:0:0:0::/64')

@@ -1,6 +1,7 @@
 /** WorkOS, against a stand-in: sign-on and Google through it, and directory sync by its webhooks. */
 import { randomUUID } from 'node:crypto'
 import t from 'tap'
+import { eventually } from '../../support/eventually.js'
 import { Wanderer } from '../../support/oidc-server.js'
 import { TestServer } from '../../support/server.js'
 import { WorkOsServer } from '../../support/workos-server.js'
@@ -211,4 +212,13 @@ await t.test('people and groups follow the events', async t => {
   t.match(await send('dsync.user.created', hedy), { body: { status: 'of no concern' } })
   t.match(await send('dsync.user.created', { id: 1 }), { status: 400 })
   t.match(await send('user.created', {}), { status: 200, body: { status: 'of no concern' } })
+  const cookie = await server.signIn(acme.user.email, acme.password)
+  const path = `/api/v1/organizations/${acme.organization.slug}/audit`
+  await eventually(async () => {
+    const answer = await fetch(server.address + path, { headers: { cookie } })
+    const { rows } = (await answer.json()) as { rows: { event: string }[] }
+    const events = rows.map(({ event }) => event)
+    for (const wanted of ['directory.opened', 'directory.closed', 'directory.user-added'])
+      if (!events.includes(wanted)) throw new Error(`${wanted} is not in ${events.join(' ')}`)
+  })
 })
