@@ -66,7 +66,11 @@ function queryOf(filter: HistoryFilter, more: Record<string, string> = {}): stri
     else {
       const day = new Date(`${value}T00:00:00`)
       if (Number.isNaN(day.getTime())) continue
-      if (name === 'until') day.setDate(day.getDate() + 1)
+      if (name === 'until') {
+        day.setDate(day.getDate() + 1)
+        // Where a day begins at one, because the clock is moved at midnight, the next one does not.
+        day.setHours(0, 0, 0, 0)
+      }
       query.set(name, day.toISOString())
     }
   }

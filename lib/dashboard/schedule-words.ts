@@ -27,6 +27,8 @@ function cronWords(cron: string, locale: string | undefined): string | null {
   if (hour === '*' && isEveryDay) {
     if (minute === '*') return 'Every minute'
     const step = /^(?:\*|0)\/(\d+)$/.exec(minute)?.[1]
+    // Each hour begins anew: with 7 the last of its minutes is 56, and the next is 4 later.
+    if (step !== undefined && (Number(step) === 0 || 60 % Number(step) > 0)) return null
     if (step !== undefined) return step === '1' ? 'Every minute' : `Every ${step} minutes`
     return /^\d{1,2}$/.test(minute) ? `Every hour, at minute ${Number(minute)}` : null
   }

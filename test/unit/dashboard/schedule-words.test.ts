@@ -5,6 +5,7 @@ t.test('common cron texts have words, others stay as they are', async t => {
   const words = {
     '* * * * *': 'Every minute',
     '*/5 * * * *': 'Every 5 minutes',
+    '*/7 * * * *': '*/7 * * * *',
     '7 * * * *': 'Every hour, at minute 7',
     '30 17 * * *': 'Every day at 5:30 PM',
     '0 9 * * 1-5': 'Every weekday at 9:00 AM',
