@@ -14,6 +14,7 @@ import { newId, newSecret, type OrganizationId, type SessionId } from '../ids.js
 import type { Limits } from '../limits.js'
 import type { AuditEvent } from './contract.js'
 import type { Asker, Guard } from './guard.js'
+import { holdOrganization } from './organizations.js'
 import { type JoiningRole, joiningRoles } from './single-sign-on.js'
 
 const tokenPrefix = 'scim_'
@@ -152,6 +153,7 @@ export function createDirectories(guard: Guard, audit: (event: AuditEvent) => vo
 
     async changeDirectory(directory, address, work) {
       const { result, change } = await database.transaction(async client => {
+        await holdOrganization(client, directory.organizationId)
         const { rowCount } = await client.query('select from directories where id = $1 for update', [
           directory.id,
         ])

@@ -18,7 +18,7 @@ import { speaksFor } from './email-domains.js'
 import type { Identities } from './identities.js'
 import { acceptInvitation, openInvitation } from './invitations.js'
 import { insertMembership, isMember, isSwitchedOff } from './memberships.js'
-import { insertOrganization } from './organizations.js'
+import { holdOrganization, insertOrganization } from './organizations.js'
 import {
   checkEmail,
   fullName,
@@ -175,9 +175,7 @@ export function createExternalSignIn(options: {
       if (email === null) throw refuse('no-email')
       if (!(await speaksFor(database, provider.organizationId, email))) throw refuse('wrong-domain')
       const result = await database.transaction(async client => {
-        await client.query('select from single_sign_on where organization_id = $1 for update', [
-          provider.organizationId,
-        ])
+        await holdOrganization(client, provider.organizationId)
         let person = await personOfIdentity(client, name, claims, clock.nowMs())
         if (person === null) {
           person = await personByEmail(client, email)

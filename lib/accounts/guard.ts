@@ -11,6 +11,7 @@ import type { Limits } from '../limits.js'
 import type { Clock } from './clock.js'
 import type { Actor, AuditEvent } from './contract.js'
 import type { Identities } from './identities.js'
+import { holdOrganization } from './organizations.js'
 import type { Permission } from './permissions.js'
 import type { Origin } from './sign-in.js'
 
@@ -75,10 +76,7 @@ export function createGuard(options: {
     },
     inTurn: (actor, work) =>
       database.transaction(async client => {
-        // Rows that refer to it may be added by others meanwhile.
-        await client.query('select from organizations where id = $1 for no key update', [
-          actor.organization.id,
-        ])
+        await holdOrganization(client, actor.organization.id)
         return work(client)
       }),
     denied,

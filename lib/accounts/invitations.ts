@@ -148,6 +148,13 @@ export async function openInvitation(
   nowMs: number,
   lock = false,
 ): Promise<InvitationDetails> {
+  if (lock) {
+    // Whoever removes a member holds the organization first, and then what invites them.
+    await client.query(
+      `select from organizations where id = (select organization_id from invitations where id = $1) for no key update`,
+      [invitationIdOf(text)],
+    )
+  }
   const { rows } = await client.query<Row>(
     `${select} where invitations.id = $1${lock ? ' for update of invitations' : ''}`,
     [invitationIdOf(text)],

@@ -81,6 +81,15 @@ export async function insertOrganization(
   return row
 }
 
+/**
+ * Holds an organization until the transaction ends; rows that refer to it may be added meanwhile. Whatever holds more than
+ * one thing holds the organization first, then its directory, then the person, then what is theirs: so nobody waits for
+ * somebody who waits for them.
+ */
+export async function holdOrganization(client: Queryable, id: OrganizationId): Promise<void> {
+  await client.query('select from organizations where id = $1 for no key update', [id])
+}
+
 export async function findOrganization(
   client: Queryable,
   by: { id?: string | undefined; slug?: string | undefined },

@@ -16,7 +16,7 @@ import {
 } from './email-confirmations.js'
 import type { IdentityProofs, Proof } from './identity-proofs.js'
 import type { NotificationMethod } from './notifications.js'
-import { checkEmail, personByEmail, personById } from './people.js'
+import { checkEmail, lockPerson, personByEmail, personById } from './people.js'
 import { tellPerson } from './person-mails.js'
 import type { Origin } from './sign-in.js'
 
@@ -179,6 +179,7 @@ export function createOwnAccount(parts: AccountParts, { prove }: Pick<IdentityPr
 
     async confirmEmail(who, seal, origin) {
       const followed = await database.transaction(async client => {
+        await lockPerson(client, who.user.id)
         const result = await followConfirmation(client, links, seal, who.user.id, clock.nowMs())
         if (result.status === 'changed') {
           await tellPerson(client, result.from, {

@@ -10,7 +10,7 @@ import { AppError } from '../errors.js'
 import { newId, newSecret, type UserId } from '../ids.js'
 import type { AccountParts } from './account-parts.js'
 import { checkNewPassword } from './passwords.js'
-import { personByEmail, personById, setPasswordHash } from './people.js'
+import { lockPerson, personByEmail, personById, setPasswordHash } from './people.js'
 import { mailPasswordReset, tellPerson } from './person-mails.js'
 import { deleteOtherSessions, isSessionToken, tokenHash } from './sessions.js'
 import type { Origin } from './sign-in.js'
@@ -91,6 +91,7 @@ export function createPasswordResets(parts: AccountParts): PasswordResets {
       checkNewPassword(password, person.email)
       const hash = await passwords.hash(password)
       const ended = await database.transaction(async client => {
+        await lockPerson(client, person.id)
         await openReset(client, seal, true)
         await setPasswordHash(client, person.id, hash)
         await client.query(

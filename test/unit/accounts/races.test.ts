@@ -3,9 +3,10 @@
  * machine has no Postgres the embedded one stands in, which does one thing after the other anyway.
  */
 import t from 'tap'
-import { runAdminOperation } from '../../../lib/accounts/index.js'
+import { addDirectoryUser, changeDirectoryUser, runAdminOperation } from '../../../lib/accounts/index.js'
 import { createPasswords } from '../../../lib/accounts/passwords.js'
 import { openDatabase } from '../../../lib/database/index.js'
+import { AppError } from '../../../lib/errors.js'
 import type { OrganizationId, UserId } from '../../../lib/ids.js'
 import { limits } from '../../../lib/limits.js'
 import { silentLog } from '../../../lib/log.js'
@@ -210,4 +211,79 @@ t.test('there are no more than there may be', async t => {
     2,
     'environments',
   )
+})
+
+t.test('nobody waits for somebody who waits for them', async t => {
+  const boss = await someone()
+  const { id: organizationId, slug } = boss.organization
+  const by = { userId: boss.id, organization: slug, origin }
+  await operate('verifyEmailDomain', { organizationId, domain: 'corp.example' })
+  await accounts.openDirectory(by, 'DEVELOPER')
+  const { rows } = await database.query<{ id: string }>('select id from directories')
+  const directory = { id: rows[0]?.id ?? '', organizationId, permissions: ['DEVELOPER'] }
+  const settings = {
+    provider: { issuer: 'https://idp.example', clientId: 'a', clientSecret: 'b' },
+    role: 'DEVELOPER',
+    groupClaim: 'groups',
+    groups: [],
+    isRequired: false,
+  } as const
+  await accounts.setSingleSignOn(by, settings)
+  const provider = await accounts.providerOfOrganization(organizationId)
+  if (!provider) throw new Error('no provider')
+  const wanted = (email: string, isActive: boolean) => ({
+    userName: email,
+    externalId: null,
+    email,
+    givenName: null,
+    familyName: null,
+    displayName: null,
+    isActive,
+  })
+  const failures: string[] = []
+  for (let round = 0; round < 12; round += 1) {
+    const email = `r${round}@corp.example`
+    const user = await accounts.changeDirectory(directory, null, change =>
+      addDirectoryUser(change, wanted(email, true)),
+    )
+    const person = await database.query<{ id: UserId }>('select id from people where email = $1', [email])
+    const personId = person.rows[0]?.id as UserId
+    const left = await operate<{ id: string }>('createInvitation', {
+      organizationId,
+      email,
+      permissions: ['DEVELOPER'],
+      groupIds: [],
+    })
+    const claims = {
+      issuer: 'https://idp.example',
+      subject: email,
+      email,
+      emailVerified: true,
+      firstName: null,
+      lastName: null,
+      groups: null,
+    }
+    const works = [
+      accounts.enterOrganization(provider, claims, origin),
+      accounts.changeDirectory(directory, null, change =>
+        changeDirectoryUser(change, user.id, wanted(email, round % 2 === 0)),
+      ),
+      accounts.changeDirectory(directory, null, change =>
+        changeDirectoryUser(change, user.id, wanted(email, round % 2 === 1)),
+      ),
+      accounts.enterOrganization(provider, { ...claims, subject: `${email} again` }, origin),
+      accounts.setSingleSignOn(by, settings),
+      accounts.joinInvited(left.id, personId, origin),
+      accounts.removeMember(by, personId),
+      accounts.changeMember(by, personId, { role: 'ACTION_RUNNER' }),
+      accounts.addTeam(by, { name: `team ${round}` }),
+    ]
+    for (const end of await Promise.allSettled(works)) {
+      if (end.status === 'fulfilled') continue
+      const { reason } = end as { reason: unknown }
+      if (!(reason instanceof AppError) || reason.code === 'internal' || reason.kind.retryable)
+        failures.push(String(reason))
+    }
+  }
+  t.same(failures, [])
 })
