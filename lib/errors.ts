@@ -19,7 +19,7 @@ export const errorKinds = {
   'bad-request': { message: 'The request is malformed.', status: 400, retryable: false },
   'invalid-value': { message: 'A value is not valid.', status: 422, retryable: false },
   'not-signed-in': { message: 'Sign in first.', status: 401, closeCode: 4401, retryable: false },
-  'bad-credentials': { message: 'E-mail address or password is wrong.', status: 401, retryable: false },
+  'bad-credentials': { message: 'Email address or password is wrong.', status: 401, retryable: false },
   'invalid-api-key': { message: 'Invalid API key.', status: 403, closeCode: 1008, retryable: false },
   forbidden: { message: 'You may not do this.', status: 403, retryable: false },
   'identity-unproven': {

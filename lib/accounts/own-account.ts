@@ -67,7 +67,7 @@ export interface OwnAccount {
 export function createOwnAccount(parts: AccountParts, { prove }: Pick<IdentityProofs, 'prove'>): OwnAccount {
   const { database, clock, audit, identities, attempts, links, sendsMail } = parts
   const taken = (): AppError => {
-    const message = 'An account with this e-mail address already exists.'
+    const message = 'An account with this email address already exists.'
     return new AppError('conflict', message, { fields: { email: message } })
   }
 
@@ -183,7 +183,7 @@ export function createOwnAccount(parts: AccountParts, { prove }: Pick<IdentityPr
         const result = await followConfirmation(client, links, seal, who.user.id, clock.nowMs())
         if (result.status === 'changed') {
           await tellPerson(client, result.from, {
-            subject: 'Your e-mail address was changed',
+            subject: 'Your email address was changed',
             paragraphs: [`The address of your account is ${result.to} from now on.`],
           })
         }
@@ -200,7 +200,7 @@ export function createOwnAccount(parts: AccountParts, { prove }: Pick<IdentityPr
       if (!sendsMail) return
       const person = await personById(database, userId)
       if (person?.email_confirmed_at === null)
-        throw new AppError('forbidden', 'Confirm your e-mail address first: a link was sent to you.')
+        throw new AppError('forbidden', 'Confirm your email address first: a link was sent to you.')
     },
   }
 }

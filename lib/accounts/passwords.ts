@@ -92,7 +92,7 @@ export function checkNewPassword(password: string, email: string): void {
   if (password.length > charactersMax) refuse(`Use at most ${charactersMax} characters.`)
   const folded = password.toLowerCase()
   if (commonPasswords.has(folded)) refuse('This password is one of the most common ones. Choose another.')
-  if (folded === email.trim().toLowerCase()) refuse('The password must not be the e-mail address.')
+  if (folded === email.trim().toLowerCase()) refuse('The password must not be the email address.')
 }
 
 function digest(password: string, salt: Buffer, used: ScryptParameters): Promise<Buffer> {

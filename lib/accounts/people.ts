@@ -14,7 +14,7 @@ const emailShape = z.email().max(emailCharactersMax)
 export function checkEmail(text: string): string {
   const parsed = emailShape.safeParse(text.trim())
   if (!parsed.success) {
-    const message = 'This is not an e-mail address.'
+    const message = 'This is not an email address.'
     throw new AppError('invalid-value', message, { fields: { email: message } })
   }
   return parsed.data
@@ -62,7 +62,7 @@ export async function insertPerson(client: Queryable, person: NewPerson): Promis
     )
   } catch (error) {
     if (violatedConstraint(error) !== 'people_email') throw error
-    const message = 'An account with this e-mail address already exists.'
+    const message = 'An account with this email address already exists.'
     throw new AppError('conflict', message, { cause: error, fields: { email: message } })
   }
   const row = await personById(client, id)

@@ -315,7 +315,7 @@ export function createSignIn(options: SignInOptions): SignIn {
       await requireOpenSignUp(database, email)
       const attempt = attempts.attempt(`check ${email}`, origin.address)
       if (await personByEmail(database, checkEmail(email))) {
-        const message = 'An account with this e-mail address already exists.'
+        const message = 'An account with this email address already exists.'
         throw new AppError('conflict', message, { fields: { email: message } })
       }
       attempt.takenBack()
@@ -362,7 +362,7 @@ export function createSignIn(options: SignInOptions): SignIn {
       const { email } = await openInvitation(database, id, clock.nowMs())
       await requireOpenSignUp(database, email)
       if (await personByEmail(database, email)) {
-        throw new AppError('conflict', 'An account with this e-mail address already exists. Sign in to join.')
+        throw new AppError('conflict', 'An account with this email address already exists. Sign in to join.')
       }
       const passwordHash = await hashNew({ email, password: account.password }, origin)
       const result = await database.transaction(async client => {
@@ -388,7 +388,7 @@ export function createSignIn(options: SignInOptions): SignIn {
         const open = await openInvitation(client, id, clock.nowMs(), true)
         const person = await personById(client, userId)
         if (person?.email.toLowerCase() !== open.email.toLowerCase()) {
-          throw new AppError('forbidden', 'This invitation is for another e-mail address.')
+          throw new AppError('forbidden', 'This invitation is for another email address.')
         }
         await acceptInvitation(client, open, userId, clock.nowMs())
         if (isMailedToken(links, id)) {

@@ -66,7 +66,7 @@ export function transactionFilterOf(query: URLSearchParams): TransactionFilter {
 /** What a list of runs can be narrowed down to, for the description of the API. */
 const filterWords = {
   action: 'Full path of an action.',
-  person: 'E-mail address of who started it.',
+  person: 'Email address of who started it.',
   status: 'open, success, failure, canceled or redirected.',
   from: 'ISO time: started then or later.',
   until: 'ISO time: started before.',

@@ -43,7 +43,7 @@ const interval = new Interval({
         const { name, email, age, plan, newsletter } = await io
           .group({
             name: io.input.text('Full name', { minLength: 2, maxLength: 60 }),
-            email: io.input.email('E-mail address'),
+            email: io.input.email('Email address'),
             age: io.input.number('Age', { min: 13, max: 130 }).optional(),
             plan: io.select.single('Plan', { options: ['Free', 'Team', 'Business'], defaultValue: 'Free' }),
             newsletter: io.input.boolean('Send the newsletter', { defaultValue: true }),

@@ -114,7 +114,7 @@ export class Notifier {
       const isOnlyPreferred = delivery.method === null && !isChannel
       if (failure === null || !failure.isFinal || !isOnlyPreferred) return failure
     }
-    if (!isAddress(delivery.to)) return { reason: 'This is not an e-mail address.', isFinal: true }
+    if (!isAddress(delivery.to)) return { reason: 'This is not an email address.', isFinal: true }
     return await this.#mail(delivery)
   }
 

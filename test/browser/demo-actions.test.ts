@@ -92,7 +92,7 @@ await stage.scenario(
   async ({ t, page, picture }) => {
     await start(page, 'sign_up')
     await page.getByLabel('Full name').fill('A')
-    await page.getByLabel('E-mail address').fill('ada@example.com')
+    await page.getByLabel('Email address').fill('ada@example.com')
     await continueButton(page).click()
     await reads(page.locator('[data-pw="field-error"]'), /between 2 and 60 characters/)
     await page.getByLabel('Full name').fill('Ada Quill')
@@ -128,12 +128,12 @@ await stage.scenario(
   async ({ t, page }: Scenario) => {
     await start(page, 'sign_up')
     await page.getByLabel('Full name').fill('Ada Quill')
-    await page.getByText('E-mail address').click()
+    await page.getByText('Email address').click()
     await page.keyboard.type('notanemail')
     await continueButton(page).click()
     t.equal(await page.locator('input:invalid').count(), 1)
     t.equal(await page.locator('[data-pw="field-error"]').count(), 0)
-    await page.getByText('E-mail address').click()
+    await page.getByText('Email address').click()
     await page.keyboard.type('ada@example.com')
     await continueButton(page).click()
     t.match(await resultOf(page), /email\S*ada@example\.com/)

@@ -70,7 +70,7 @@ await stage.scenario(t, 'sign-in in two steps, and out again', async ({ t, page,
   await password.fill('not the password')
   t.same(await accessibilityProblems(page), [])
   await page.locator('button[type="submit"]').first().click()
-  await reads(page.locator('[role="alert"]'), 'E-mail address or password is wrong.')
+  await reads(page.locator('[role="alert"]'), 'Email address or password is wrong.')
   t.same(await accessibilityProblems(page), [])
   await picture('wrong password')
   await password.fill(account.password)

@@ -108,7 +108,7 @@ await stage.scenario(
     await page.locator('input[name="password"]').fill('any')
     await page.locator('button[type="submit"]').click()
     await isAt(page, '/login?problem=no-email')
-    await reads(page.locator('[role="alert"]'), /no e-mail address that it answers for/)
+    await reads(page.locator('[role="alert"]'), /no email address that it answers for/)
     await looks(scenario, 'sso refused')
     await page.goto('/login?problem=%3Cscript%3E')
     await shown(page.locator('input[name="email"]'))

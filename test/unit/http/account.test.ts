@@ -97,7 +97,7 @@ t.test('another address counts once it is proven, and the old one is told', asyn
   t.match(await as('POST', '/account/email', { email: wanted }), { status: 422 })
   t.match(await as('POST', '/account/email', { email: 'no address', password }), {
     status: 422,
-    body: { fields: { email: /not an e-mail/ } },
+    body: { fields: { email: /not an email/ } },
   })
   t.match((await as('POST', '/account/email', { email: wanted, password })).body, { status: 'sent' })
   t.match((await as('GET', '/account')).body, { email, pendingEmail: wanted })

@@ -86,7 +86,7 @@ t.test('without Slack: who prefers it gets a mail, who can only be reached there
   t.match(await settled(database), [
     ['#ops', 'FAILED', /Slack is not connected/],
     ['Ada@example.com', 'DELIVERED', null],
-    ['not an address', 'FAILED', /not an e-mail address/],
+    ['not an address', 'FAILED', /not an email address/],
   ])
 })
 

@@ -186,7 +186,7 @@ function ThingRow({
         )}
         <p className="text-sm text-muted">{accessWords(thing, pages, teams)}</p>
       </div>
-      <div className="flex flex-wrap gap-2">
+      <div className="grid basis-full grid-cols-2 gap-2 sm:flex sm:basis-auto sm:flex-wrap">
         <button
           type="button"
           className="button small"
