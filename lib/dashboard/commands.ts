@@ -105,7 +105,16 @@ export function fittingCommands(commands: readonly Command[], query: string): Co
   })
   const beginning = query.trim().toLowerCase()
   const isFirst = ({ label }: Command): boolean => label.toLowerCase().startsWith(beginning)
-  return [...fits.filter(isFirst), ...fits.filter(command => !isFirst(command))].slice(0, shownMax)
+  return cut([...fits.filter(isFirst), ...fits.filter(command => !isFirst(command))])
+}
+
+/** Of many, what hosts offer gives way: it is found by typing, but who does not know that a thing exists cannot type it. */
+function cut(commands: readonly Command[]): Command[] {
+  const isEntry = ({ kind }: Command): boolean => kind === 'action' || kind === 'page'
+  const places = commands.filter(({ kind }) => kind === 'place').slice(0, shownMax / 2)
+  const deeds = commands.filter(command => !isEntry(command) && command.kind !== 'place')
+  const kept = new Set([...deeds, ...places, ...commands.filter(isEntry)].slice(0, shownMax))
+  return commands.filter(command => kept.has(command))
 }
 
 function wordsOf(text: string): string[] {

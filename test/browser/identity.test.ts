@@ -56,6 +56,27 @@ await stage.scenario(t, 'asked, confirmed, not asked again, asked again', async 
   await gone(dialog)
 })
 
+await stage.scenario(t, 'what is typed while a wrong password is looked at stays', async ({ t, page }) => {
+  let letGo = () => {}
+  const held = new Promise<void>(resolve => {
+    letGo = resolve
+  })
+  await page.route('**/api/v1/session/identity', async route => {
+    if (route.request().method() === 'POST') await held
+    await route.continue()
+  })
+  await page.goto(`${base}/always`)
+  const password = (await shown(dialogOf(page))).locator('input[type="password"]')
+  await password.fill('not it')
+  await page.keyboard.press('Enter')
+  await password.fill(seeded.password)
+  letGo()
+  await shown(page.getByText('The password is wrong.'))
+  t.equal(await password.inputValue(), seeded.password)
+  await dialogOf(page).getByRole('button', { name: 'Verify' }).click()
+  t.equal(await resultOf(page), 'true')
+})
+
 await stage.scenario(t, 'cancelled, with the button or the keyboard', async ({ t, page }) => {
   await page.goto(`${base}/always`)
   await dialogOf(page).getByRole('button', { name: 'Cancel' }).click()

@@ -27,6 +27,22 @@ await stage.scenario(t, 'a group: the host judges a field, then the whole', asyn
   t.equal(await resultOf(page), JSON.stringify({ name: 'Ada', years: 36 }))
 })
 
+await stage.scenario(t, 'beside a form, nothing but the form has words to be found', async ({ t, page }) => {
+  await page.goto(home)
+  await shown(page.locator('#desktop-nav li', { hasText: 'Shop' }))
+  await page.locator('[data-pw-run-slug="group_checked"]').click()
+  await shown(page.getByLabel('Name'))
+  // Drawn and read out, but no text: a group may be called as the field is.
+  t.equal(await page.getByText('Shop').count(), 0)
+  t.equal(await page.getByText('Skip').count(), 0)
+  const group = page.getByRole('link', { name: 'Shop', exact: true })
+  const drawn = `getComputedStyle(document.querySelector('#desktop-nav a[href$="/shop"] [data-words]'), '::before').content`
+  t.equal(await page.evaluate(drawn), '"Shop"')
+  t.same(await accessibilityProblems(page), [])
+  await group.click()
+  await reads(page.locator('#desktop-nav li', { hasText: 'Shop' }), 'Shop')
+})
+
 await stage.scenario(
   t,
   'choices: their labels, values and themes; they validate too',

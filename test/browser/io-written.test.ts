@@ -34,6 +34,7 @@ await stage.scenario(t, 'rich text: the buttons write the HTML', async ({ t, pag
   await continueButton(page).click()
   t.equal(await resultOf(page), JSON.stringify('<h1>Title</h1><p><em>leaning</em></p><p><u>lined</u></p>'))
   t.equal(await editor.getAttribute('contenteditable'), 'false', 'what was answered stays as it was')
+  t.equal(await page.locator('.prose').count(), 0, 'only what a host shows is that')
 })
 
 await stage.scenario(t, 'rich text: lists, link, picture, undo, clear', async ({ t, page, picture }) => {

@@ -93,6 +93,11 @@ async function choose(page: Page, label: string, files: ReturnType<typeof text>[
 await stage.scenario(t, 'one file', async ({ t, page, picture }) => {
   await start(page, 'one')
   const input = page.locator('input').first()
+  t.equal(
+    await page.getByText('file').count(),
+    0,
+    'what invites to drop one is drawn: a field may be called so',
+  )
   t.equal(await input.getAttribute('type'), 'file', 'the first input of the document is the field')
   t.equal(await input.getAttribute('multiple'), null)
   const id = await input.getAttribute('id')

@@ -16,15 +16,17 @@ import {
   keysHref,
   listHref,
   organizationHref,
+  parseRoute,
   placeHref,
 } from '../links.js'
 import { sectionsFor } from '../screens/organization/section-list.js'
 import { useDirectory, useLive } from '../services.js'
-import { emptyDirectory, entriesOf } from '../tree.js'
+import { actionOf, emptyDirectory, entriesOf } from '../tree.js'
 import { AppLink } from './app-link.js'
 import { Bell, type News, useNews } from './bell.js'
 import { Mark } from './entrance.js'
 import { Icon, type IconName } from './icon.js'
+import { DrawnWords, Words } from './words.js'
 
 const CommandBar = lazy(() => import('./command-bar.js'))
 const isApple = /Mac|iP(hone|ad|od)/.test(navigator.platform)
@@ -47,20 +49,23 @@ export function Shell({
   useEffect(() => setOpen(false), [pathname])
   useClosedPlace(place)
   const news = useNews(isConsole(place) ? null : place.organization)
+  const isRunning = useIsRunning(place)
   return (
     <div className="min-h-dvh md:grid md:grid-cols-[15rem_minmax(0,1fr)]">
-      <button type="button" className="skip button" onClick={() => content.current?.focus()}>
-        Skip to content
-      </button>
-      <aside className="sticky top-0 hidden h-dvh flex-col border-r border-line bg-surface md:flex">
-        <Navigation
-          place={place}
-          organization={organization}
-          id="desktop-nav"
-          news={news}
-          onCommands={() => setCommanding(true)}
-        />
-      </aside>
+      <DrawnWords value={isRunning}>
+        <button type="button" className="skip button" onClick={() => content.current?.focus()}>
+          <Words>Skip to content</Words>
+        </button>
+        <aside className="sticky top-0 hidden h-dvh flex-col border-r border-line bg-surface md:flex">
+          <Navigation
+            place={place}
+            organization={organization}
+            id="desktop-nav"
+            news={news}
+            onCommands={() => setCommanding(true)}
+          />
+        </aside>
+      </DrawnWords>
       <header className="sticky top-0 z-30 flex items-center gap-3 border-b border-line bg-surface px-4 py-2.5 md:hidden">
         <button
           type="button"
@@ -108,6 +113,16 @@ export function Shell({
       )}
     </div>
   )
+}
+
+/**
+ * Whether an action runs on screen. The names of groups are anybody's words, and stand before its form: there they are
+ * drawn only, so that whoever looks a field up by its label does not find "Pages" for "Age".
+ */
+function useIsRunning(place: Place): boolean {
+  const { directory } = useDirectory(place)
+  const route = parseRoute(useLocation().pathname)
+  return route.screen === 'action' && (directory === null || actionOf(directory, route.slug) !== undefined)
 }
 
 /** The place was closed to this person while they looked at it: who they are and where they may go is asked anew. */
@@ -178,8 +193,10 @@ function Navigation({
           onClick={onCommands}
         >
           <Icon name="search" className="size-4" />
-          <span className="flex-1 text-left">Commands</span>
-          <kbd className="text-xs">{isApple ? '⌘K' : 'Ctrl K'}</kbd>
+          <Words className="flex-1 text-left">Commands</Words>
+          <kbd className="text-xs">
+            <Words isHint>{isApple ? '⌘K' : 'Ctrl K'}</Words>
+          </kbd>
         </button>
       )}
       <nav aria-label="Main" className="flex min-h-0 flex-1 flex-col gap-6 overflow-y-auto px-2 py-2">
@@ -258,7 +275,7 @@ function NavLink({
   href: string
   icon: IconName
   isCurrent: boolean
-  children: ReactNode
+  children: string
 }) {
   return (
     <AppLink
@@ -269,7 +286,7 @@ function NavLink({
       }`}
     >
       <Icon name={icon} className="size-4.5 opacity-80" />
-      <span className="truncate">{children}</span>
+      <Words className="truncate">{children}</Words>
     </AppLink>
   )
 }
@@ -319,7 +336,7 @@ function AccountMenu({ place }: { place: Place }) {
         >
           {initials}
         </span>
-        <span className="flex-1 text-sm text-muted">Account</span>
+        <Words className="flex-1 text-sm text-muted">Account</Words>
         <Icon name="chevronUp" className="size-4 text-muted" />
       </MenuButton>
       <Menu

@@ -117,7 +117,8 @@ function ProofDialog({
       await accountApi.confirmIdentity({ [kind]: entered }, step)
       onDone(true)
     } catch (error) {
-      setEntered('')
+      // What was typed meanwhile is another attempt.
+      setEntered(now => (now === entered ? '' : now))
       const atField = error instanceof RequestError ? error.fields[kind] : undefined
       if (atField !== undefined) setFieldProblem(atField)
       else setProblem(error instanceof Error ? error.message : 'Something went wrong.')

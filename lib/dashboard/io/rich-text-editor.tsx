@@ -87,7 +87,7 @@ export default function RichTextEditor({ id, component, html, onHtml, isDisabled
           ...(attributes['aria-describedby'] === undefined
             ? {}
             : { 'aria-describedby': attributes['aria-describedby'] }),
-          class: 'prose min-h-36 px-3 py-2 outline-none',
+          class: 'rich-text min-h-36 px-3 py-2 outline-none',
         },
       },
     })

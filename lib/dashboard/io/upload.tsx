@@ -1,6 +1,7 @@
 /** UPLOAD_FILE: a place to drop files on, or to choose them with; they are sent while the rest of the form is filled in. */
 import { useState } from 'react'
 import { Icon } from '../components/icon.js'
+import { DrawnWords, Words } from '../components/words.js'
 import { flagOf, isRecord, type Props } from '../props.js'
 import { controlProps, FieldFrame } from './field.js'
 import { type Component, type FieldProps, inputMethod, type Reading, readEmpty } from './method.js'
@@ -82,10 +83,15 @@ function UploadField({
         } ${off ? 'bg-sunken text-muted' : 'bg-surface'}`}
       >
         <Icon name="upload" className="size-6 text-muted" />
-        <p aria-hidden="true">
-          {many ? 'Drop files here, or ' : 'Drop a file here, or '}
-          <span className={off ? '' : 'link'}>{files.length > 0 && !many ? 'choose another' : 'choose'}</span>
-        </p>
+        {/* Drawn: a field may well be labelled "File". */}
+        <DrawnWords value={true}>
+          <p aria-hidden="true">
+            <Words isHint>{many ? 'Drop files here, or ' : 'Drop a file here, or '}</Words>
+            <Words isHint className={off ? '' : 'link'}>
+              {files.length > 0 && !many ? 'choose another' : 'choose'}
+            </Words>
+          </p>
+        </DrawnWords>
         {endings.length > 0 && <p className="text-sm text-muted">{endings.join(', ')}</p>}
         <input
           {...controlProps(id, component, error)}

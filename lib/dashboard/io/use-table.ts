@@ -6,7 +6,8 @@
  * What can go wrong: hosts answer one change with two equal renders, and the wire does not say to which question a
  * render belongs. The second of them must not be taken for the answer to the next question. So a render that shows what
  * is on screen already counts as an answer only when nothing else has come for a moment; and who asks for certain rows
- * (a download, all keys) says which render will do.
+ * (a download, all keys) says which render will do. A cleared filter shows at once the rows that were there without it,
+ * and what the host says of them as soon as it does.
  */
 import { useEffect, useMemo, useRef, useState } from 'react'
 import type { Props } from '../props.js'
@@ -55,6 +56,8 @@ interface View {
 /** What is on screen, and which of the host's renders it is. */
 interface Shown extends View {
   props: Props
+  /** The newest render. Not what is on screen where rows are shown from memory. */
+  newest: Props
   /** Where the rows at hand begin. */
   windowOffset: number
 }
@@ -80,7 +83,7 @@ export function useTable(
   // Judged by the first render alone: filtering shrinks what is known, and after a reload only a window may be here.
   const [isRemote] = useState(!incoming.holdsAll || (onState !== undefined && !isFirstWindow(incoming)))
   const [mustAsk] = useState(isRemote && (incoming.isAsync || !isFirstWindow(incoming)))
-  const [shown, setShown] = useState<Shown>({ ...start, props, windowOffset: 0 })
+  const [shown, setShown] = useState<Shown>({ ...start, props, newest: props, windowOffset: 0 })
   const [pending, setPending] = useState<View | null>(mustAsk && onState ? start : null)
   const [isRepeated, setRepeated] = useState(false)
   /** Takes renders away from the screen while rows or keys are collected; true when it was the one waited for. */
@@ -88,14 +91,18 @@ export function useTable(
   const isCollecting = useRef(false)
   const collected = useRef<Props | null>(null)
 
-  if (props !== shown.props && props !== collected.current && !isCollecting.current) {
-    const isRepeat = pending !== null && isSameWindow(incoming, tableOf(shown.props))
+  if (props !== shown.newest && props !== collected.current && !isCollecting.current) {
+    const isFromMemory = shown.newest !== shown.props
+    const isOld = isFromMemory && isSameWindow(incoming, tableOf(shown.newest))
+    const isRepeat = pending !== null && (isOld || isSameWindow(incoming, tableOf(shown.props)))
     if (pending !== null && !isRepeat) {
-      setShown({ ...pending, props, windowOffset: pending.offset })
+      setShown({ ...pending, props, newest: props, windowOffset: pending.offset })
       setPending(null)
       setRepeated(false)
     } else {
-      setShown({ ...shown, props })
+      // One may have paged on in remembered rows, beyond what the host sends for the first page.
+      const isShort = isFromMemory && shown.windowOffset + incoming.rows.length <= shown.offset
+      setShown({ ...shown, newest: props, ...(!isOld && !isShort && { props }) })
       setRepeated(isRepeat)
     }
   }
@@ -108,6 +115,13 @@ export function useTable(
     }, repeatMs)
     return () => clearTimeout(timer)
   }, [isRepeated, pending])
+
+  /** The first page without a query, as it was last seen: what a cleared filter shows while the host is asked. */
+  const home = useRef<Shown | null>(null)
+  useEffect(() => {
+    if (pending === null && shown.query === '' && shown.offset === 0 && shown.windowOffset === 0)
+      home.current = shown
+  }, [shown, pending])
 
   useEffect(() => {
     if (!isCollecting.current) return
@@ -155,6 +169,10 @@ export function useTable(
       return
     }
     if (!onState) return
+    const known = home.current
+    const isCleared = next.query === '' && shown.query !== '' && next.offset === 0
+    if (isCleared && known !== null && isSameSort(known.sort, next.sort))
+      setShown({ ...known, newest: shown.newest })
     setPending(next)
     setRepeated(false)
     send(next)
@@ -261,6 +279,10 @@ export function useTable(
 function nextSort(sort: Sort | null, cellKey: string): Sort | null {
   if (sort?.cellKey !== cellKey) return { cellKey, direction: 'asc' }
   return sort.direction === 'asc' ? { cellKey, direction: 'desc' } : null
+}
+
+function isSameSort(a: Sort | null, b: Sort | null): boolean {
+  return a?.cellKey === b?.cellKey && a?.direction === b?.direction
 }
 
 /** Hosts number rows from nothing on; what begins elsewhere or has gaps was asked for before. */

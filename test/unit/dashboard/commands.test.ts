@@ -103,3 +103,25 @@ t.test('beginnings of words find, in any order; what begins with it comes first'
   t.equal(labels('').length, commands.length)
   t.end()
 })
+
+t.test('of many, actions give way to what is not found by its name', t => {
+  const many = {
+    ...directory,
+    actions: Array.from({ length: 80 }, (_none, index) => action(`a${index}`, `Action ${index}`)),
+  }
+  const tools = { ...session, developmentTools: true }
+  const all = commandsOf({ organization: 'ours', environment: 'production' }, many, tools)
+  const found = fittingCommands(all, '')
+  t.equal(found.length, 50)
+  for (const label of ['Simulate Interval restart', 'Sign out', 'Your account', 'Action 0'])
+    t.ok(
+      found.some(command => command.label === label),
+      label,
+    )
+  t.same(
+    found.map(({ id }) => all.findIndex(command => command.id === id)),
+    found.map(({ id }) => all.findIndex(command => command.id === id)).sort((a, b) => a - b),
+    'in the same order',
+  )
+  t.end()
+})
