@@ -173,8 +173,12 @@ await stage.scenario(
 await stage.scenario(t, 'sorting moves nothing; the menu of a row has entries alone', async ({ t, page }) => {
   await start(page, home, 'table')
   const table = page.locator('.iv-table').first()
-  const widths = () => table.locator('th').evaluateAll('heads => heads.map(head => head.offsetWidth)')
+  const widths = () =>
+    page.evaluate<number[]>(
+      `[...document.querySelector('.iv-table').querySelectorAll('th')].map(head => head.getBoundingClientRect().width)`,
+    )
   const before = await widths()
+  t.equal(before.length, 3)
   await table.getByRole('columnheader', { name: 'name' }).click()
   await shown(table.locator('th[aria-sort="ascending"]'))
   t.same(await widths(), before)
