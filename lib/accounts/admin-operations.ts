@@ -360,8 +360,9 @@ const operations = {
 
   setOrganizationFlag: operation(
     z.object({ organizationId: id, flag: z.string().min(1).max(100), enabled: z.boolean() }),
-    async (argument, { database }) => {
+    async (argument, { accounts, database }) => {
       await setOrganizationFlag(database, argument.organizationId, argument.flag, argument.enabled)
+      accounts.identities.forgetRights()
       return null
     },
   ),

@@ -49,6 +49,8 @@ export interface Actor {
   readonly teams: readonly string[]
   readonly organization: OrganizationRef
   readonly environment: EnvironmentRef
+  /** The organization's runs show one IO call at a time, not those before it as well. False when absent. */
+  readonly showsOneCallAtATime?: boolean
 }
 
 export interface Accounts {

@@ -21,16 +21,9 @@ export async function setGlobalFlag(client: Queryable, flag: string, enabled: bo
   )
 }
 
-export async function organizationFlags(
-  client: Queryable,
-  organizationId: string,
-): Promise<ReadonlyMap<string, boolean>> {
-  const { rows } = await client.query<{ flag: string; enabled: boolean }>(
-    'select flag, enabled from organization_flags where organization_id = $1',
-    [organizationId],
-  )
-  return new Map(rows.map(row => [row.flag, row.enabled]))
-}
+/** SQL: whether runs of an organization show one IO call at a time, and not those before it as well. */
+export const showsOneCallAtATime = `exists (select from organization_flags
+  where organization_id = organizations.id and flag = 'TRANSACTION_LEGACY_NO_APPEND_UI' and enabled)`
 
 /** Rejects with `not-found` when there is no such organization. */
 export async function setOrganizationFlag(

@@ -16,6 +16,7 @@ import { Cache } from './cache.js'
 import { ChangeFeed } from './changes.js'
 import type { Clock } from './clock.js'
 import type { Accounts, Actor, ClientIdentity, HostIdentity } from './contract.js'
+import { showsOneCallAtATime } from './flags.js'
 import { impliedPermissions, roleOf } from './permissions.js'
 import { lacksSecondFactor } from './second-factors.js'
 import {
@@ -233,13 +234,15 @@ async function findActor(
     organization: { id: OrganizationId; slug: string; name: string }
     environment: { id: EnvironmentId; slug: string; name: string }
     lacks_second_factor: boolean
+    one_call_at_a_time: boolean
   }>(
     `select people.email, people.first_name, people.last_name, memberships.permissions,
        array(select teams.slug from team_memberships join teams on teams.id = team_memberships.team_id
          where membership_id = memberships.id order by teams.slug) as teams,
        jsonb_build_object('id', organizations.id, 'slug', organizations.slug, 'name', organizations.name) as organization,
        jsonb_build_object('id', environments.id, 'slug', environments.slug, 'name', environments.name) as environment,
-       ${lacksSecondFactor} as lacks_second_factor
+       ${lacksSecondFactor} as lacks_second_factor,
+       ${showsOneCallAtATime} as one_call_at_a_time
      from memberships
      join people on people.id = memberships.person_id
      join organizations on organizations.id = memberships.organization_id
@@ -259,6 +262,7 @@ async function findActor(
       teams: row.teams,
       organization: row.organization,
       environment: row.environment,
+      showsOneCallAtATime: row.one_call_at_a_time,
     },
   }
 }

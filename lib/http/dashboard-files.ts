@@ -44,6 +44,9 @@ interface File {
   readonly etag: string
 }
 
+/** Pages that programs ask for too, which take whatever there is: to see whether something is here. */
+const entrances = /^\/($|login$|dashboard(\/|$))/
+
 export interface DashboardFiles {
   /** The reply to a GET for one of the files, or for a page; null when it is neither. */
   reply(request: IncomingMessage, path: string): Reply | null
@@ -95,7 +98,8 @@ export function createDashboardFiles(options: {
 
   return {
     reply(request, path) {
-      const page = /\btext\/html\b/.test(String(request.headers.accept ?? ''))
+      const { accept = '*/*' } = request.headers
+      const page = /\btext\/html\b/.test(accept) || (accept.includes('*/*') && entrances.test(path))
       if (!files.has(path) || path.endsWith('.html')) look()
       const found = serve(request, path) ?? (page ? serve(request, '/index.html') : null)
       return found

@@ -23,7 +23,7 @@ const refused = (reason: string): HostReply => ({ accepted: false, reason })
 const denied: HostReply = { accepted: false, reason: 'There is no such transaction.', denied: true }
 
 /** Render ids remembered after their answer was taken. SDKs repeat only the last call of a transaction. */
-const answeredRendersMax = 4
+const answeredRendersMax = 6
 /** How exactly the last word of the host is remembered. */
 const heardGrainMs = 60_000
 
@@ -81,7 +81,7 @@ export function decideIoCall(
     forgetConfirmed(change, call)
     // With the reply they find the connection that asks, also before everybody knows where the host is now.
     const heard: HostReply = deliveries.length > 0 ? { accepted: true, deliveries } : accepted
-    if (change.now.answeredRenders.includes(call.id)) return heard
+    if (change.now.answeredRenders.includes(call.id) || isLate(change, known, call)) return heard
     if (known?.renderId === call.id) {
       if (!known.answer) change.tellClient(renderSignal(change, known))
       return heard
@@ -125,6 +125,12 @@ export function decideIoCall(
   })
 }
 
+/** True for what was looked at and left: an answer to it is never refused, so a newer render only brings late data. */
+function isLate(change: Change, known: Group | undefined, call: IoCall): boolean {
+  if (!isDisplayOnly(call)) return false
+  return known ? known.answer !== null : change.now.answeredRenders.includes(call.inputGroupKey)
+}
+
 function isDisplayOnly(call: IoCall): boolean {
   const displays = call.toRender.every(component => component.methodName.startsWith('DISPLAY_'))
   return displays && !call.choiceButtons?.length
@@ -162,7 +168,8 @@ function forgetConfirmed(change: Change, call: IoCall): void {
 
 function forgetAnswered(change: Change, group: Group): void {
   change.dropGroup(group)
-  const answeredRenders = [...change.now.answeredRenders, group.renderId].slice(-answeredRendersMax)
+  const answered = group.displayOnly ? [group.renderId, group.inputGroupKey] : [group.renderId]
+  const answeredRenders = [...change.now.answeredRenders, ...answered].slice(-answeredRendersMax)
   change.setNow({ answeredRenders })
 }
 

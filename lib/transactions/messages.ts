@@ -45,6 +45,8 @@ export interface TransactionStart {
   readonly sdkVersion: string
   /** The SDK resolves displays at once and keeps the transaction until it is told to close it (0.38 and newer). */
   readonly appends: boolean
+  /** The organization wants one IO call at a time: then no host resolves displays at once. */
+  readonly oneCallAtATime?: true
   /** Text of the environment as this SDK version knows it. */
   readonly sdkEnvironment: string
   readonly params: Params

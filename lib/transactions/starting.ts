@@ -68,7 +68,7 @@ export function decideHostBound(
     instanceId,
     sdkName,
     sdkVersion,
-    appends: sdk.displayResolvesImmediately,
+    appends: sdk.displayResolvesImmediately && start.oneCallAtATime !== true,
     sdkEnvironment: sdk.environmentFor(start.place.environment),
     woken: true,
   })

@@ -55,7 +55,10 @@ export interface Now {
   readonly inputCharacters: number
   /** The person was told of steps that wait below this order. */
   readonly noticed: number
-  /** Ids of renders whose answer the host has taken: sent again by a host, they are never shown again. Newest last. */
+  /**
+   * Ids of renders whose answer the host has taken, and keys of groups that only displayed something and were left: sent
+   * again by a host, they are never shown again. Newest last.
+   */
   readonly answeredRenders: readonly string[]
   /**
    * Ids of the requests that answered groups which are gone: sent again by a window, they are confirmed again. Newest

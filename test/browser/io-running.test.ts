@@ -43,6 +43,29 @@ await stage.scenario(t, 'beside a form, nothing but the form has words to be fou
   await reads(page.locator('#desktop-nav li', { hasText: 'Shop' }), 'Shop')
 })
 
+await stage.scenario(t, 'one call at a time, where an organization wants that', async ({ t, page }) => {
+  const flag = (enabled: boolean) =>
+    stage.server.admin('setOrganizationFlag', {
+      organizationId: seeded.organization.id,
+      flag: 'TRANSACTION_LEGACY_NO_APPEND_UI',
+      enabled,
+    })
+  await flag(true)
+  await start(page, home, 'metadata')
+  await shown(page.getByText('As grid', { exact: true }))
+  await continueButton(page).click()
+  await shown(page.getByText('As list', { exact: true }))
+  t.equal(await page.getByText('As grid', { exact: true }).count(), 0, 'what was before is gone')
+  await continueButton(page).click()
+  await shown(page.getByText('As card', { exact: true }))
+  await continueButton(page).click()
+  await resultOf(page)
+  await flag(false)
+  await start(page, home, 'metadata')
+  await shown(page.getByText('As card', { exact: true }))
+  await shown(page.getByText('As grid', { exact: true }))
+})
+
 await stage.scenario(
   t,
   'choices: their labels, values and themes; they validate too',
