@@ -73,6 +73,13 @@ async function restrict(kind: 'action' | 'action_group', slug: string): Promise<
     const known = await query(server, `select id from ${things} where slug = $1`, [slug])
     if (known.length === 0) throw new Error(`${slug} is not recorded yet`)
   })
+  // The team first: a node may look between the two.
+  await query(
+    server,
+    `insert into ${kind}_access (${kind}_id, team_id, level) select id, $2, 'RUNNER' from ${things} where slug = $1
+     on conflict do nothing`,
+    [slug, team.id],
+  )
   await query(
     server,
     `with metadata as (
@@ -80,12 +87,6 @@ async function restrict(kind: 'action' | 'action_group', slug: string): Promise<
        on conflict (${kind}_id) do update set availability = 'GROUPS' returning ${kind}_id
      ) select from metadata`,
     [slug],
-  )
-  await query(
-    server,
-    `insert into ${kind}_access (${kind}_id, team_id, level) select id, $2, 'RUNNER' from ${things} where slug = $1
-     on conflict do nothing`,
-    [slug, team.id],
   )
 }
 
