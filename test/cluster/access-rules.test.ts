@@ -73,20 +73,17 @@ async function restrict(kind: 'action' | 'action_group', slug: string): Promise<
     const known = await query(server, `select id from ${things} where slug = $1`, [slug])
     if (known.length === 0) throw new Error(`${slug} is not recorded yet`)
   })
-  // The team first: a node may look between the two.
-  await query(
-    server,
-    `insert into ${kind}_access (${kind}_id, team_id, level) select id, $2, 'RUNNER' from ${things} where slug = $1
-     on conflict do nothing`,
-    [slug, team.id],
-  )
+  // In one statement: a node that looked between the two would see a rule that lets nobody in.
   await query(
     server,
     `with metadata as (
        insert into ${kind}_metadata (${kind}_id, availability) select id, 'GROUPS' from ${things} where slug = $1
        on conflict (${kind}_id) do update set availability = 'GROUPS' returning ${kind}_id
+     ), access as (
+       insert into ${kind}_access (${kind}_id, team_id, level) select ${kind}_id, $2, 'RUNNER' from metadata
+       on conflict do nothing
      ) select from metadata`,
-    [slug],
+    [slug, team.id],
   )
 }
 
