@@ -418,41 +418,24 @@ export async function readTransaction(
     [id, limits.logLinesPerTransactionMax],
   )
   return {
-    id: row.id,
-    slug: row.action_slug,
-    name: row.action_name,
-    status: row.status,
-    resultStatus: row.result_status,
+    ...listingOf(row),
     resultData: row.result_data,
     resultMeta: row.result_meta,
     params: row.params,
     inputs: row.inputs,
     hostId: row.host_id,
-    backgroundable: row.backgroundable,
-    owner: row.owner,
-    createdAt: row.created_at.toISOString(),
-    completedAt: row.completed_at?.toISOString() ?? null,
     epoch: Number(row.epoch),
     seq: Number(row.seq),
     logs: lines.rows.map(line => ({ index: line.index, text: line.text, atMs: line.at.getTime() })),
   }
 }
 
-interface StoredTransaction {
-  readonly id: TransactionId
-  readonly action_slug: string
-  readonly action_name: string
-  readonly status: HistoryStatus
-  readonly result_status: HistoryRow['resultStatus']
+interface StoredTransaction extends ListedRow {
   readonly result_data: unknown
   readonly result_meta: unknown
   readonly params: unknown
   readonly inputs: readonly HistoryInput[]
   readonly host_id: string | null
-  readonly backgroundable: boolean
-  readonly owner: TransactionListing['owner']
-  readonly created_at: Date
-  readonly completed_at: Date | null
   readonly epoch: string
   readonly seq: string
 }

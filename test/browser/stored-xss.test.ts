@@ -78,7 +78,10 @@ await fromHost('actions/enqueue', {
   params: { [evil('name')]: evil('value'), at: 0 },
 })
 
-/** What is in the document that could run, or lead to what runs; nothing else of ours has any of it. */
+/**
+ * Evaluated in the page (a text, since the tests are not compiled for one): names what in the document could run, or leads
+ * to something that runs. The dashboard itself has none of these, so whatever is named has come from a text.
+ */
 const dangers = `(() => {
   const found = []
   for (const element of document.querySelectorAll('*')) {

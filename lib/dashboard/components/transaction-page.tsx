@@ -178,8 +178,9 @@ export function Header({
           <Icon name="restart" className="size-4" />
           New transaction
         </button>
+        {/* Without a fade: halfway from plain to primary its words would be grey on grey. */}
         <span
-          className={`btn [&>a]:min-h-8 [&>a]:px-2.5 [&>a]:py-1 [&>a]:text-sm ${hasEnded ? 'primary' : ''}`}
+          className={`btn [&>a]:min-h-8 [&>a]:px-2.5 [&>a]:py-1 [&>a]:text-sm [&>a]:transition-none ${hasEnded ? 'primary' : ''}`}
         >
           <AppLink href={back}>{hasEnded ? 'Go back' : 'Cancel'}</AppLink>
         </span>
