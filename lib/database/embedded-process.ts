@@ -12,6 +12,7 @@
  */
 import { existsSync, renameSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
+import { setFlagsFromString } from 'node:v8'
 import { PGlite } from '@electric-sql/pglite'
 import { PGLiteSocketServer } from '@electric-sql/pglite-socket'
 import { acquireLock } from './lock.js'
@@ -26,6 +27,12 @@ export type EmbeddedReport =
 const lockWaitMs = 10_000
 const closeMsMax = 3_000
 const connectionsMax = 64
+/**
+ * How much a function of Postgres runs, in bytes executed as V8 counts them, before V8 compiles it again, optimised. Its
+ * own figure of 1.8 million is passed by hundreds of functions while a node starts, and optimising them takes twice the
+ * processor time of the whole start; what a large table is read with passes this one within seconds.
+ */
+const bytesBeforeOptimising = 1_800_000_000
 
 function report(message: EmbeddedReport): void {
   if (process.connected) process.send?.(message)
@@ -119,6 +126,8 @@ async function serve(directory: string, socketPath: string): Promise<() => Promi
 }
 
 async function main(): Promise<void> {
+  // Set from within: a V8 that does not know the flag goes on without it.
+  setFlagsFromString(`--wasm-tiering-budget=${bytesBeforeOptimising}`)
   const [directory, socketPath] = process.argv.slice(2)
   if (directory === undefined || socketPath === undefined) throw new Error('two paths are needed')
   // A terminal signals the whole process group; the parent decides when the database may go.
