@@ -12,14 +12,14 @@ export function formatDateTime(date: Date, locale?: string): string {
   return date.toLocaleString(locale, { dateStyle: 'medium', timeStyle: 'short' })
 }
 
-/** `July 20, 2022` */
-export function formatLongDate(date: Date, locale?: string): string {
-  return date.toLocaleDateString(locale, { dateStyle: 'long' })
+/** `July 20, 2022`, in the browser's own time zone unless another is named. */
+export function formatLongDate(date: Date, locale?: string, timeZone?: string): string {
+  return date.toLocaleDateString(locale, { dateStyle: 'long', timeZone })
 }
 
-/** `1:05 PM` */
-export function formatTime(date: Date, locale?: string): string {
-  return date.toLocaleTimeString(locale, { timeStyle: 'short' })
+/** `1:05 PM`, in the browser's own time zone unless another is named. */
+export function formatTime(date: Date, locale?: string, timeZone?: string): string {
+  return date.toLocaleTimeString(locale, { timeStyle: 'short', timeZone })
 }
 
 /** The date written by `Date.toJSON`, or null for any other text. */

@@ -57,6 +57,36 @@ await stage.scenario(
   },
 )
 
+await stage.scenario(
+  t,
+  'what is given can be taken away, where it is optional',
+  async ({ t, page, picture }) => {
+    await start(page, home, 'select_given')
+    const chosen = page.locator('.iv-select__single-value')
+    const labels = page.locator('.iv-select__multi-value__label')
+    t.same(await chosen.allTextContents(), ['Editor', 'Grace'])
+    t.same(await labels.allTextContents(), ['Ada', 'Grace'])
+    t.equal(await page.locator('input[value="1"]').isChecked(), true)
+    t.equal(await page.locator('input[value="2"]').isChecked(), false)
+    for (const words of ['One or both', 'Somebody we know']) await shown(page.getByText(words))
+    await picture('io select given')
+    t.same(await accessibilityProblems(page), [])
+    const clear = page.getByRole('button', { name: 'Clear', exact: true })
+    t.equal(await clear.count(), 1, 'what is required is changed, not cleared')
+    await clear.click()
+    t.same(await chosen.allTextContents(), ['Grace'])
+    await gone(clear)
+    t.equal(await page.locator(':focus').getAttribute('id'), await page.getByLabel('Role').getAttribute('id'))
+    await page.getByText('One', { exact: true }).click()
+    for (const name of ['Ada', 'Grace']) await page.locator(`[aria-label="Remove ${name}"]`).click()
+    await continueButton(page).click()
+    t.equal(
+      await resultOf(page),
+      JSON.stringify({ who: { id: 2, name: 'Grace', email: 'grace@example.com' } }),
+    )
+  },
+)
+
 await stage.scenario(t, 'several of a list: values keep their kinds, bounds hold', async ({ t, page }) => {
   await start(page, home, 'select_multiple')
   const boxes = page.locator('input[type="checkbox"]')

@@ -15,8 +15,8 @@ const errors = (page: Page) => page.locator('[data-pw="field-error"]')
 /** The form's errors, in order. */
 async function errorsAre(page: Page, ...expected: string[]): Promise<void> {
   await reads(page.locator('body'), /./)
-  for (const text of expected) await shown(errors(page).filter({ hasText: text }))
-  t.equal(await errors(page).count(), expected.length)
+  for (const text of expected) await shown(errors(page).filter({ hasText: text }).first())
+  t.same(await errors(page).allTextContents(), expected)
 }
 
 async function valuesOf(fields: Locator): Promise<string[]> {
@@ -235,6 +235,144 @@ await stage.scenario(t, 'date, time, datetime: typed, chosen, bounded', async ({
   await start(page, home, 'date_result')
   await continueButton(page).click()
   t.equal(await resultOf(page), 'year2,022month2day25jsDateFeb 25, 2022, 12:00 AM')
+})
+
+// There is no December 30, 2011 in Samoa, and no 2:30 on March 13, 2022 in New York.
+for (const timeZone of ['Pacific/Apia', 'America/New_York', 'Asia/Kolkata']) {
+  await stage.scenario(
+    t,
+    `days and times are the same everywhere: ${timeZone}`,
+    async ({ t, page }) => {
+      await start(page, home, 'calendar')
+      const date = (label: string) => page.getByLabel(label, { exact: false }).first()
+      t.equal(await date('Skipped').inputValue(), '12/30/2011')
+      t.equal(await date('Early').inputValue(), '01/02/0050')
+      t.same(await valuesOf(page.locator('.iv-datepicker').nth(3).locator('select')), ['12', '05', 'am'])
+      await date('Skipped').click()
+      await page.getByRole('button', { name: 'December 30, 2011' }).click()
+      t.equal(await date('Skipped').inputValue(), '12/30/2011', 'the day that was chosen')
+      await date('Left out').fill('3/12/2022')
+      await page.keyboard.press('Escape')
+      const evening = page.locator('.iv-datepicker').nth(4).locator('select')
+      await evening.nth(0).selectOption('11')
+      await evening.nth(1).selectOption('59')
+      await evening.nth(2).selectOption('am')
+      await date('Gap').fill('3/13/2022')
+      await page.keyboard.press('Escape')
+      const clock = page.locator('.iv-datepicker').nth(5).locator('select')
+      await clock.nth(0).selectOption('2')
+      await clock.nth(1).selectOption('00')
+      await clock.nth(2).selectOption('am')
+      await date('In two parts').fill('3/13/2022')
+      await page.keyboard.press('Escape')
+      await continueButton(page).click()
+      await errorsAre(
+        page,
+        'Please enter a date on or after March 13, 2022.',
+        'Please enter a time on or after 12:00 PM.',
+        'Please enter a date between March 13, 2022, 2:15 AM and March 13, 2022, 2:45 AM.',
+        'Please enter a valid time.',
+      )
+      await date('Left out').fill('')
+      await date('In two parts').fill('')
+      await clock.nth(1).selectOption('30')
+      for (const part of [0, 1, 2]) await evening.nth(part).selectOption('')
+      await gone(errors(page))
+      await continueButton(page).click()
+      t.equal(
+        await resultOf(page),
+        JSON.stringify({
+          skipped: { year: 2011, month: 12, day: 30 },
+          early: { year: 50, month: 1, day: 2 },
+          midnight: { hour: 0, minute: 5 },
+          gap: { year: 2022, month: 3, day: 13, hour: 2, minute: 30 },
+        }),
+      )
+    },
+    { timeZone },
+  )
+}
+
+await stage.scenario(t, 'what is given, taken away, and wrong all the same', async ({ t, page, picture }) => {
+  await start(page, home, 'given')
+  const field = (name: string) => page.getByLabel(new RegExp(`^${name}`))
+  const values = (...names: string[]) => Promise.all(names.map(name => field(name).inputValue()))
+  t.same(await values('Word', 'Short', 'Long', 'None', 'Fixed'), ['given', 'long', '', 'taken away', 'stays'])
+  t.same(await values('Mail', 'Site', 'Other'), ['ada@example.com', 'https://example.com/x', ''])
+  t.same(await values('Least', 'Euros', 'Five'), ['', '12.5', '5'])
+  t.equal(await field('Fixed').isDisabled(), true)
+  t.equal(await field('Yes').isChecked(), true)
+  await shown(page.getByText('Where to write'))
+  await shown(page.getByText('€'))
+  for (const [name, words] of [
+    ['Mail', 'you@example.com'],
+    ['Site', 'https://'],
+    ['Least', 'A number'],
+  ] as const)
+    t.equal(await field(name).getAttribute('placeholder'), words)
+  await field('Long').fill('ab')
+  await field('Other').fill('nowhere')
+  await field('Least').fill('12')
+  await field('Euros').fill('1,2.5')
+  await field('Five').fill('1,5')
+  await continueButton(page).click()
+  await errorsAre(
+    page,
+    'Please enter a value with no more than 3 characters.',
+    'Please enter a value with at least 3 characters.',
+    'Please enter a valid URL.',
+    'Please enter a number greater than or equal to 13.',
+    'Please enter a valid number.',
+    'Please enter a valid number.',
+  )
+  await picture('io given and wrong')
+  for (const name of ['Long', 'None', 'Other', 'Five']) await field(name).fill('')
+  await field('Short').fill('abc')
+  await field('Least').fill('1,000,013')
+  await field('Euros').fill('\u22120.125')
+  await field('Yes').click()
+  await gone(errors(page))
+  await field('Mail').fill('')
+  await continueButton(page).click()
+  await errorsAre(page, 'This field is required.')
+  await field('Mail').fill('grace@example.com')
+  await continueButton(page).click()
+  t.equal(
+    await resultOf(page),
+    JSON.stringify({
+      word: 'given',
+      short: 'abc',
+      fixed: 'stays',
+      mail: 'grace@example.com',
+      site: 'URL https://example.com/x',
+      least: 1_000_013,
+      euros: -0.125,
+      yes: false,
+    }).replace('URL ', ''),
+  )
+})
+
+await stage.scenario(t, 'slider: below zero by its keys, where there is something', async ({ t, page }) => {
+  await start(page, home, 'below_zero')
+  const range = page.locator('input[type="range"]')
+  const text = (name: string) => page.getByLabel(new RegExp(`^${name}`))
+  await range.first().focus()
+  await page.keyboard.type('-17')
+  t.equal(await text('Cold').inputValue(), '-17')
+  t.equal(await range.first().inputValue(), '-17')
+  await page.keyboard.press('ArrowRight')
+  t.equal(await text('Cold').inputValue(), '-16')
+  await range.nth(1).focus()
+  await page.keyboard.type('-7')
+  t.equal(await text('Above').inputValue(), '7', 'where there is nothing below zero, a minus is no number')
+  t.equal(await text('None').inputValue(), '-2')
+  await text('None').fill('')
+  await text('Above').fill('1e1')
+  await continueButton(page).click()
+  await errorsAre(page, 'Please enter a valid number.')
+  await text('Above').fill('8')
+  await continueButton(page).click()
+  t.equal(await resultOf(page), JSON.stringify({ cold: -16, above: 8 }))
 })
 
 await stage.scenario(

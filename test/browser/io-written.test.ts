@@ -37,6 +37,29 @@ await stage.scenario(t, 'rich text: the buttons write the HTML', async ({ t, pag
   t.equal(await page.locator('.prose').count(), 0, 'only what a host shows is that')
 })
 
+await stage.scenario(
+  t,
+  'rich text: a label that is clicked before its editor is here',
+  async ({ t, page }) => {
+    let letGo = () => {}
+    const held = new Promise<void>(resolve => {
+      letGo = resolve
+    })
+    await page.route('**/rich-text-editor*.js', async route => {
+      await held
+      await route.continue()
+    })
+    await start(page, home, 'rich_text')
+    await page.getByText('Words', { exact: true }).click()
+    t.equal(await page.locator('.ProseMirror').count(), 0)
+    letGo()
+    await shown(page.locator('.ProseMirror:focus'))
+    await page.keyboard.type('awaited')
+    await continueButton(page).click()
+    t.equal(await resultOf(page), JSON.stringify('<p>awaited</p>'))
+  },
+)
+
 await stage.scenario(t, 'rich text: lists, link, picture, undo, clear', async ({ t, page, picture }) => {
   await start(page, home, 'rich_text')
   const editor = await shown(page.locator('.ProseMirror'))
@@ -91,7 +114,10 @@ await stage.scenario(t, 'spreadsheet: typed in by hand', async ({ t, page, pictu
   await shown(page.locator('td').first())
   t.equal(await page.locator('input').first().getAttribute('type'), 'checkbox', 'the first field is a cell')
   await continueButton(page).click()
-  await reads(page.locator('[data-pw="field-error"]'), 'This field is required.')
+  await reads(
+    page.locator('[data-pw="field-error"]'),
+    'There are one or more issues with the data you entered. This field is required.',
+  )
   await page.getByText('Enter manually', { exact: true }).click()
   await page.keyboard.type('Ada')
   await page.keyboard.press('Tab')

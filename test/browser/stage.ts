@@ -27,6 +27,8 @@ export interface WindowOptions {
   readonly signedIn?: boolean
   /** As a browser would that does not know content policies: what they keep from running runs. */
   readonly ignoresPolicy?: boolean
+  /** Where the browser is, another place than the node and the hosts: an IANA name. */
+  readonly timeZone?: string
 }
 
 export interface Scenario extends Window {
@@ -107,6 +109,7 @@ export class Stage {
     const context = await this.#browser.newContext({
       bypassCSP: options.ignoresPolicy === true,
       locale: 'en-US',
+      ...(options.timeZone !== undefined && { timezoneId: options.timeZone }),
       viewport: { width: 1280, height: 720 },
       baseURL: this.server.address,
     })

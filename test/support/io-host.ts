@@ -109,6 +109,90 @@ const interval = new Interval({
       })
     },
     date_result: async () => await io.input.date('Only day', { defaultValue: new Date(2022, 1, 25) }),
+    // Days and hours that some zones do not have, and one before the years had four digits.
+    calendar: async () => {
+      const march13 = { year: 2022, month: 3, day: 13 }
+      const answers = await io.group({
+        skipped: io.input.date('Skipped', {
+          defaultValue: { year: 2011, month: 12, day: 30 },
+          min: { year: 2011, month: 12, day: 30 },
+          max: { year: 2011, month: 12, day: 30 },
+        }),
+        early: io.input.date('Early', { defaultValue: { year: 50, month: 1, day: 2 } }),
+        left: io.input.date('Left out', { defaultValue: march13, min: march13 }).optional(),
+        midnight: io.input.time('Midnight', { defaultValue: { hour: 0, minute: 5 } }),
+        evening: io.input.time('Evening', { min: { hour: 12, minute: 0 } }).optional(),
+        gap: io.input.datetime('Gap', {
+          min: { ...march13, hour: 2, minute: 15 },
+          max: { ...march13, hour: 2, minute: 45 },
+        }),
+        half: io.input.datetime('In two parts').optional(),
+      })
+      const plain = (value: object | undefined) => value && { ...value, jsDate: undefined }
+      return said(Object.fromEntries(Object.entries(answers).map(([key, value]) => [key, plain(value)])))
+    },
+    given: async () =>
+      said(
+        await io.group({
+          word: io.input.text('Word', { defaultValue: 'given' }),
+          short: io.input.text('Short', { maxLength: 3, defaultValue: 'long' }),
+          long: io.input.text('Long', { minLength: 3 }).optional(),
+          none: io.input.text('None', { defaultValue: 'taken away' }).optional(),
+          fixed: io.input.text('Fixed', { defaultValue: 'stays', disabled: true }),
+          mail: io.input.email('Mail', {
+            defaultValue: 'ada@example.com',
+            placeholder: 'you@example.com',
+            helpText: 'Where to write',
+          }),
+          site: io.input.url('Site', { defaultValue: 'https://example.com/x', placeholder: 'https://' }),
+          other: io.input.url('Other').optional(),
+          least: io.input.number('Least', { min: 13, placeholder: 'A number' }),
+          euros: io.input.number('Euros', { currency: 'EUR', decimals: 3, defaultValue: 12.5 }),
+          five: io.input.number('Five', { defaultValue: 5 }).optional(),
+          yes: io.input.boolean('Yes', { defaultValue: true }).optional(),
+        }),
+      ),
+    below_zero: async () =>
+      said(
+        await io.group({
+          cold: io.input.slider('Cold', { min: -20, max: 20 }),
+          above: io.input.slider('Above', { min: 0, max: 20, helpText: 'Nothing below' }),
+          none: io.input.slider('None', { min: -5, max: 5, defaultValue: -2 }).optional(),
+        }),
+      ),
+    select_given: async () =>
+      said(
+        await io.group({
+          role: io.select
+            .single('Role', { options: ['Viewer', 'Editor'], defaultValue: 'Editor' })
+            .optional(),
+          some: io.select
+            .multiple('Some', {
+              options: [
+                { label: 'One', value: 1 },
+                { label: 'Two', value: '2' },
+              ],
+              defaultValue: [{ label: 'One', value: 1 }],
+              helpText: 'One or both',
+            })
+            .optional(),
+          who: io.search('Who', {
+            initialResults: people,
+            defaultValue: people[1] as (typeof people)[number],
+            renderResult: person => person.name,
+            onSearch: async () => people,
+            helpText: 'Somebody we know',
+            placeholder: 'A name',
+          }),
+          whom: io
+            .search('Whom', {
+              renderResult: (person: { name: string }) => person.name,
+              onSearch: async () => people,
+            })
+            .multiple({ defaultValue: people.slice(0, 2) })
+            .optional(),
+        }),
+      ),
     rich_text: async () =>
       said(await io.input.richText('Words', { helpText: 'Formatted', placeholder: 'Write here' })),
     rich_text_default: async () =>
@@ -469,6 +553,24 @@ const interval = new Interval({
           { label: 'Marked', renderCell: () => ({ label: 'hot', highlightColor: 'red' }) },
           { label: 'Flag', renderCell: row => row.id === 1 },
           { label: 'Words', accessorKey: 'words' },
+          {
+            label: 'Pictured',
+            renderCell: () => ({
+              label: 'Words of it',
+              image: { url: 'https://example.com/face.png', alt: 'A face' },
+            }),
+          },
+          {
+            label: 'Seen only',
+            renderCell: () => ({
+              label: undefined,
+              image: { url: 'https://example.com/x.png', size: 'large' },
+            }),
+          },
+          { label: 'Valued', renderCell: () => ({ label: undefined, value: 5 }) },
+          { label: 'Dated', renderCell: () => ({ value: day }) },
+          { label: 'Old name', renderCell: () => ({ label: 'Shop', action: 'shop' }) },
+          { label: 'Bare address', renderCell: () => ({ url: 'https://example.com/bare' }) },
         ],
         rowMenuItems: row => [
           { label: `Edit ${row.id}`, route: 'text', params: { id: row.id } },

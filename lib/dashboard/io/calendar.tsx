@@ -2,7 +2,7 @@
 import { useEffect, useState } from 'react'
 import { Icon } from '../components/icon.js'
 import { formatLongDate } from '../format.js'
-import type { Day } from './moments.js'
+import { type Day, utcDate } from './moments.js'
 
 interface CalendarProps {
   chosen: Day | null
@@ -11,9 +11,14 @@ interface CalendarProps {
   onChoose: (day: Day) => void
 }
 
+const dayMs = 86_400_000
+
 const weekDays = Array.from({ length: 7 }, (_none, index) =>
   // The first of August 2021 was a Sunday.
-  new Date(2021, 7, 1 + index).toLocaleDateString(undefined, { weekday: 'narrow' }),
+  utcDate({ year: 2021, month: 8, day: 1 + index }).toLocaleDateString(undefined, {
+    weekday: 'narrow',
+    timeZone: 'UTC',
+  }),
 )
 
 export function Calendar({ chosen, min, max, onChoose }: CalendarProps) {
@@ -23,9 +28,11 @@ export function Calendar({ chosen, min, max, onChoose }: CalendarProps) {
   useEffect(() => {
     if (chosen) setMonth(firstOf(chosen))
   }, [typed])
-  const move = (months: number) => setMonth(new Date(month.getFullYear(), month.getMonth() + months, 1))
-  const blanks = month.getDay()
-  const days = new Date(month.getFullYear(), month.getMonth() + 1, 0).getDate()
+  const monthAfter = (months: number) =>
+    utcDate({ year: month.getUTCFullYear(), month: month.getUTCMonth() + 1 + months, day: 1 })
+  const move = (months: number) => setMonth(monthAfter(months))
+  const blanks = month.getUTCDay()
+  const days = Math.round((monthAfter(1).getTime() - month.getTime()) / dayMs)
   return (
     <fieldset
       // Beside the field where there is room: the labels below it stay in reach.
@@ -44,7 +51,7 @@ export function Calendar({ chosen, min, max, onChoose }: CalendarProps) {
           <Icon name="chevronLeft" className="size-4" />
         </button>
         <span className="font-medium" aria-live="polite">
-          {month.toLocaleDateString(undefined, { month: 'long', year: 'numeric' })}
+          {month.toLocaleDateString(undefined, { month: 'long', year: 'numeric', timeZone: 'UTC' })}
         </span>
         <button
           type="button"
@@ -68,7 +75,7 @@ export function Calendar({ chosen, min, max, onChoose }: CalendarProps) {
           <span key={`blank-${index}`} />
         ))}
         {Array.from({ length: days }, (_none, index) => {
-          const day = { year: month.getFullYear(), month: month.getMonth() + 1, day: index + 1 }
+          const day = { year: month.getUTCFullYear(), month: month.getUTCMonth() + 1, day: index + 1 }
           const isChosen = chosen !== null && order(day) === order(chosen)
           const isOut = (min !== null && order(day) < order(min)) || (max !== null && order(day) > order(max))
           return (
@@ -78,7 +85,7 @@ export function Calendar({ chosen, min, max, onChoose }: CalendarProps) {
               tabIndex={-1}
               disabled={isOut}
               aria-pressed={isChosen}
-              aria-label={formatLongDate(new Date(day.year, day.month - 1, day.day))}
+              aria-label={formatLongDate(utcDate(day), undefined, 'UTC')}
               className={`flatpickr-day grid aspect-square place-items-center rounded-control tabular-nums disabled:opacity-40 ${
                 isChosen ? 'bg-accent text-on-accent' : 'hover:not-disabled:bg-sunken'
               }`}
@@ -93,9 +100,14 @@ export function Calendar({ chosen, min, max, onChoose }: CalendarProps) {
   )
 }
 
+/** The first of its month; of this one, as it is where the person is, when there is no day. */
 function firstOf(day: Day | null): Date {
   const today = new Date()
-  return day ? new Date(day.year, day.month - 1, 1) : new Date(today.getFullYear(), today.getMonth(), 1)
+  return utcDate({
+    year: day?.year ?? today.getFullYear(),
+    month: day?.month ?? today.getMonth() + 1,
+    day: 1,
+  })
 }
 
 /** Days in order, as numbers. */

@@ -1,5 +1,6 @@
 /** The frame of a field: label above, help and error below, all tied to the control by id. */
 import type { ReactNode } from 'react'
+import { Icon } from '../components/icon.js'
 import { textOf } from '../props.js'
 import type { Component } from './method.js'
 
@@ -66,6 +67,24 @@ export function FieldError({ id, text }: { id?: string; text: string }) {
     <p id={id} data-pw="field-error" className="scroll-my-24 text-sm font-medium text-danger">
       {text}
     </p>
+  )
+}
+
+/** Takes away what was chosen, inside the right end of a control. Beside one that may be left empty, there being no empty choice. */
+export function ClearButton({ id, onClear }: { id: string; onClear: () => void }) {
+  return (
+    <button
+      type="button"
+      aria-label="Clear"
+      aria-describedby={`${id}-label`}
+      className="absolute inset-y-0 right-8 grid w-8 place-items-center text-muted hover:text-ink"
+      onClick={() => {
+        onClear()
+        document.getElementById(id)?.focus()
+      }}
+    >
+      <Icon name="close" className="size-4" />
+    </button>
   )
 }
 

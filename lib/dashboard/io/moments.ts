@@ -1,4 +1,8 @@
-/** Dates and times of the form fields: what hosts send and want back, what people type, and the sentences between. */
+/**
+ * Dates and times of the form fields: what hosts send and want back, what people type, and the sentences between. They
+ * are days of a calendar and times of a clock, of no zone: whatever is counted is counted in UTC, where no hour and no
+ * day is left out, so that they mean the same in every browser.
+ */
 import { formatLongDate, formatTime } from '../format.js'
 import { isRecord } from '../props.js'
 import { type Component, type Reading, readEmpty } from './method.js'
@@ -65,8 +69,8 @@ export function parseDay(text: string): Day | null {
   const match = /^(\d{1,2})\/(\d{1,2})\/(\d{4})$/.exec(text.trim())
   if (!match) return null
   const [month, day, year] = [Number(match[1]), Number(match[2]), Number(match[3])]
-  const date = new Date(year, month - 1, day)
-  return date.getMonth() === month - 1 && date.getDate() === day ? { year, month, day } : null
+  const date = utcDate({ year, month, day })
+  return date.getUTCMonth() === month - 1 && date.getUTCDate() === day ? { year, month, day } : null
 }
 
 export function parseTime({ hour, minute, half }: MomentDraft): Time | null {
@@ -101,16 +105,26 @@ function rangeProblem(kind: MomentKind, value: unknown, min: unknown, max: unkno
   return `Please enter a ${noun} on or before ${written(kind, to ?? at)}.`
 }
 
-/** A local date that stands for the value, or null when the value lacks a part. */
+/** The date that stands for the value in UTC, or null when the value lacks a part. */
 function instantOf(kind: MomentKind, value: unknown): Date | null {
   const day = kind === 'time' ? { year: 2000, month: 1, day: 1 } : dayOf(value)
   const time = kind === 'date' ? { hour: 0, minute: 0 } : timeOf(value)
-  return day && time ? new Date(day.year, day.month - 1, day.day, time.hour, time.minute) : null
+  return day && time ? utcDate(day, time) : null
+}
+
+/** Its parts in UTC are these; days that do not exist run over into the next month. */
+export function utcDate({ year, month, day }: Day, time: Time = { hour: 0, minute: 0 }): Date {
+  const date = new Date(0)
+  // Unlike `Date.UTC`, this takes the years before 100 for what they are.
+  date.setUTCFullYear(year, month - 1, day)
+  date.setUTCHours(time.hour, time.minute)
+  return date
 }
 
 function written(kind: MomentKind, date: Date): string {
-  if (kind === 'time') return formatTime(date)
-  return kind === 'date' ? formatLongDate(date) : `${formatLongDate(date)}, ${formatTime(date)}`
+  if (kind === 'time') return formatTime(date, undefined, 'UTC')
+  const day = formatLongDate(date, undefined, 'UTC')
+  return kind === 'date' ? day : `${day}, ${formatTime(date, undefined, 'UTC')}`
 }
 
 export function pad(value: number): string {

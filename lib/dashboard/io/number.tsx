@@ -2,6 +2,7 @@
 import { flagOf, numberOf, type Props, textOf } from '../props.js'
 import { controlProps, FieldFrame } from './field.js'
 import { type Component, type FieldProps, inputMethod, isText, type Reading, readEmpty } from './method.js'
+import { plainNumber } from './number-text.js'
 
 export const number = inputMethod<string>({
   initial: component => numberOf(component.props, 'defaultValue')?.toString() ?? '',
@@ -16,9 +17,9 @@ export function decimalsOf(props: Props): number {
 }
 
 export function readNumber(draft: string, component: Component): Reading {
-  const typed = draft.trim().replaceAll(',', '')
-  if (typed === '') return readEmpty(component)
-  if (!/^[-+]?(\d+\.?\d*|\.\d+)$/.test(typed)) return { error: 'Please enter a valid number.' }
+  if (draft.trim() === '') return readEmpty(component)
+  const typed = plainNumber(draft)
+  if (typed === null) return { error: 'Please enter a valid number.' }
   const value = Number(typed)
   const decimals = decimalsOf(component.props)
   const fraction = typed.split('.')[1] ?? ''

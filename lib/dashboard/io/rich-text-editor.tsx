@@ -5,7 +5,7 @@
 import { Popover, PopoverDisclosure, PopoverProvider, usePopoverStore } from '@ariakit/react'
 import { Editor, EditorContent, mergeAttributes, Node, useEditorState } from '@tiptap/react'
 import StarterKit from '@tiptap/starter-kit'
-import { type ReactNode, useEffect, useRef, useState } from 'react'
+import { type ReactNode, type RefObject, useEffect, useRef, useState } from 'react'
 import { safeMediaUrl, safeUrl } from '../links.js'
 import { textOf } from '../props.js'
 import { controlProps } from './field.js'
@@ -19,6 +19,8 @@ interface EditorProps {
   onHtml: (html: string) => void
   isDisabled: boolean
   error: string | null
+  /** Where the focus was when the label was clicked before the editor was there: it gets the caret, if nothing else has. */
+  awaitedFrom: RefObject<Element | null>
 }
 
 /** A picture by its address. */
@@ -52,7 +54,15 @@ const extensions = [
   Picture,
 ]
 
-export default function RichTextEditor({ id, component, html, onHtml, isDisabled, error }: EditorProps) {
+export default function RichTextEditor({
+  id,
+  component,
+  html,
+  onHtml,
+  isDisabled,
+  error,
+  awaitedFrom,
+}: EditorProps) {
   const latest = useRef(onHtml)
   latest.current = onHtml
   const sent = useRef(html)
@@ -70,6 +80,11 @@ export default function RichTextEditor({ id, component, html, onHtml, isDisabled
   )
   useEffect(() => () => editor.destroy(), [editor])
   useEffect(() => editor.setEditable(!isDisabled, false), [editor, isDisabled])
+  useEffect(() => {
+    if (awaitedFrom.current !== null && awaitedFrom.current === document.activeElement)
+      editor.commands.focus('end')
+    awaitedFrom.current = null
+  }, [editor, awaitedFrom])
   const attributes = controlProps(id, component, error)
   const placeholder = textOf(component.props, 'placeholder')
   const isEmpty = useEditorState({ editor, selector: ({ editor }) => editor?.isEmpty ?? true })

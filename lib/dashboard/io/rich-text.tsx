@@ -2,7 +2,7 @@
  * INPUT_RICH_TEXT: formatted words. The draft is the HTML that is sent. The editor is larger than all other methods
  * together and is loaded when the first one is shown.
  */
-import { lazy, Suspense } from 'react'
+import { lazy, Suspense, useRef } from 'react'
 import { flagOf, textOf } from '../props.js'
 import { FieldFrame } from './field.js'
 import { type FieldProps, inputMethod, isText, readEmpty } from './method.js'
@@ -18,13 +18,14 @@ export const richText = inputMethod<string>({
 })
 
 function RichTextField({ id, component, draft, onDraft, isDisabled, error }: FieldProps<string>) {
+  const awaitedFrom = useRef<Element | null>(null)
+  const lead = () => {
+    const editor = document.getElementById(id)
+    awaitedFrom.current = editor === null ? document.activeElement : null
+    editor?.focus()
+  }
   return (
-    <FieldFrame
-      id={id}
-      component={component}
-      error={error}
-      onLabel={() => document.getElementById(id)?.focus()}
-    >
+    <FieldFrame id={id} component={component} error={error} onLabel={lead}>
       <Suspense fallback={<div className="control h-48 animate-pulse" aria-hidden="true" />}>
         <RichTextEditor
           id={id}
@@ -33,6 +34,7 @@ function RichTextField({ id, component, draft, onDraft, isDisabled, error }: Fie
           onHtml={onDraft}
           isDisabled={isDisabled || flagOf(component.props, 'disabled')}
           error={error}
+          awaitedFrom={awaitedFrom}
         />
       </Suspense>
     </FieldFrame>

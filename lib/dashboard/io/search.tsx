@@ -5,7 +5,7 @@
 import { useEffect, useRef, useState } from 'react'
 import { safeMediaUrl } from '../links.js'
 import { flagOf, isRecord, recordsOf, textOf } from '../props.js'
-import { controlProps, FieldFrame } from './field.js'
+import { ClearButton, controlProps, FieldFrame } from './field.js'
 import { type Component, type FieldProps, inputMethod, type Reading, readEmpty } from './method.js'
 
 interface Found {
@@ -187,7 +187,7 @@ function SearchField({ id, component, draft, onDraft, isDisabled, error, onState
           {single && typed === '' && (
             <span
               data-pw-selected-search-result=""
-              className={`iv-select__single-value pointer-events-none absolute inset-y-0 left-0 flex max-w-full items-center truncate px-3 ${off ? 'text-muted' : ''}`}
+              className={`iv-select__single-value pointer-events-none absolute inset-y-0 left-0 flex max-w-[calc(100%-4.5rem)] items-center truncate pl-3 ${off ? 'text-muted' : ''}`}
             >
               {single.label}
             </span>
@@ -213,6 +213,7 @@ function SearchField({ id, component, draft, onDraft, isDisabled, error, onState
             onKeyDown={keyDown}
             onChange={event => ask(event.target.value)}
           />
+          {component.isOptional && single && !off && <ClearButton id={id} onClear={() => onDraft([])} />}
         </div>
         {isOpen && (
           <div className="iv-select__menu card absolute inset-x-0 top-full z-30 mt-1 overflow-hidden shadow-lg">

@@ -1,7 +1,7 @@
 /** SELECT_SINGLE: a combobox over the options. The draft is the index of the chosen one. */
 import { useState } from 'react'
 import { flagOf } from '../props.js'
-import { controlProps, FieldFrame } from './field.js'
+import { ClearButton, controlProps, FieldFrame } from './field.js'
 import { type FieldProps, inputMethod, readEmpty } from './method.js'
 import { indexOfDefault, type Option, optionsOf } from './options.js'
 
@@ -72,7 +72,7 @@ function SingleField({ id, component, draft, onDraft, isDisabled, error }: Field
         <div className="relative">
           {typed === '' && chosen && (
             <span
-              className={`iv-select__single-value pointer-events-none absolute inset-y-0 left-0 flex max-w-[calc(100%-3rem)] items-center truncate pl-3 ${off ? 'text-muted' : ''}`}
+              className={`iv-select__single-value pointer-events-none absolute inset-y-0 left-0 flex max-w-[calc(100%-4.5rem)] items-center truncate pl-3 ${off ? 'text-muted' : ''}`}
             >
               {chosen.label}
             </span>
@@ -102,6 +102,7 @@ function SingleField({ id, component, draft, onDraft, isDisabled, error }: Field
               setOpen(true)
             }}
           />
+          {component.isOptional && chosen && !off && <ClearButton id={id} onClear={() => choose(null)} />}
           <svg
             aria-hidden="true"
             viewBox="0 0 24 24"

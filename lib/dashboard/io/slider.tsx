@@ -1,12 +1,14 @@
 /**
  * INPUT_SLIDER: a range with a linked text field. It stands at its minimum but counts as empty until it is touched.
- * Digits typed on the range set the number; keys that follow within a moment extend it.
+ * Digits typed on the range set the number, and a minus begins one where there is something below zero; keys that follow
+ * within a moment extend it.
  */
 import { type KeyboardEvent, useRef, useState } from 'react'
 import { flagOf, numberOf } from '../props.js'
 import { controlProps, FieldFrame } from './field.js'
 import { type Component, type FieldProps, inputMethod, isText, type Reading, readEmpty } from './method.js'
 import { rangeProblem } from './number.js'
+import { plainNumber } from './number-text.js'
 
 const extendMsMax = 1_500
 
@@ -27,10 +29,10 @@ function boundsOf(component: Component): { min: number; max: number; step: numbe
 }
 
 export function readSlider(draft: string, component: Component): Reading {
-  const typed = draft.trim()
-  if (typed === '') return readEmpty(component)
+  if (draft.trim() === '') return readEmpty(component)
+  const typed = plainNumber(draft)
+  if (typed === null) return { error: 'Please enter a valid number.' }
   const value = Number(typed)
-  if (Number.isNaN(value)) return { error: 'Please enter a valid number.' }
   const { min, max } = boundsOf(component)
   const problem = rangeProblem(value, min, max)
   return problem === null ? { value } : { error: problem }
@@ -46,9 +48,11 @@ function SliderField({ id, component, draft, onDraft, isDisabled, error }: Field
   if (inRange !== null && inRange !== handle) setHandle(inRange)
   const typed = useRef({ text: '', atMs: 0 })
   const typeOnRange = (event: KeyboardEvent) => {
-    if (!/^[0-9.]$/.test(event.key) || event.metaKey || event.ctrlKey) return
+    if (event.metaKey || event.ctrlKey) return
+    const isMinus = event.key === '-' && min < 0
+    if (!isMinus && !/^[0-9.]$/.test(event.key)) return
     event.preventDefault()
-    const isFresh = event.timeStamp - typed.current.atMs > extendMsMax
+    const isFresh = isMinus || event.timeStamp - typed.current.atMs > extendMsMax
     const text = (isFresh ? '' : typed.current.text) + event.key
     typed.current = { text, atMs: event.timeStamp }
     onDraft(text)

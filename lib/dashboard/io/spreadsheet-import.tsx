@@ -58,7 +58,7 @@ export function ImportDialog({
   const [hasHeader, setHeader] = useState(imported.hasHeader)
   const [mapping, setMapping] = useState(() => mappingOf(imported, columns))
   const chosen = { ...imported, hasHeader }
-  const width = widthOf(imported)
+  const width = widthOf(imported.rows)
   const count = imported.rows.length - (hasHeader ? 1 : 0)
   const sample = (index: number): string => {
     const words = imported.rows[0]?.[index]?.trim() || `Column ${index + 1}`
@@ -117,7 +117,7 @@ export function ImportDialog({
         <button
           type="button"
           className="button primary"
-          onClick={() => onRows(rowsOfImport(chosen, mapping))}
+          onClick={() => onRows(rowsOfImport(chosen, mapping, columns))}
         >
           Import
         </button>

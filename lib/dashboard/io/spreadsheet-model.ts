@@ -3,6 +3,7 @@
  * for. Pure. A row in which nothing was entered is no row.
  */
 import { isRecord, type Props } from '../props.js'
+import { plainNumber } from './number-text.js'
 
 export interface SheetColumn {
   name: string
@@ -18,8 +19,8 @@ export const sheetPageSize = 20
 /** How many rows an empty sheet shows. */
 const blankRows = 5
 
-export const sheetProblemText =
-  'There are one or more issues with the data you entered. Please check each row.'
+/** How whatever is wrong with a sheet begins. */
+export const sheetProblemText = 'There are one or more issues with the data you entered.'
 
 export function sheetColumnsOf(props: Props): SheetColumn[] {
   const columns = isRecord(props.columns) ? props.columns : {}
@@ -68,10 +69,9 @@ export function booleanOf(text: string): boolean | undefined {
 }
 
 function numberTyped(text: string): number | undefined {
-  const typed = text.trim().replaceAll(',', '')
-  return /^[-+]?(\d+\.?\d*|\.\d+)(e[-+]?\d+)?$/i.test(typed) && Number.isFinite(Number(typed))
-    ? Number(typed)
-    : undefined
+  const [mantissa = '', power = ''] = text.trim().split(/(e[-+]?\d+)$/i)
+  const value = Number(`${plainNumber(mantissa) ?? 'none'}${power}`)
+  return Number.isFinite(value) ? value : undefined
 }
 
 /** What is wrong with one cell of a row that holds something, or null. */
@@ -118,6 +118,8 @@ function recordOf(row: SheetRow, columns: readonly SheetColumn[]): Record<string
 export interface Imported {
   rows: readonly (readonly string[])[]
   hasHeader: boolean
+  /** Semicolons stand between cells where a comma is the point of a number. */
+  hasDecimalCommas: boolean
 }
 
 /**
@@ -128,6 +130,7 @@ export function importedOf(
   parsed: readonly (readonly string[])[],
   columns: readonly SheetColumn[],
   isFile: boolean,
+  hasDecimalCommas = false,
 ): Imported {
   const rows = parsed.filter(row => row.some(cell => cell.trim() !== '')).slice(0, sheetRowsMax + 1)
   const [first = [], second] = rows
@@ -135,11 +138,13 @@ export function importedOf(
   const repeatsName = first.some(cell => names.has(plainName(cell)))
   const isTyped = (row: readonly string[]) =>
     columns.every(
-      (column, index) => column.kind === 'string' || cellProblem(column, row[index] ?? '') === null,
+      (column, index) =>
+        column.kind === 'string' ||
+        cellProblem(column, cellOfImport(row[index] ?? '', column, hasDecimalCommas)) === null,
     )
   const standsOut = !isTyped(first) && (second === undefined ? isFile : isTyped(second))
   const isData = columns.some(column => column.kind !== 'string') && isTyped(first) && !repeatsName
-  return { rows, hasHeader: repeatsName || standsOut || (isFile && !isData) }
+  return { rows, hasHeader: repeatsName || standsOut || (isFile && !isData), hasDecimalCommas }
 }
 
 function plainName(text: string): string {
@@ -151,17 +156,31 @@ export function mappingOf({ rows, hasHeader }: Imported, columns: readonly Sheet
   const header = hasHeader ? (rows[0] ?? []).map(plainName) : []
   const byName = columns.map(column => header.indexOf(plainName(column.name)))
   if (byName.every(index => index >= 0)) return byName
-  const width = widthOf({ rows, hasHeader })
+  const width = widthOf(rows)
   return columns.map((_column, index) => (index < width ? index : -1))
 }
 
-export function widthOf({ rows }: Imported): number {
+export function widthOf(rows: Imported['rows']): number {
   return rows.slice(0, 100).reduce((most, row) => Math.max(most, row.length), 0)
 }
 
 /** The rows of an import in our columns. */
-export function rowsOfImport({ rows, hasHeader }: Imported, mapping: readonly number[]): SheetRow[] {
-  return rows.slice(hasHeader ? 1 : 0).map(row => mapping.map(index => (row[index] ?? '').trim()))
+export function rowsOfImport(
+  { rows, hasHeader, hasDecimalCommas }: Imported,
+  mapping: readonly number[],
+  columns: readonly SheetColumn[],
+): SheetRow[] {
+  return rows
+    .slice(hasHeader ? 1 : 0)
+    .map(row =>
+      columns.map((column, at) => cellOfImport(row[mapping[at] ?? -1] ?? '', column, hasDecimalCommas)),
+    )
+}
+
+function cellOfImport(cell: string, { kind }: SheetColumn, hasDecimalCommas: boolean): string {
+  const text = cell.trim()
+  if (!hasDecimalCommas || kind !== 'number' || !/^[-+]?\d+(\.\d{3})*,\d+$/.test(text)) return text
+  return text.replaceAll('.', '').replace(',', '.')
 }
 
 /** Rows put below what is there already; blank rows at the end give way. */

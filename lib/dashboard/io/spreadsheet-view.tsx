@@ -6,7 +6,6 @@
  * Ctrl/Cmd+Enter adds a row, the menu key opens the row's menu. Pasting into a cell fills from there on.
  */
 import { Menu, MenuItem, MenuProvider, useMenuStore } from '@ariakit/react'
-import Papa from 'papaparse'
 import { type ClipboardEvent, type KeyboardEvent, useLayoutEffect, useRef, useState } from 'react'
 import { flushSync } from 'react-dom'
 import { Icon } from '../components/icon.js'
@@ -25,6 +24,7 @@ import {
   withRows,
   wrongRows,
 } from './spreadsheet-model.js'
+import { rowsOfText, textOfBytes } from './spreadsheet-text.js'
 
 interface ViewProps {
   id: string
@@ -206,7 +206,7 @@ export default function SpreadsheetView({ id, columns, rows, onRows, isDisabled,
     const text = event.clipboardData.getData('text/plain')
     if (text === '') return
     event.preventDefault()
-    const block = parsed(text)
+    const block = rowsOfText(text).rows
     const next = rows.map(row => [...row])
     for (const [down, cells] of block.entries()) {
       const row = active.row + down
@@ -231,12 +231,13 @@ export default function SpreadsheetView({ id, columns, rows, onRows, isDisabled,
       const file = input.files?.[0]
       if (!file) return
       if (file.size > fileBytesMax) return setFailure('The file is larger than 32 MB.')
-      offer(await file.text(), true)
+      offer(textOfBytes(await file.arrayBuffer()), true)
     }
     input.click()
   }
   const offer = (text: string, isFile: boolean) => {
-    const found = importedOf(parsed(text), columns, isFile)
+    const { rows, hasDecimalCommas } = rowsOfText(text)
+    const found = importedOf(rows, columns, isFile, hasDecimalCommas)
     setPasting(false)
     setFailure(found.rows.length === 0 ? 'There are no rows in it.' : null)
     if (found.rows.length > 0) setImported(found)
@@ -446,10 +447,6 @@ export default function SpreadsheetView({ id, columns, rows, onRows, isDisabled,
 /** What cannot be right is marked at once, what is missing only after an attempt. */
 function markedProblem(column: SheetColumn, text: string, wasRefused: boolean): string | null {
   return text.trim() === '' && !wasRefused ? null : cellProblem(column, text)
-}
-
-function parsed(text: string): string[][] {
-  return Papa.parse<string[]>(text.replace(/^\uFEFF/, ''), { skipEmptyLines: 'greedy' }).data
 }
 
 interface CellProps {

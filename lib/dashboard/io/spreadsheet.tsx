@@ -1,7 +1,7 @@
 /** INPUT_SPREADSHEET: rows of typed columns, typed in, pasted or imported. The draft is the text of every cell. */
 import { lazy, Suspense } from 'react'
 import { FieldGroup } from './field.js'
-import { type FieldProps, inputMethod, readEmpty } from './method.js'
+import { type FieldProps, inputMethod, requiredText } from './method.js'
 import {
   blankSheet,
   recordsOfSheet,
@@ -24,8 +24,9 @@ export const spreadsheet = inputMethod<SheetRow[]>({
     draft.every(row => Array.isArray(row) && row.every(cell => typeof cell === 'string')),
   read: (rows, component) => {
     const records = recordsOfSheet(rows, sheetColumnsOf(component.props))
-    if (records === null) return { error: sheetProblemText }
-    return records.length === 0 ? readEmpty(component) : { value: records }
+    if (records === null) return { error: `${sheetProblemText} Please check each row.` }
+    if (records.length > 0) return { value: records }
+    return component.isOptional ? { value: undefined } : { error: `${sheetProblemText} ${requiredText}` }
   },
   View: SpreadsheetField,
 })

@@ -1,5 +1,6 @@
 /** Spreadsheets without a screen: typed cells, blank rows, imports with and without names. */
 import t from 'tap'
+import { plainNumber } from '../../../lib/dashboard/io/number-text.js'
 import { addressTyped, isEmptyHtml } from '../../../lib/dashboard/io/rich-text-value.js'
 import {
   importedOf,
@@ -12,6 +13,7 @@ import {
   withRows,
   wrongRows,
 } from '../../../lib/dashboard/io/spreadsheet-model.js'
+import { rowsOfText, textOfBytes } from '../../../lib/dashboard/io/spreadsheet-text.js'
 
 const columns = sheetColumnsOf({
   columns: {
@@ -71,7 +73,7 @@ t.test('imports: by position, by name when all are there, header or not', async 
   const people = sheetColumnsOf({ columns: { first: 'string', years: 'number' } })
   const bare = importedOf([['Ada', '36']], people, false)
   t.equal(bare.hasHeader, false)
-  t.same(rowsOfImport(bare, mappingOf(bare, people)), [['Ada', '36']])
+  t.same(rowsOfImport(bare, mappingOf(bare, people), people), [['Ada', '36']])
   t.equal(importedOf([['Ada', '36']], people, true).hasHeader, false, 'a file whose first row is a record')
   const named = importedOf(
     [
@@ -83,7 +85,7 @@ t.test('imports: by position, by name when all are there, header or not', async 
     false,
   )
   t.equal(named.hasHeader, true)
-  t.same(rowsOfImport(named, mappingOf(named, people)), [['Ada', '36']])
+  t.same(rowsOfImport(named, mappingOf(named, people), people), [['Ada', '36']])
   const swapped = importedOf(
     [
       ['Years', 'FIRST'],
@@ -92,7 +94,7 @@ t.test('imports: by position, by name when all are there, header or not', async 
     people,
     true,
   )
-  t.same(rowsOfImport(swapped, mappingOf(swapped, people)), [['Ada', '36']])
+  t.same(rowsOfImport(swapped, mappingOf(swapped, people), people), [['Ada', '36']])
   const words = sheetColumnsOf({ columns: { a: 'string', b: 'string' } })
   t.equal(
     importedOf(
@@ -118,7 +120,66 @@ t.test('imports: by position, by name when all are there, header or not', async 
     false,
   )
   const narrow = importedOf([['only']], words, false)
-  t.same(rowsOfImport(narrow, mappingOf(narrow, words)), [['only', '']])
+  t.same(rowsOfImport(narrow, mappingOf(narrow, words), words), [['only', '']])
+})
+
+t.test('what files bring: separators, quotes, marks, encodings, commas for points', async t => {
+  const people = sheetColumnsOf({ columns: { name: 'string', share: 'number' } })
+  const read = (text: string) => {
+    const { rows, hasDecimalCommas } = rowsOfText(text)
+    const imported = importedOf(rows, people, true, hasDecimalCommas)
+    return rowsOfImport(imported, mappingOf(imported, people), people)
+  }
+  t.same(read('\uFEFFname,share\r\n"Ada ""the"" 1st, Quill",36\r\n\r\n"two\nlines",2\r\n'), [
+    ['Ada "the" 1st, Quill', '36'],
+    ['two\nlines', '2'],
+  ])
+  t.same(read('name;share\nAda, 1,5;1,5\nGrace;-1.036,25\nKen;1.5\nEve;1,5,0'), [
+    ['Ada, 1,5', '1.5'],
+    ['Grace', '-1036.25'],
+    ['Ken', '1.5'],
+    ['Eve', '1,5,0'],
+  ])
+  t.same(read('\uFEFFsep=;\r\nname;share\r\nAda;1'), [['Ada', '1']])
+  t.same(read('name\tshare\rAda\t1,036'), [['Ada', '1,036']])
+  t.same(recordsOfSheet([['Ada', '1,036']], people), [{ name: 'Ada', share: 1036 }])
+  t.same(recordsOfSheet([['Ada', '2e-1']], people), [{ name: 'Ada', share: 0.2 }])
+  t.equal(
+    recordsOfSheet([['Ada', '1,5']], people),
+    null,
+    'a comma that separates no thousands is not left out',
+  )
+  const bytes = (...parts: Buffer[]) => new Uint8Array(Buffer.concat(parts)).buffer
+  t.equal(textOfBytes(bytes(Buffer.from('José'))), 'José')
+  t.equal(textOfBytes(bytes(Buffer.from('José', 'latin1'))), 'José')
+  t.equal(textOfBytes(bytes(Buffer.from([0xff, 0xfe]), Buffer.from('José', 'utf16le'))), 'José')
+})
+
+t.test('numbers as people type them', async t => {
+  for (const [typed, number] of [
+    ['1337', '1337'],
+    [' -1,000.5 ', '-1000.5'],
+    ['12,34,567', '1234567'],
+    ['\u22125', '-5'],
+    ['.5', '.5'],
+    ['+3.', '+3.'],
+  ])
+    t.equal(plainNumber(typed ?? ''), number)
+  for (const typed of [
+    '',
+    '-',
+    '1,5',
+    '1,00',
+    ',000',
+    '1,000,5',
+    '1,2.5',
+    '1.000,5',
+    '1e3',
+    '0x10',
+    '1 000',
+    'Infinity',
+  ])
+    t.equal(plainNumber(typed), null, typed)
 })
 
 t.test('imported rows follow those that hold something, up to a bound', async t => {
