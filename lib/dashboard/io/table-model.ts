@@ -95,10 +95,15 @@ export function cellText(cell: unknown): string {
 /** What a cell sorts by. */
 export function cellValue(cell: unknown): unknown {
   if (!isRecord(cell) || cell instanceof Date || cell instanceof Map || cell instanceof Set) return cell
-  if ('label' in cell && cell.label !== undefined) return cell.label
+  if (isGiven(cell.label)) return cell.label
   if ('value' in cell) return cell.value
   const isLink = ['url', 'href', 'image', 'route', 'action'].some(key => key in cell)
   return isLink ? (cell.url ?? cell.href ?? '') : cell
+}
+
+/** What a host left undefined arrives as null. */
+export function isGiven(part: unknown): boolean {
+  return part !== undefined && part !== null
 }
 
 /** Rows in which some cell, or what the host filters by where that is asked for, contains the query, whatever its case. */

@@ -11,7 +11,7 @@ import { Icon } from '../components/icon.js'
 import { LinkItem } from '../components/link-item.js'
 import { safeMediaUrl, targetOf } from '../links.js'
 import { flagOf, isRecord, type Props, textOf } from '../props.js'
-import { type Column, cellText, csvOf, type Row, rangeText } from './table-model.js'
+import { type Column, cellText, csvOf, isGiven, type Row, rangeText } from './table-model.js'
 import { type TableState, useTable } from './use-table.js'
 
 export interface Selection {
@@ -330,8 +330,7 @@ function Cell({ cell, place }: { cell: unknown; place: Place }) {
   const picture = isRecord(cell.image) ? cell.image : null
   const source = picture ? safeMediaUrl(textOf(picture, 'url') ?? '') : null
   const highlight = highlights[textOf(cell, 'highlightColor') ?? '']
-  const hasWords =
-    cell.label !== undefined || cell.value !== undefined || (source === null && target === null)
+  const hasWords = isGiven(cell.label) || isGiven(cell.value) || (source === null && target === null)
   const text = hasWords ? words : source === null ? (target?.href ?? '') : ''
   const written: ReactNode = highlight ? (
     <span className={`rounded px-1.5 py-0.5 ${highlight}`}>{text}</span>
@@ -533,23 +532,25 @@ export function Pagination({ state }: { state: TableState }) {
 function TableOptions({ state, label }: { state: TableState; label: string }) {
   /** How many rows have come so far, while a download is on. */
   const [count, setCount] = useState<number | null>(null)
-  const [hasFailed, setFailed] = useState(false)
+  const [problem, setProblem] = useState('')
   const download = async () => {
     setCount(0)
-    setFailed(false)
+    setProblem('')
     try {
       const rows = await state.allRows(setCount)
       saveFile(csvOf(state.table.columns, rows), 'text/csv', `${label === '' ? 'table' : label}.csv`)
+      if (state.total !== null && rows.length < state.total)
+        setProblem(`Only the first ${rows.length.toLocaleString('en-US')} are in the file.`)
     } catch {
-      setFailed(true)
+      setProblem('The rows did not come. Try again.')
     } finally {
       setCount(null)
     }
   }
   return (
     <>
-      <span role="status" className={`text-sm tabular-nums ${hasFailed ? 'text-danger' : 'text-muted'}`}>
-        {hasFailed && 'The rows did not come. Try again.'}
+      <span role="status" className={`text-sm tabular-nums ${problem === '' ? 'text-muted' : 'text-danger'}`}>
+        {problem}
         {count !== null && count > 0 && shareOf(count, state.total)}
       </span>
       <MenuProvider placement="bottom-end">
