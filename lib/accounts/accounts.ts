@@ -42,13 +42,13 @@ import { createGuard } from './guard.js'
 import { type HistoryRow, writeHistory } from './history.js'
 import {
   countTransactions,
-  type ExportedTransaction,
   exportTransactions,
   listTransactions,
   mayReadTransactions,
   placeOfTransaction,
   readTransaction,
   type StoredRun,
+  type TransactionExport,
   type TransactionFilter,
   type TransactionListing,
   type TransactionPlace,
@@ -169,7 +169,7 @@ export interface AccountsService
     environmentSlug: string,
     filter: TransactionFilter,
     origin: Origin,
-  ): Promise<AsyncGenerator<readonly ExportedTransaction[]>>
+  ): Promise<TransactionExport>
   transactionFacets(
     userId: UserId,
     organizationSlug: string,
@@ -443,7 +443,7 @@ export function createAccounts(options: AccountsOptions): AccountsService {
         address: origin.address,
         details: { environment: environmentSlug },
       })
-      return exportTransactions(database, actor, filter)
+      return await exportTransactions(database, actor, filter)
     },
     transactionFacets: async (userId, organizationSlug, environmentSlug) =>
       transactionFacets(database, await reader(userId, organizationSlug, environmentSlug)),

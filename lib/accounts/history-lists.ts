@@ -250,18 +250,39 @@ export interface ExportedTransaction extends TransactionListing {
   readonly resultData: unknown
 }
 
-/** The same list whole, page after page; it ends at a bound. */
-export async function* exportTransactions(
+export interface TransactionExport {
+  readonly pages: AsyncGenerator<readonly ExportedTransaction[]>
+  /** There are more than it has: it ends at a bound, with the oldest left out. */
+  readonly isCut: boolean
+}
+
+/** The same list whole, page after page, up to `rowsMax`. */
+export async function exportTransactions(
   database: Queryable,
   actor: Actor,
   filter: TransactionFilter,
+  rowsMax: number = limits.historyExportRowsMax,
+): Promise<TransactionExport> {
+  const where = await whereOf(database, actor, filter)
+  const { rowCount } = await database.query(
+    `select from transactions where ${where.text} limit 1 offset ${where.value(rowsMax)}`,
+    where.values,
+  )
+  return { pages: exportedPages(database, actor, filter, rowsMax), isCut: (rowCount ?? 0) > 0 }
+}
+
+async function* exportedPages(
+  database: Queryable,
+  actor: Actor,
+  filter: TransactionFilter,
+  rowsMax: number,
 ): AsyncGenerator<readonly ExportedTransaction[]> {
   let cursor: string | null = filter.cursor ?? null
-  for (let count = 0; count < limits.historyExportRowsMax; ) {
+  for (let count = 0; count < rowsMax; ) {
     const page: { rows: (ListedRow & StoredTransaction)[]; next: string | null } = await pageOfRows(
       database,
       actor,
-      { ...filter, limit: pageMax, ...(cursor !== null && { cursor }) },
+      { ...filter, limit: Math.min(pageMax, rowsMax - count), ...(cursor !== null && { cursor }) },
       `transactions.*, ${ownerColumn}`,
     )
     yield page.rows.map(row => ({
@@ -284,13 +305,7 @@ async function pageOfRows<Row extends ListedRow>(
   columns: string,
 ): Promise<{ rows: Row[]; next: string | null }> {
   const limit = Math.max(1, Math.min(filter.limit ?? pageDefault, pageMax))
-  const after = filter.cursor === undefined ? null : decodeCursor(filter.cursor)
-  const where = await visibleTo(database, actor, filter.mine)
-  await narrowDown(where, database, actor, filter)
-  if (after) {
-    const place = `(${where.value(after.createdAt)}, ${where.value(after.id)})`
-    where.and(`(transactions.created_at, transactions.id) < ${place}`)
-  }
+  const where = await whereOf(database, actor, filter)
   const { rows } = await database.query<Row & Record<string, unknown>>(
     `select ${columns} from transactions left join people on people.id = transactions.owner_id
      where ${where.text}
@@ -300,6 +315,18 @@ async function pageOfRows<Row extends ListedRow>(
   const page = rows.slice(0, limit)
   const last = page.at(-1)
   return { rows: page, next: rows.length > limit && last ? encodeCursor(last.created_at, last.id) : null }
+}
+
+/** What the actor may see of what is asked for, from where the page begins. */
+async function whereOf(database: Queryable, actor: Actor, filter: TransactionFilter): Promise<Where> {
+  const after = filter.cursor === undefined ? null : decodeCursor(filter.cursor)
+  const where = await visibleTo(database, actor, filter.mine)
+  await narrowDown(where, database, actor, filter)
+  if (after) {
+    const place = `(${where.value(after.createdAt)}, ${where.value(after.id)})`
+    where.and(`(transactions.created_at, transactions.id) < ${place}`)
+  }
+  return where
 }
 
 function listingOf(row: ListedRow): TransactionListing {

@@ -15,6 +15,9 @@ import type { HttpServer } from './server.js'
 
 const path = '/api/v1/organizations/:org/environments/:env/transactions'
 
+/** What a file is called that leaves runs out: there is no place inside of CSV to say it. */
+const cutName = `history-newest-${limits.historyExportRowsMax}`
+
 const statuses = {
   open: 'OPEN',
   success: 'SUCCESS',
@@ -125,7 +128,7 @@ export function addHistoryRoutes(http: HttpServer): void {
       ...browser,
       api: {
         tag: 'History',
-        summary: 'All runs of a list as a file',
+        summary: `All runs of a list as a file, the newest ${limits.historyExportRowsMax.toLocaleString('en-US')} at most; of more, the name of the file says so`,
         query: { ...filterWords, format: 'csv or json.' },
       },
     },
@@ -140,12 +143,18 @@ export function addHistoryRoutes(http: HttpServer): void {
       if (context.method === 'HEAD') return { status: 200 }
       if (exports.length >= limits.historyExportsMax || exports.includes(org))
         throw new AppError('queue-full', 'Others are being exported right now. Try again shortly.')
-      const pages = await context.accounts.exportTransactions(user.id, org, env, filter, context.origin)
+      const { pages, isCut } = await context.accounts.exportTransactions(
+        user.id,
+        org,
+        env,
+        filter,
+        context.origin,
+      )
       return {
         status: 200,
         headers: {
           'content-type': format === 'csv' ? 'text/csv; charset=utf-8' : 'application/json',
-          'content-disposition': `attachment; filename="history.${format}"`,
+          'content-disposition': `attachment; filename="${isCut ? cutName : 'history'}.${format}"`,
           'cache-control': 'no-store',
         },
         stream: counted(org, format === 'csv' ? csvOf(pages) : jsonOf(pages)),

@@ -63,7 +63,7 @@ function Exports({ place, filter }: { place: Place; filter: HistoryFilter }) {
         Export
         <Icon name="chevronDown" className="size-4" />
       </MenuButton>
-      <Menu unmountOnHide gutter={4} className="card z-40 grid w-44 gap-0.5 p-1.5 shadow-xl outline-none">
+      <Menu unmountOnHide gutter={4} className="card z-40 grid w-52 gap-0.5 p-1.5 shadow-xl outline-none">
         {(['csv', 'json'] as const).map(format => (
           <MenuItem
             key={format}
@@ -73,6 +73,9 @@ function Exports({ place, filter }: { place: Place; filter: HistoryFilter }) {
             As {format.toUpperCase()}
           </MenuItem>
         ))}
+        <p className="border-t border-line px-2.5 pt-1.5 text-sm text-muted">
+          At most the newest 100,000 runs: choose days for older ones.
+        </p>
       </Menu>
     </MenuProvider>
   )

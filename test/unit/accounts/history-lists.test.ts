@@ -5,6 +5,7 @@
 import t from 'tap'
 import {
   countTransactions,
+  exportTransactions,
   listTransactions,
   transactionFacets,
 } from '../../../lib/accounts/history-lists.js'
@@ -138,4 +139,20 @@ t.test('what a list can be narrowed down to', async t => {
   const { actions } = await transactionFacets(database, team)
   t.equal(actions.length, 4, 'three of their own, one of their team')
   t.ok((await reads(spied => transactionFacets(spied, team))) <= 1_000)
+})
+
+t.test('an export ends at its bound, and says whether there is more', async t => {
+  const failed = { status: 'FAILURE' } as const
+  const { count } = await countTransactions(database, everything, failed)
+  for (const [rowsMax, exported, isCut] of [
+    [count - 1, count - 1, true],
+    [count, count, false],
+    [count + 1, count, false],
+    [150, 150, true],
+  ] as const) {
+    const found = await exportTransactions(database, everything, failed, rowsMax)
+    const ids: string[] = []
+    for await (const page of found.pages) ids.push(...page.map(({ id }) => id))
+    t.same([ids.length, new Set(ids).size, found.isCut], [exported, exported, isCut], `up to ${rowsMax}`)
+  }
 })

@@ -233,6 +233,19 @@ t.test('exports: the same runs, whole', async t => {
   t.equal(rows.length, 5)
 })
 
+t.test('an export that leaves runs out is called so', async t => {
+  const { exportTransactions } = accounts
+  t.teardown(() => Object.assign(accounts, { exportTransactions }))
+  Object.assign(accounts, {
+    exportTransactions: async (...all: Parameters<typeof exportTransactions>) => ({
+      ...(await exportTransactions(...all)),
+      isCut: true,
+    }),
+  })
+  const { headers } = await ask('GET', `${path}/export?format=csv`, { cookie: owner.cookie })
+  t.match(headers.get('content-disposition'), /attachment; filename="history-newest-100000.csv"/)
+})
+
 t.test('who reads an export slowly keeps nobody else waiting', async t => {
   const filler = 'x'.repeat(20_000)
   const long = Array.from({ length: 300 }, (_, index) =>
