@@ -442,6 +442,11 @@ export const limitTable = {
   },
   // what is forgotten
   forgottenRowsMax: { value: 200, unit: 'rows', reason: 'removed by one statement; each run with its log' },
+  forgottenNamesMax: {
+    value: 20,
+    unit: 'names',
+    reason: 'removed by one statement, during which no history is written',
+  },
   forgetEveryMs: { value: 600_000, unit: 'ms', reason: 'one of the nodes looks for what is too old' },
   // queue
   queueItemsMax: { value: 10_000, unit: 'items', reason: 'waiting in one environment; a host in a loop' },

@@ -5,7 +5,7 @@
  * Invariant: nothing that goes on is removed: a run that has not ended, a notification of such a run (the run would write
  * it anew, and it would be sent once more), or one that still waits to be delivered.
  */
-import type { Queryable } from '../database/index.js'
+import type { Database, Queryable } from '../database/index.js'
 import { limits } from '../limits.js'
 
 /** Days for which each is kept; 0: for ever. */
@@ -18,6 +18,8 @@ export interface Kept {
 /** How many rows were removed. */
 export interface Forgotten {
   runs: number
+  /** What actions were called, where no run is left that tells so. */
+  names: number
   notifications: number
   auditRows: number
 }
@@ -34,11 +36,11 @@ export async function takeTurn(database: Queryable, name: string, everyMs: numbe
 
 /** Removes what is too old, batch by batch, until nothing is left or `isStopped`. */
 export async function forgetOld(
-  database: Queryable,
+  database: Database,
   { auditDays, historyDays, notificationDays }: Kept,
   isStopped: () => boolean = () => false,
 ): Promise<Forgotten> {
-  const forgotten: Forgotten = { runs: 0, notifications: 0, auditRows: 0 }
+  const forgotten: Forgotten = { runs: 0, names: 0, notifications: 0, auditRows: 0 }
   const inBatches = async (text: string, values: readonly unknown[]): Promise<number> => {
     let count = 0
     while (!isStopped()) {
@@ -61,6 +63,7 @@ export async function forgetOld(
            order by created_at, id limit $4 for update skip locked)`,
         [organization, id, historyDays],
       )
+      forgotten.names += await forgetNames(database, organization, id, isStopped)
     }
     if (notificationDays > 0) {
       forgotten.notifications += await inBatches(
@@ -84,4 +87,40 @@ export async function forgetOld(
     )
   }
   return forgotten
+}
+
+const nameIsUnused = `not exists (
+  select from transactions where organization_id = $1 and environment_id = $2
+    and action_slug = transaction_names.slug and action_name = transaction_names.name)`
+
+/** Removes the names of a place that no run has any more. */
+async function forgetNames(
+  database: Database,
+  organization: string,
+  environment: string,
+  isStopped: () => boolean,
+): Promise<number> {
+  let count = 0
+  while (!isStopped()) {
+    const { rows } = await database.query<{ slug: string; name: string }>(
+      `select slug, name from transaction_names
+       where organization_id = $1 and environment_id = $2 and ${nameIsUnused} limit $3`,
+      [organization, environment, limits.forgottenNamesMax],
+    )
+    if (rows.length === 0) break
+    const removed = await database.transaction(async client => {
+      // Who writes a run whose name is there leaves it alone, and might do so right now: not while this is held.
+      await client.query('lock table transaction_names in share row exclusive mode')
+      const { rowCount } = await client.query(
+        `delete from transaction_names where organization_id = $1 and environment_id = $2
+           and (slug, name) in (select slug, name from jsonb_to_recordset($3) as gone (slug text, name text))
+           and ${nameIsUnused}`,
+        [organization, environment, JSON.stringify(rows)],
+      )
+      return rowCount ?? 0
+    })
+    count += removed
+    if (removed < limits.forgottenNamesMax) break
+  }
+  return count
 }

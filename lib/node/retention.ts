@@ -1,6 +1,6 @@
 /** Has what is too old forgotten, by one node at a time. */
 import { forgetOld, type Kept, takeTurn } from '../accounts/index.js'
-import type { Queryable } from '../database/index.js'
+import type { Database } from '../database/index.js'
 import { limits } from '../limits.js'
 import type { Log } from '../log.js'
 import { Sweep, type SweepClock } from '../sweep.js'
@@ -9,7 +9,7 @@ const lookEveryMs = 60_000
 
 /** Null where everything is kept. */
 export function retentionSweep(options: {
-  readonly database: Queryable
+  readonly database: Database
   readonly kept: Kept
   readonly clock: SweepClock
   readonly log: Log

@@ -49,7 +49,7 @@ t.test('without a setting everything is kept', async t => {
   await database.query(
     `insert into audit_log (id, name, at) values ('ancient-row', 'a', now() - interval '9 years')`,
   )
-  t.same(await forgetOld(database, never), { runs: 0, notifications: 0, auditRows: 0 })
+  t.same(await forgetOld(database, never), { runs: 0, names: 0, notifications: 0, auditRows: 0 })
   t.same(await ids('transactions'), ['ancient'])
 })
 
@@ -61,11 +61,30 @@ t.test('runs that ended long ago go, with what they logged', async t => {
   await run('young', 29, 29)
   t.same(await forgetOld(database, { ...never, historyDays: 30 }), {
     runs: 3,
+    names: 0,
     notifications: 0,
     auditRows: 0,
   })
   t.same(await ids('transactions'), ['long', 'open', 'young'])
   t.equal((await database.query('select from transaction_logs')).rowCount, 3)
+})
+
+t.test('what an action was called is forgotten with the last run that was called so', async t => {
+  const names = async () =>
+    (await database.query('select name from transaction_names order by name')).rows.map(({ name }) => name)
+  await database.query(
+    `insert into transaction_names (organization_id, environment_id, slug, name)
+     select 'org1', 'production', 'pay', name from unnest($1::text[]) as name
+     union all select 'org1', 'staging', 'pay', 'Pay'
+     union all select 'org1', 'production', 'gone', 'Gone ' || i from generate_series(1, $2::integer) i`,
+    [['Pay', 'Payment'], limits.forgottenNamesMax + 3],
+  )
+  t.match(await forgetOld(database, never), { names: 0 })
+  t.match(await forgetOld(database, { ...never, historyDays: 30 }), {
+    runs: 0,
+    names: limits.forgottenNamesMax + 5,
+  })
+  t.same(await names(), ['Pay'], 'in the one place where there are runs of it')
 })
 
 t.test('notifications go, but not what waits, nor what a run that goes on would write anew', async t => {
@@ -75,7 +94,7 @@ t.test('notifications go, but not what waits, nor what a run that goes on would 
   await note('of-open', 31, 'DELIVERED', 'open')
   await note('recent', 29, 'DELIVERED')
   const forgotten = await forgetOld(database, { ...never, notificationDays: 30 })
-  t.same(forgotten, { runs: 0, notifications: 3, auditRows: 0 })
+  t.same(forgotten, { runs: 0, names: 0, notifications: 3, auditRows: 0 })
   t.same(await ids('notifications'), ['of-open', 'recent', 'waits'])
   t.same(await ids('notification_deliveries'), ['of-open', 'recent', 'waits'])
 })
@@ -92,7 +111,7 @@ t.test('many go in batches, and not once somebody says stop', async t => {
     asked += 1
     return asked > 1
   })
-  t.same(stopping, { runs: 0, notifications: 0, auditRows: limits.forgottenRowsMax }, 'one batch')
+  t.same(stopping, { runs: 0, names: 0, notifications: 0, auditRows: limits.forgottenRowsMax }, 'one batch')
   t.match(await forgetOld(database, { ...never, auditDays: 90 }), {
     auditRows: count + 1 - limits.forgottenRowsMax,
   })
