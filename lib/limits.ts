@@ -293,11 +293,15 @@ export const limitTable = {
     reason: 'a finished transaction stays on its owner this long, then history alone has it',
   },
   // accounts
-  passwordHashesMax: { value: 2, unit: 'at once', reason: 'hashing shares the thread pool with LevelDB' },
+  passwordHashesMax: {
+    value: 2,
+    unit: 'at once',
+    reason: 'hashing shares the thread pool with LevelDB; one is kept for people who have been here before',
+  },
   passwordHashQueueMax: {
-    value: 64,
+    value: 32,
     unit: 'waiting',
-    reason: 'a login flood is answered 429 before memory is spent',
+    reason: 'a login flood is answered 429 before memory is spent; whoever waits does so for 15 s at most',
   },
   loginFailuresPerAccountMax: { value: 10, unit: 'in 10 min', reason: 'guessing one account' },
   signUpsPerAddressMax: {

@@ -231,7 +231,9 @@ export function createAccounts(options: AccountsOptions): AccountsService {
   const secondFactors = createSecondFactors(options.secret)
   const links = { secret: options.secret, appUrl: options.appUrl }
   const attempts = createLoginLimits({
+    database,
     clock,
+    secret: options.secret,
     failuresPerAccountMax: limits.loginFailuresPerAccountMax,
     failuresPerAddressMax: limits.loginFailuresPerAddressMax,
     signUpsPerAddressMax: limits.signUpsPerAddressMax,

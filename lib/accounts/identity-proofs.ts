@@ -11,6 +11,7 @@ import type { OrganizationId, SessionId } from '../ids.js'
 import type { Audit } from './audit.js'
 import type { Clock } from './clock.js'
 import type { ClientIdentity } from './contract.js'
+import type { Rank } from './hash-queue.js'
 import type { Attempt, LoginLimits } from './login-limits.js'
 import type { Passwords } from './passwords.js'
 import { type PersonRow, personById } from './people.js'
@@ -70,10 +71,10 @@ export function createIdentityProofs(options: IdentityProofsOptions): IdentityPr
     return person.password === null ? null : 'password'
   }
 
-  const isRight = async (person: PersonRow, kind: ProofKind, proof: Proof): Promise<boolean> => {
+  const isRight = async (person: PersonRow, kind: ProofKind, proof: Proof, rank: Rank): Promise<boolean> => {
     if (kind === 'code')
       return (await secondFactors.use(database, person.id, proof.code ?? '', clock.nowMs())) !== null
-    return (await passwords.verify(proof.password ?? '', person.password)).matches
+    return (await passwords.verify(proof.password ?? '', person.password, rank)).matches
   }
 
   const prove: IdentityProofs['prove'] = async (who, proof, accepted, origin) => {
@@ -102,20 +103,20 @@ export function createIdentityProofs(options: IdentityProofsOptions): IdentityPr
     let attempt: Attempt
     try {
       // As at the sign-in: guesses here and there count together.
-      attempt = attempts.attempt(
-        kind === 'code' ? `second factor ${person.email}` : person.email,
-        origin.address,
-      )
+      attempt =
+        kind === 'code'
+          ? await attempts.attempt(`second factor ${person.email}`, origin.address)
+          : await attempts.attempt(person.email, origin.address, passwords.requireRoom)
     } catch (error) {
-      refuse('too many failures')
+      if (error instanceof AppError && error.code === 'too-many-requests') refuse('too many failures')
       throw error
     }
-    if (!(await isRight(person, kind, proof))) {
+    if (!(await isRight(person, kind, proof, attempt.rank))) {
       refuse(kind === 'code' ? 'wrong code' : 'wrong password')
       const message = kind === 'code' ? 'The code is wrong or was used before.' : 'The password is wrong.'
       throw new AppError('bad-credentials', message, { fields: { [field]: message } })
     }
-    attempt.succeeded()
+    await attempt.succeeded()
     return person
   }
 

@@ -136,9 +136,9 @@ export function createOwnAccount(parts: AccountParts, { prove }: Pick<IdentityPr
         audit.record({ name, userId: person.id, address: origin.address, details: { email } })
       if (!sendsMail) {
         // It tells who has an account, so it is limited as at the sign-up.
-        const attempt = attempts.attempt(`check ${email}`, origin.address)
+        const attempt = await attempts.attempt(`check ${email}`, origin.address)
         if (await personByEmail(database, email)) throw taken()
-        attempt.succeeded()
+        await attempt.takenBack()
         await database.query(
           'update people set email = $2, email_confirmed_at = null, updated_at = now() where id = $1',
           [person.id, email],

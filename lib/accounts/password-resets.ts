@@ -22,7 +22,7 @@ const workingMax = 100
 
 export interface PasswordResets {
   /** Sends a link, if the address has an account. Rejects with `too-many-requests` whether or not it has. */
-  requestPasswordReset(email: string, origin: Origin): void
+  requestPasswordReset(email: string, origin: Origin): Promise<void>
   /** Rejects with `not-found` when the link is unknown, used or too old. */
   checkPasswordReset(seal: string): Promise<void>
   /** Uses the link up. Rejects as `checkPasswordReset`, or with `invalid-value` for a password nobody should have. */
@@ -68,9 +68,9 @@ export function createPasswordResets(parts: AccountParts): PasswordResets {
   }
 
   return {
-    requestPasswordReset(email, origin) {
+    async requestPasswordReset(email, origin) {
       // Never taken back: whoever asks for many is stopped.
-      attempts.attempt(`reset ${email}`, origin.address)
+      await attempts.attempt(`reset ${email}`, origin.address)
       if (working.size >= workingMax) {
         log.warn('password.reset-dropped', { workingMax })
         return

@@ -1,6 +1,5 @@
 /**
- * Passwords: scrypt in Node's thread pool, which LevelDB shares. So few hashes run at once, few wait, and whoever comes
- * after that is refused before any memory is spent.
+ * Passwords: how they are stored, compared, and which ones are taken.
  *
  * Invariant: the stored text names its own parameters, so that stronger ones can be introduced: an old hash goes on
  * working and is replaced at the next sign-in. An unknown person costs as much time as a known one.
@@ -8,6 +7,7 @@
 import { randomBytes, scrypt, timingSafeEqual } from 'node:crypto'
 import { AppError } from '../errors.js'
 import { commonPasswords } from './common-passwords.js'
+import { HashQueue, type HashQueueOptions, type Rank, trusted } from './hash-queue.js'
 
 export interface ScryptParameters {
   readonly cost: number
@@ -24,57 +24,43 @@ const saltBytes = 16
 const digestBytes = 32
 const textPattern = /^scrypt\$N=(\d{1,8}),r=(\d{1,3}),p=(\d{1,3})\$([\w-]+)\$([\w-]+)$/
 
-export interface PasswordsOptions {
-  /** Hashes at once. */
-  readonly hashesMax: number
-  /** Hashes waiting behind those. */
-  readonly queueMax: number
+export interface PasswordsOptions extends HashQueueOptions {
   readonly parameters?: ScryptParameters | undefined
 }
 
 export interface Passwords {
-  /** The text to store. Rejects with `too-many-requests` when too many are waiting. */
-  hash(password: string): Promise<string>
+  /** Throws `too-many-requests` when somebody of this rank would be refused now. */
+  requireRoom(rank: Rank): void
+  /** The text to store; for somebody who is trusted, unless it is said. Rejects with `too-many-requests` when too many are waiting. */
+  hash(password: string, rank?: Rank): Promise<string>
   /** `stored` null is somebody who does not exist or has no password: takes as long, never matches. */
-  verify(password: string, stored: string | null): Promise<{ matches: boolean; outdated: boolean }>
+  verify(
+    password: string,
+    stored: string | null,
+    rank: Rank,
+  ): Promise<{ matches: boolean; outdated: boolean }>
 }
 
 export function createPasswords(options: PasswordsOptions): Passwords {
   const parameters = options.parameters ?? recommendedParameters
-  const waiting: (() => void)[] = []
-  let running = 0
+  const queue = new HashQueue(options)
 
-  const derive = async (password: string, salt: Buffer, used: ScryptParameters): Promise<Buffer> => {
-    if (running >= options.hashesMax) {
-      if (waiting.length >= options.queueMax) {
-        throw new AppError('too-many-requests', 'Too many sign-ins at once. Try again in a moment.')
-      }
-      await new Promise<void>(resume => waiting.push(resume))
-    } else {
-      running += 1
-    }
-    try {
-      return await digest(password, salt, used)
-    } finally {
-      const next = waiting.shift()
-      // The place goes straight to the next one, so that nobody slips in between.
-      if (next) next()
-      else running -= 1
-    }
-  }
+  const derive = (password: string, salt: Buffer, used: ScryptParameters, rank: Rank): Promise<Buffer> =>
+    queue.run(rank, () => digest(password, salt, used))
 
   return {
-    async hash(password) {
+    requireRoom: rank => queue.requireRoom(rank),
+    async hash(password, rank = trusted) {
       const salt = randomBytes(saltBytes)
-      return format(parameters, salt, await derive(password, salt, parameters))
+      return format(parameters, salt, await derive(password, salt, parameters, rank))
     },
-    async verify(password, stored) {
+    async verify(password, stored, rank) {
       const parsed = stored === null ? null : parse(stored)
       if (!parsed) {
-        await derive(password, Buffer.alloc(saltBytes), parameters)
+        await derive(password, Buffer.alloc(saltBytes), parameters, rank)
         return { matches: false, outdated: false }
       }
-      const actual = await derive(password, parsed.salt, parsed.parameters)
+      const actual = await derive(password, parsed.salt, parsed.parameters, rank)
       return {
         matches: actual.length === parsed.digest.length && timingSafeEqual(actual, parsed.digest),
         outdated: strength(parsed.parameters) < strength(parameters),
@@ -95,6 +81,7 @@ export function checkNewPassword(password: string, email: string): void {
   if (folded === email.trim().toLowerCase()) refuse('The password must not be the email address.')
 }
 
+/** In Node's thread pool, which LevelDB and files share: a few of its threads are never taken by hashes. */
 function digest(password: string, salt: Buffer, used: ScryptParameters): Promise<Buffer> {
   return new Promise((fulfil, reject) => {
     scrypt(

@@ -11,6 +11,7 @@ import type { AccountParts } from './account-parts.js'
 import type { ClientIdentity } from './contract.js'
 import { sendConfirmation } from './email-confirmations.js'
 import { globalFlag } from './flags.js'
+import { type Rank, unhurried } from './hash-queue.js'
 import { acceptInvitation, type InvitationDetails, isMailedToken, openInvitation } from './invitations.js'
 import type { Attempt } from './login-limits.js'
 import { insertOrganization, type OrganizationRow } from './organizations.js'
@@ -110,6 +111,32 @@ export function createSignIn(options: SignInOptions): SignIn {
   const refuse = (userId: UserId | null, origin: Origin, reason: string): void =>
     audit.record({ name: 'session.refused', userId, address: origin.address, details: { reason } })
 
+  const isRefused = (error: unknown): boolean =>
+    error instanceof AppError && error.code === 'too-many-requests'
+
+  /** An attempt that costs a hash. */
+  const beginAttempt = async (
+    email: string,
+    origin: Origin,
+    userId: UserId | null = null,
+  ): Promise<Attempt> => {
+    let reason = 'too many failures'
+    const requireRoom = (rank: Rank): void => {
+      try {
+        passwords.requireRoom(rank)
+      } catch (error) {
+        reason = 'busy'
+        throw error
+      }
+    }
+    try {
+      return await attempts.attempt(email, origin.address, requireRoom)
+    } catch (error) {
+      if (isRefused(error)) refuse(userId, origin, reason)
+      throw error
+    }
+  }
+
   const startSession = async (
     client: Queryable,
     person: PersonRow,
@@ -153,13 +180,15 @@ export function createSignIn(options: SignInOptions): SignIn {
     identities.announce({ sessions: rows.map(row => row.id) })
   }
 
-  /** Each hash costs a tenth of a second of a shared pool, so making accounts is limited like signing in. */
+  /** Each hash costs a third of a second of a core, so making accounts is limited like signing in. */
   const hashNew = async (account: { email: string; password: string }, origin: Origin): Promise<string> => {
     checkNewPassword(account.password, account.email)
-    const attempt = attempts.attempt(`new ${account.email}`, origin.address)
-    const hash = await passwords.hash(account.password)
-    attempt.succeeded()
-    return hash
+    const attempt = await attempts.attempt(`new ${account.email}`, origin.address, passwords.requireRoom)
+    try {
+      return await passwords.hash(account.password, attempt.rank)
+    } finally {
+      await attempt.takenBack()
+    }
   }
 
   const setupNeeded = async (client: Queryable = database): Promise<boolean> => {
@@ -176,29 +205,23 @@ export function createSignIn(options: SignInOptions): SignIn {
 
   return {
     async signIn(email, password, origin) {
-      let attempt: Attempt
-      try {
-        attempt = attempts.attempt(email, origin.address)
-      } catch (error) {
-        refuse(null, origin, 'too many failures')
-        throw error
-      }
+      const attempt = await beginAttempt(email, origin)
       let person: PersonRow | null
       let check: Awaited<ReturnType<Passwords['verify']>>
       try {
         person = await personByEmail(database, email)
-        check = await passwords.verify(password, person?.password ?? null)
+        check = await passwords.verify(password, person?.password ?? null, attempt.rank)
       } catch (error) {
         // Nothing was guessed.
-        attempt.takenBack()
-        if (error instanceof AppError && error.code === 'too-many-requests') refuse(null, origin, 'busy')
+        await attempt.takenBack()
+        if (isRefused(error)) refuse(null, origin, 'busy')
         throw error
       }
       if (!person || !check.matches) {
         refuse(person?.id ?? null, origin, person ? 'wrong password' : 'unknown address')
         throw new AppError('bad-credentials')
       }
-      attempt.succeeded()
+      await attempt.succeeded()
       const { id: closedFor } = person
       await requireOpenPassword(database, closedFor).catch((error: unknown) => {
         if (error instanceof AppError && error.code === 'forbidden')
@@ -222,7 +245,7 @@ export function createSignIn(options: SignInOptions): SignIn {
       if (check.outdated && stored !== null) {
         const { id } = person
         passwords
-          .hash(password)
+          .hash(password, unhurried)
           .then(hash => replacePasswordHash(database, id, stored, hash))
           .catch((error: unknown) => options.log.warn('password.not-rehashed', { error }))
       }
@@ -241,9 +264,9 @@ export function createSignIn(options: SignInOptions): SignIn {
       if (!due || person?.second_factor_id == null) throw again()
       let attempt: Attempt
       try {
-        attempt = attempts.attempt(`second factor ${person.email}`, origin.address)
+        attempt = await attempts.attempt(`second factor ${person.email}`, origin.address)
       } catch (error) {
-        refuse(person.id, origin, 'too many failures')
+        if (isRefused(error)) refuse(person.id, origin, 'too many failures')
         throw error
       }
       if (!(await countSecondFactorAttempt(database, due.id))) {
@@ -265,7 +288,7 @@ export function createSignIn(options: SignInOptions): SignIn {
         refuse(person.id, origin, 'wrong code')
         throw new AppError('bad-credentials', 'The code is wrong or was used before.')
       }
-      attempt.succeeded()
+      await attempt.succeeded()
       const session = await database.transaction(async client => {
         const now = await lockPerson(client, person.id)
         // It has ended meanwhile: another code was faster, or there is another password.
@@ -313,12 +336,12 @@ export function createSignIn(options: SignInOptions): SignIn {
       await requireSignUp()
       // Only finding an account counts: who goes through a list of addresses is stopped.
       await requireOpenSignUp(database, email)
-      const attempt = attempts.attempt(`check ${email}`, origin.address)
+      const attempt = await attempts.attempt(`check ${email}`, origin.address)
       if (await personByEmail(database, checkEmail(email))) {
         const message = 'An account with this email address already exists.'
         throw new AppError('conflict', message, { fields: { email: message } })
       }
-      attempt.takenBack()
+      await attempt.takenBack()
     },
 
     async signUp(account, origin) {
@@ -333,7 +356,7 @@ export function createSignIn(options: SignInOptions): SignIn {
           throw new AppError('invalid-value', message, { fields: { organizationPromoCode: message } })
         }
       }
-      attempts.signUp(origin.address)
+      await attempts.signUp(origin.address)
       const passwordHash = await hashNew(account, origin)
       const result = await database.transaction(async client => {
         const person = await insertPerson(client, { ...account, email, passwordHash, confirmedAt: null })
@@ -405,18 +428,18 @@ export function createSignIn(options: SignInOptions): SignIn {
     },
 
     async changePassword(who, current, wanted, origin) {
-      const attempt = attempts.attempt(who.user.email, origin.address)
+      const attempt = await beginAttempt(who.user.email, origin, who.user.id)
       const person = await personById(database, who.user.id)
-      const { matches } = await passwords.verify(current, person?.password ?? null)
+      const { matches } = await passwords.verify(current, person?.password ?? null, attempt.rank)
       if (!person || !matches) {
         refuse(who.user.id, origin, 'wrong password')
         throw new AppError('bad-credentials', 'The current password is wrong.', {
           fields: { current: 'The current password is wrong.' },
         })
       }
-      attempt.succeeded()
+      await attempt.succeeded()
       checkNewPassword(wanted, person.email)
-      const hash = await passwords.hash(wanted)
+      const hash = await passwords.hash(wanted, attempt.rank)
       const ended = await database.transaction(async client => {
         await setPasswordHash(client, person.id, hash)
         // Whoever reads the mails, or has read them, does not undo this with a link from before.

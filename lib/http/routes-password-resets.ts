@@ -24,7 +24,7 @@ export function addPasswordResetRoutes(http: HttpServer): void {
     },
     async context => {
       const { email } = await context.body()
-      context.accounts.requestPasswordReset(email, context.origin)
+      await context.accounts.requestPasswordReset(email, context.origin)
       return { status: 202, body: {} }
     },
   )

@@ -1,8 +1,9 @@
 import t from 'tap'
 import { storedRules } from '../../../lib/accounts/actions.js'
+import { stranger, trusted } from '../../../lib/accounts/hash-queue.js'
 import type { HistoryRow } from '../../../lib/accounts/history.js'
 import { createAccounts, runAdminOperation } from '../../../lib/accounts/index.js'
-import { createLoginLimits } from '../../../lib/accounts/login-limits.js'
+import { type Attempt, createLoginLimits, type LoginLimits } from '../../../lib/accounts/login-limits.js'
 import type { Database, Queryable } from '../../../lib/database/index.js'
 import { AppError } from '../../../lib/errors.js'
 import type { SessionId, UserId } from '../../../lib/ids.js'
@@ -116,27 +117,31 @@ t.test('guessing is slowed down, and locks nobody out', async t => {
 t.test('what was never looked at makes no address known, and a network of IPv6 is one address', async t => {
   const clock = new ManualClock()
   const limits = createLoginLimits({
+    database,
     clock,
+    secret: 'of this test',
     failuresPerAccountMax: 2,
     failuresPerAddressMax: 5,
     signUpsPerAddressMax: 2,
   })
-  limits.attempt('a@example.com', '192.0.2.1').takenBack()
-  for (const address of ['192.0.2.2', '192.0.2.3']) limits.attempt('a@example.com', address)
-  t.throws(() => limits.attempt('a@example.com', '192.0.2.1'), { code: 'too-many-requests' })
+  const attempt = (email: string, address: string): Promise<Attempt> => limits.attempt(email, address)
+  const isRefused = (work: Promise<unknown>): Promise<void> => rejectsWith(t, work, 'too-many-requests')
+  await (await attempt('a@example.com', '192.0.2.1')).takenBack()
+  for (const address of ['192.0.2.2', '192.0.2.3']) await attempt('a@example.com', address)
+  await isRefused(attempt('a@example.com', '192.0.2.1'))
   clock.advance(600_001)
-  limits.attempt('a@example.com', '192.0.2.1').succeeded()
-  for (const address of ['192.0.2.2', '192.0.2.3']) limits.attempt('a@example.com', address)
-  t.ok(limits.attempt('a@example.com', '192.0.2.1'), 'who has been in is not shut out by strangers')
+  await (await attempt('a@example.com', '192.0.2.1')).succeeded()
+  for (const address of ['192.0.2.2', '192.0.2.3']) await attempt('a@example.com', address)
+  t.ok(await attempt('a@example.com', '192.0.2.1'), 'who has been in is not shut out by strangers')
 
-  for (let count = 0; count < 5; count += 1) limits.attempt(`${count}@example.com`, `2001:db8:1:2::${count}`)
-  t.throws(() => limits.attempt('b@example.com', '2001:db8:1:2:ffff:1:2:3'), { code: 'too-many-requests' })
-  t.ok(limits.attempt('b@example.com', '2001:db8:1:3::1'))
-  for (const address of ['192.0.2.9', '192.0.2.9', '192.0.2.8']) limits.signUp(address)
-  t.throws(() => limits.signUp('192.0.2.9'), { code: 'too-many-requests' })
-  t.ok(limits.attempt('c@example.com', '192.0.2.9'), 'which keeps nobody from signing in')
+  for (let count = 0; count < 5; count += 1) await attempt(`${count}@example.com`, `2001:db8:1:2::${count}`)
+  await isRefused(attempt('b@example.com', '2001:db8:1:2:ffff:1:2:3'))
+  t.ok(await attempt('b@example.com', '2001:db8:1:3::1'))
+  for (const address of ['192.0.2.9', '192.0.2.9', '192.0.2.8']) await limits.signUp(address)
+  await isRefused(limits.signUp('192.0.2.9'))
+  t.ok(await attempt('c@example.com', '192.0.2.9'), 'which keeps nobody from signing in')
   clock.advance(600_001)
-  limits.signUp('192.0.2.9')
+  await limits.signUp('192.0.2.9')
 
   t.equal(networkOf('::1'), '0:0:0:0::/64')
   t.equal(networkOf('2001:0db8::'), '2001:db8:0:0::/64')
@@ -145,6 +150,62 @@ t.test('what was never looked at makes no address known, and a network of IPv6 i
   t.equal(networkOf('64:ff9b::192.0.2.1'), '64:ff9b:0:0::/64')
   t.equal(networkOf('192.0.2.1'), '192.0.2.1')
   t.equal(networkOf('unknown'), 'unknown')
+})
+
+t.test('nodes count together', async t => {
+  const clock = new ManualClock()
+  const node = () =>
+    createLoginLimits({
+      database,
+      clock,
+      secret: 'of this test',
+      failuresPerAccountMax: 6,
+      failuresPerAddressMax: 4,
+      signUpsPerAddressMax: 3,
+    })
+  const nodes = [node(), node(), node()]
+  const each = <Result>(work: (of: LoginLimits, index: number) => Promise<Result>): Promise<string[]> =>
+    Promise.all(
+      Array.from({ length: 12 }, (_, index) =>
+        work(nodes[index % 3] as LoginLimits, index).then(
+          () => 'taken',
+          (error: unknown) => (error instanceof AppError ? error.code : String(error)),
+        ),
+      ),
+    )
+  const taken = (all: string[]): number => all.filter(one => one === 'taken').length
+  const refused = (all: string[]): number => all.filter(one => one === 'too-many-requests').length
+  const few = (all: string[], max: number, what: string): void => {
+    t.ok(taken(all) >= 1 && taken(all) <= max, `${what}: ${taken(all)} of ${max} at most`)
+    t.equal(taken(all) + refused(all), 12)
+  }
+  few(await each((of, index) => of.attempt('shared@example.com', `198.18.0.${index}`)), 6, 'one account')
+  few(await each((of, index) => of.attempt(`shared-${index}@example.com`, '198.18.1.1')), 4, 'one address')
+  few(await each(of => of.signUp('198.18.2.1')), 3, 'accounts that are made')
+
+  const [first, second] = nodes as [LoginLimits, LoginLimits]
+  await (await first.attempt('home@example.com', '198.18.3.1')).succeeded()
+  const again = await second.attempt('home@example.com', '198.18.3.1')
+  t.equal(again.rank, trusted, 'who has signed in through one node is known to all')
+  t.equal((await second.attempt('home@example.com', '198.18.3.2')).rank, stranger, 'from there alone')
+  t.equal((await first.attempt('home@example.com', '198.18.3.2')).rank, stranger + 1, 'failures go behind')
+  for (let count = 0; count < 10; count += 1)
+    await (await first.attempt('home@example.com', '198.18.3.1')).succeeded()
+  const often = await first.attempt('home@example.com', '198.18.3.1')
+  t.ok(often.rank > trusted, 'who signs in again and again stands in line')
+  const { rows } = await database.query<{ key: string }>('select key from login_counts')
+  t.notOk(
+    rows.some(({ key }) => /@|198/.test(key)),
+    'the table names nobody',
+  )
+
+  clock.advance(91 * 86_400_000)
+  for (let count = 0; count < 110; count += 1)
+    await (await first.attempt(`later-${count}@example.com`, '198.18.4.1')).takenBack()
+  const left = await database.query('select from login_counts where expires_at < $1', [
+    new Date(clock.nowMs()),
+  ])
+  t.equal(left.rowCount, 0, 'what has expired is removed')
 })
 
 t.test('a flood of sign-ins is refused before it costs memory', async t => {
@@ -168,8 +229,8 @@ t.test('a flood of sign-ins is refused before it costs memory', async t => {
       ),
     ),
   )
-  t.equal(codes.filter(code => code === 'too-many-requests').length, 90)
-  t.equal(codes.filter(code => code === 'bad-credentials').length, 10, 'two at once and eight waiting')
+  t.equal(codes.filter(code => code === 'too-many-requests').length, 91)
+  t.equal(codes.filter(code => code === 'bad-credentials').length, 9, 'one at once and eight waiting')
 })
 
 t.test('history: the newest version stays, whatever order they come in', async t => {

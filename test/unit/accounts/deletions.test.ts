@@ -60,7 +60,7 @@ t.test('a person with an organization of their own, and everything in it', async
   await accounts.addHttpHost(by, 'https://hosts.example/x')
   await operate('verifyEmailDomain', { organizationId, domain: 'corp.example' })
   await accounts.openDirectory(by, 'ACTION_RUNNER')
-  accounts.requestPasswordReset(email, origin)
+  await accounts.requestPasswordReset(email, origin)
   await accounts.passwordResetsDone()
   accounts.lookedAt(await accounts.actor(made.id, slug, 'production'))
   const production = organization.environments.find(environment => environment.slug === 'production')?.id

@@ -1,4 +1,5 @@
 import t from 'tap'
+import { HashQueue, stranger, trusted, unhurried } from '../../../lib/accounts/hash-queue.js'
 import { checkNewPassword, createPasswords, recommendedParameters } from '../../../lib/accounts/passwords.js'
 import { rejectsWith } from './rejects-with.js'
 
@@ -10,12 +11,15 @@ t.test('the stored text names strong parameters', async t => {
   const [one, other] = await Promise.all([passwords.hash('same password'), passwords.hash('same password')])
   t.match(one, /^scrypt\$N=32768,r=8,p=3\$[\w-]{22}\$[\w-]{43}$/)
   t.not(one, other, 'each has its own salt')
-  t.same(await passwords.verify('same password', one), { matches: true, outdated: false })
-  t.same(await passwords.verify('other password', one), { matches: false, outdated: false })
-  const old = await createPasswords({ hashesMax: 1, queueMax: 1, parameters: weak }).hash('same password')
-  t.same(await passwords.verify('same password', old), { matches: true, outdated: true })
-  t.same(await passwords.verify('x', null), { matches: false, outdated: false })
-  t.same(await passwords.verify('x', 'not a hash'), { matches: false, outdated: false })
+  t.same(await passwords.verify('same password', one, trusted), { matches: true, outdated: false })
+  t.same(await passwords.verify('other password', one, trusted), { matches: false, outdated: false })
+  const old = await createPasswords({ hashesMax: 1, queueMax: 1, parameters: weak }).hash(
+    'same password',
+    trusted,
+  )
+  t.same(await passwords.verify('same password', old, trusted), { matches: true, outdated: true })
+  t.same(await passwords.verify('x', null, trusted), { matches: false, outdated: false })
+  t.same(await passwords.verify('x', 'not a hash', trusted), { matches: false, outdated: false })
 })
 
 t.test('few at once, few waiting', async t => {
@@ -36,4 +40,44 @@ t.test('what may be a password', async t => {
   for (const password of ['correct horse', 'x'.repeat(64), 'x'.repeat(1_000), 'päßwörtér!']) {
     checkNewPassword(password, 'me@example.com')
   }
+})
+
+t.test('who is known waits behind no stranger, and who has asked least goes first', async t => {
+  const queue = new HashQueue({ hashesMax: 2, queueMax: 3 })
+  const begun: string[] = []
+  const ends = new Map<string, () => void>()
+  const run = (name: string, rank: number): Promise<string> =>
+    queue.run(rank, () => {
+      begun.push(name)
+      return new Promise(resolve => ends.set(name, () => resolve(name)))
+    })
+  const end = async (name: string): Promise<void> => {
+    ends.get(name)?.()
+    await new Promise(setImmediate)
+  }
+  const all: Promise<string>[] = []
+  const guesser = run('guesser', stranger)
+  const late = run('late', unhurried)
+  all.push(guesser, run('often', stranger + 5), run('once', stranger + 1))
+  t.same(begun, ['guesser'], 'strangers leave a place free')
+  all.push(run('ann', trusted), run('bob', trusted))
+  t.same(begun, ['guesser', 'ann'])
+  await rejectsWith(t, late, 'too-many-requests')
+  t.throws(() => queue.requireRoom(stranger + 5), { code: 'too-many-requests' })
+  await rejectsWith(t, run('more', stranger + 5), 'too-many-requests')
+  queue.requireRoom(stranger)
+  await end('guesser')
+  t.same(begun, ['guesser', 'ann', 'bob'])
+  await end('ann')
+  t.same(begun, ['guesser', 'ann', 'bob'], 'the place of the known stays theirs')
+  await end('bob')
+  await end('once')
+  await end('often')
+  t.same(begun, ['guesser', 'ann', 'bob', 'once', 'often'])
+  t.same(await Promise.all(all), ['guesser', 'often', 'once', 'ann', 'bob'])
+  const failed = queue.run(stranger, async () => {
+    throw new Error('it broke')
+  })
+  await t.rejects(failed, { message: 'it broke' })
+  t.equal(await queue.run(stranger, async () => 'goes on'), 'goes on')
 })

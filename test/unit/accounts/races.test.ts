@@ -94,7 +94,7 @@ t.test('a code, a recovery code and a link for a new password open once', async 
     'and a session that waits becomes one other, whatever is entered at once',
   )
 
-  accounts.requestPasswordReset(email, origin)
+  await accounts.requestPasswordReset(email, origin)
   const seal = await mailed(email, 'seal')
   const wanted = times(6, index => accounts.resetPassword(seal, `another password ${index}`, origin))
   t.equal(await through(wanted), 1)
@@ -133,7 +133,7 @@ t.test('a link that proves an address, and an invitation', async t => {
 t.test('nobody comes in with a password that is being replaced', async t => {
   const { email, id } = await someone()
   await database.query('update people set password = $2 where id = $1', [id, await slow.hash(password)])
-  accounts.requestPasswordReset(email, origin)
+  await accounts.requestPasswordReset(email, origin)
   const seal = await mailed(email, 'seal')
   const entering = accounts.signIn(email, password, origin).then(
     session => session,
