@@ -1,53 +1,193 @@
 #!/usr/bin/env node
 /**
- * Runs the test files with tap and says at the end, in a few lines, what failed and why and which files took longest: a
- * run prints many thousands of lines, and what matters is often only seen as the last of them.
+ * Runs the test files, several at a time, each as a plain process of node, and says at the end, in a few lines, what
+ * failed and why and which files took longest.
  *
- *     node bin/test.mjs [tap's arguments]
+ *     node bin/test.mjs [--jobs=COUNT] [--timeout=SECONDS] [--results=FOLDER] [file or folder …]
+ *
+ * Files are tap's, and what they print is kept, one file each, in the folder of the results. They are not run by tap's
+ * own command: it puts loaders into every process that a test starts, nodes, hosts and databases too, whether coverage
+ * is wanted or not. On Node 20 that doubles the processor time a node takes to start.
+ *
+ * Invariant: a file has passed when it ended by itself with exit code 0, with a plan, and with as many good points as
+ * it planned. Nothing is tried twice.
  */
-import { spawnSync } from 'node:child_process'
-import { existsSync, readdirSync, readFileSync, rmSync } from 'node:fs'
-import { createRequire } from 'node:module'
-import { dirname, join } from 'node:path'
+import { spawn } from 'node:child_process'
+import { closeSync, mkdirSync, openSync, readdirSync, readFileSync, rmSync, statSync } from 'node:fs'
+import { availableParallelism } from 'node:os'
+import { dirname, join, relative, resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
+import { parseArgs } from 'node:util'
 
 const root = join(dirname(fileURLToPath(import.meta.url)), '..')
-const results = join(root, '.tap', 'test-results')
-/** How many lines of one failure's details are printed. */
+const allTests = join(root, 'dist', 'test')
+/** Files at a time: for each core two, since a part of them waits for clocks; bounded for the memory's sake. */
+const jobsDefault = Math.min(2 * availableParallelism(), 8)
+/** How long a file may take that sets no time of its own, in s. */
+const timeoutDefault = 900
+/** What a file that is out of time is given to say so: as much again, at most this, in ms. */
+const graceMsMax = 30_000
+/** What one that was told to end is given to end, in ms. */
+const killMs = 5_000
+/** How many lines of one failure's details, and of what a failed file wrote to stderr, are printed. */
 const detailLinesMax = 40
 /** How many of the slowest files are named. */
 const slowestMax = 10
 
-const files = process.argv.slice(2)
-if (!files.some(argument => !argument.startsWith('-'))) files.push('dist/test/**/*.test.js')
-rmSync(results, { recursive: true, force: true })
-const tap = join(
-  dirname(createRequire(import.meta.url).resolve('tap/package.json')),
-  'dist',
-  'esm',
-  'run.mjs',
+const { values, positionals } = parseArgs({
+  allowPositionals: true,
+  options: { jobs: { type: 'string' }, timeout: { type: 'string' }, results: { type: 'string' } },
+})
+const jobs = Number(values.jobs ?? jobsDefault)
+const timeoutMs = Number(values.timeout ?? timeoutDefault) * 1_000
+if (!(Number.isInteger(jobs) && jobs > 0 && timeoutMs > 0)) fail('--jobs and --timeout are numbers above 0.')
+const results = resolve(root, values.results ?? '.tap/test-results')
+const files = inOrder(
+  (positionals.length > 0 ? positionals : [allTests]).flatMap(path => filesOf(resolve(path))),
 )
-const { status, signal } = spawnSync(process.execPath, [tap, ...files], { cwd: root, stdio: 'inherit' })
+if (files.length === 0) fail('There are no tests here; `node bin/build.mjs` makes them.')
 
-const runs = existsSync(results)
-  ? readdirSync(results, { recursive: true }).filter(name => name.endsWith('.tap'))
-  : []
-const times = []
-const failures = []
-for (const name of runs) {
-  const lines = readFileSync(join(results, name), 'utf8').split('\n')
-  const file = name.replace(/\.tap$/, '')
-  const time = lines.map(line => /^# time=([\d.]+)ms/.exec(line)).findLast(Boolean)
-  if (time) times.push({ file, ms: Number(time[1]) })
-  const failed = failuresOf(lines)
-  if (failed.length === 0 && !time) failed.push(' ended before its plan was known')
-  failures.push(...failed.map(text => `${file}${text}`))
+/** Processes that run now. */
+const running = new Set()
+for (const [signal, code] of Object.entries({ SIGINT: 130, SIGTERM: 143, SIGHUP: 129 })) {
+  process.on(signal, () => {
+    for (const child of running) end(child, 'SIGKILL')
+    process.exit(code)
+  })
 }
-times.sort((a, b) => b.ms - a.ms)
-console.log(`\nSlowest files:\n${times.slice(0, slowestMax).map(line).join('\n')}`)
-if (failures.length > 0) console.log(`\nFailed:\n\n${failures.join('\n\n')}`)
-else if (status !== 0) console.log(`\ntap ended with ${signal ?? `exit code ${status}`}; no file says why.`)
-process.exitCode = status ?? 1
+
+rmSync(results, { recursive: true, force: true })
+const startedMs = Date.now()
+const outcomes = []
+const waiting = [...files]
+await Promise.all(
+  Array.from({ length: Math.min(jobs, files.length) }, async () => {
+    for (let file = waiting.shift(); file !== undefined; file = waiting.shift()) {
+      const outcome = await run(file)
+      outcomes.push(outcome)
+      const { failures, points, ms } = outcome
+      console.log(
+        `${failures.length === 0 ? 'ok    ' : 'FAILED'} ${line({ file, ms })}, ${points} assertions`,
+      )
+    }
+  }),
+)
+report()
+
+/** What a person reads last: the slowest, the failures, the sum. */
+function report() {
+  const slowest = [...outcomes].sort((a, b) => b.ms - a.ms).slice(0, slowestMax)
+  console.log(`\nSlowest files:\n${slowest.map(line).join('\n')}`)
+  const failures = outcomes.flatMap(outcome => outcome.failures)
+  if (failures.length > 0) console.log(`\nFailed:\n\n${failures.join('\n\n')}`)
+  const failed = outcomes.filter(outcome => outcome.failures.length > 0).length
+  const points = outcomes.reduce((sum, outcome) => sum + outcome.points, 0)
+  const seconds = ((Date.now() - startedMs) / 1_000).toFixed(0)
+  console.log(
+    `\n${files.length - failed} of ${files.length} files passed: ${points} assertions in ${seconds} s`,
+  )
+  process.exitCode = failed === 0 ? 0 : 1
+}
+
+function fail(message) {
+  console.error(message)
+  process.exit(2)
+}
+
+/** The tests at a path: the file itself, or all below a folder. */
+function filesOf(path) {
+  const stat = statSync(path, { throwIfNoEntry: false })
+  if (!stat) fail(`There is no ${path}.`)
+  if (!stat.isDirectory()) return [path]
+  return readdirSync(path, { recursive: true })
+    .filter(name => name.endsWith('.test.js'))
+    .sort()
+    .map(name => join(path, name))
+}
+
+/**
+ * Those that mostly wait (real nodes that die and come back) and those that mostly compute (a browser) in turns, so that
+ * the cores have something to do; last the many that take a moment, so that nothing long is left over for the end.
+ */
+function inOrder(paths) {
+  const kindOf = path => relative(allTests, path).split(/[\\/]/)[0]
+  const waits = paths.filter(path => kindOf(path) === 'cluster')
+  const short = paths.filter(path => kindOf(path) === 'unit')
+  const others = paths.filter(path => !waits.includes(path) && !short.includes(path))
+  const turns = Array.from({ length: Math.max(waits.length, others.length) }, (_, at) => [
+    waits[at],
+    others[at],
+  ])
+  return [...turns.flat().filter(path => path !== undefined), ...short].map(path => relative(root, path))
+}
+
+/** Ends a test with all that it has started. */
+function end(child, signal) {
+  try {
+    process.kill(-child.pid, signal)
+  } catch {
+    // It has ended.
+  }
+}
+
+/** Runs one file; resolves with how long it took, how much it asserted, and what failed. */
+async function run(file) {
+  const place = join(results, relative(root, resolve(root, file)).replaceAll('..', '_'))
+  mkdirSync(dirname(place), { recursive: true })
+  // Into files: what is written to a pipe may be lost when a process ends.
+  const output = openSync(`${place}.tap`, 'w')
+  const errors = openSync(`${place}.err`, 'w')
+  const atMs = Date.now()
+  // What is printed of a failure is to name the lines that were written, not those that were compiled.
+  const child = spawn(process.execPath, ['--enable-source-maps', file], {
+    cwd: root,
+    env: { ...process.env, TAP_TIMEOUT: String(timeoutMs / 1_000) },
+    stdio: ['ignore', output, errors],
+    detached: true,
+  })
+  running.add(child)
+  let isLate = false
+  const endMs = timeoutMs + Math.min(timeoutMs, graceMsMax)
+  const timers = [
+    setTimeout(() => {
+      isLate = true
+      end(child, 'SIGTERM')
+    }, endMs),
+    setTimeout(() => end(child, 'SIGKILL'), endMs + killMs),
+  ]
+  const ended = await new Promise(fulfil => {
+    child.on('error', error => fulfil(error.message))
+    child.on('exit', (code, signal) =>
+      fulfil(code === 0 ? '' : `ended with ${signal ?? `exit code ${code}`}`),
+    )
+  })
+  for (const timer of timers) clearTimeout(timer)
+  running.delete(child)
+  for (const descriptor of [output, errors]) closeSync(descriptor)
+  const lines = readFileSync(`${place}.tap`, 'utf8').split('\n')
+  const { count, plan, points } = countsOf(lines)
+  const failures = failuresOf(lines)
+  if (failures.length === 0) {
+    if (isLate) failures.push(' did not end in time')
+    else if (ended) failures.push(` ${ended}`)
+    else if (plan === null) failures.push(' ended before its plan was known')
+    else if (plan !== count) failures.push(` planned ${plan} points and made ${count}`)
+  }
+  if (failures.length > 0) {
+    const said = readFileSync(`${place}.err`, 'utf8').trimEnd().split('\n').slice(-detailLinesMax)
+    if (said[0] !== '') failures.push([' wrote to stderr:', ...said].join('\n    '))
+  }
+  return { file, ms: Date.now() - atMs, points, failures: failures.map(text => `${file}${text}`) }
+}
+
+/** How many points a file's outermost level planned and made, and how much it asserted on all levels. */
+function countsOf(lines) {
+  const plan = lines.map(text => /^1\.\.(\d+)/.exec(text)?.[1]).find(text => text !== undefined)
+  const count = lines.filter(text => /^(not )?ok\b/.test(text)).length
+  const points = lines.filter(text => /^ *(not )?ok\b/.test(text)).length
+  const subtests = lines.filter(text => /^ *# Subtest: /.test(text)).length
+  return { plan: plan === undefined ? null : Number(plan), count, points: Math.max(points - subtests, 0) }
+}
 
 function line({ file, ms }) {
   return `  ${(ms / 1000).toFixed(1).padStart(7)} s  ${file}`
@@ -67,6 +207,8 @@ function failuresOf(lines) {
       around.length = depth
       around[depth] = { name: subtest, before: found.length }
     }
+    const bail = /^ *Bail out!(.*)$/.exec(text)?.[1]
+    if (bail !== undefined) found.push(` gave up:${bail}`)
     const point = /^ *not ok \d+(?: - )?(.*)$/.exec(text)?.[1]
     if (point === undefined || /# (SKIP|TODO)/i.test(point)) return
     const own = around[depth]
