@@ -1,6 +1,6 @@
 /**
  * A Postgres for tests of several nodes: the one that `TEST_DATABASE_URL` names (a fresh database in it), else a server
- * of this machine's `initdb`, else the embedded one, served to all nodes by a process of its own. Says which.
+ * of this machine's `initdb`, else the embedded one, migrated and served to all nodes by a process of its own. Says which.
  */
 import { type ChildProcess, execFileSync, spawn } from 'node:child_process'
 import { chmodSync, chownSync, mkdtempSync, rmSync } from 'node:fs'
@@ -8,6 +8,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createDatabase, openDatabase } from '../../lib/database/index.js'
 import { createLog } from '../../lib/log.js'
+import { placeDatabase } from './database.js'
 import { eventually } from './eventually.js'
 import { freePort } from './ports.js'
 
@@ -95,6 +96,7 @@ async function startServer(): Promise<TestPostgres | null> {
 
 async function startEmbedded(): Promise<TestPostgres> {
   const folder = mkdtempSync(join(tmpdir(), 'interval-embedded-'))
+  await placeDatabase(folder)
   const database = await openDatabase({ directory: folder, log: createLog('test') })
   return {
     url: database.url,
