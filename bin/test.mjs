@@ -21,8 +21,8 @@ import { parseArgs } from 'node:util'
 
 const root = join(dirname(fileURLToPath(import.meta.url)), '..')
 const allTests = join(root, 'dist', 'test')
-/** Files at a time: for each core two, since a part of them waits for clocks; bounded for the memory's sake. */
-const jobsDefault = Math.min(2 * availableParallelism(), 8)
+/** Files at a time: one more than there are cores, since a part of them waits for clocks; each may take a gigabyte. */
+const jobsDefault = Math.min(availableParallelism() + 1, 8)
 /** How long a file may take that sets no time of its own, in s. */
 const timeoutDefault = 900
 /** What a file that is out of time is given to say so: as much again, at most this, in ms. */
