@@ -34,10 +34,7 @@ const detailLinesMax = 40
 /** How many of the slowest files are named. */
 const slowestMax = 10
 
-const { values, positionals } = parseArgs({
-  allowPositionals: true,
-  options: { jobs: { type: 'string' }, timeout: { type: 'string' }, results: { type: 'string' } },
-})
+const { values, positionals } = argumentsOf()
 const jobs = Number(values.jobs ?? jobsDefault)
 const timeoutMs = Number(values.timeout ?? timeoutDefault) * 1_000
 if (!(Number.isInteger(jobs) && jobs > 0 && timeoutMs > 0)) fail('--jobs and --timeout are numbers above 0.')
@@ -74,8 +71,19 @@ await Promise.all(
 )
 report()
 
-/** What a person reads last: the slowest, the failures, the sum. */
+function argumentsOf() {
+  const options = { jobs: { type: 'string' }, timeout: { type: 'string' }, results: { type: 'string' } }
+  try {
+    return parseArgs({ allowPositionals: true, options })
+  } catch (error) {
+    return fail(error.message)
+  }
+}
+
+/** What a person reads last: what was left out, the slowest, the failures, the sum. */
 function report() {
+  const skipped = outcomes.flatMap(outcome => outcome.skipped)
+  if (skipped.length > 0) console.log(`\nSkipped:\n${skipped.map(text => `  ${text}`).join('\n')}`)
   const slowest = [...outcomes].sort((a, b) => b.ms - a.ms).slice(0, slowestMax)
   console.log(`\nSlowest files:\n${slowest.map(line).join('\n')}`)
   const failures = outcomes.flatMap(outcome => outcome.failures)
@@ -130,7 +138,7 @@ function end(child, signal) {
   }
 }
 
-/** Runs one file; resolves with how long it took, how much it asserted, and what failed. */
+/** Runs one file; resolves with how long it took, how much it asserted, what it left out, and what failed. */
 async function run(file) {
   const place = join(results, relative(root, resolve(root, file)).replaceAll('..', '_'))
   mkdirSync(dirname(place), { recursive: true })
@@ -177,7 +185,16 @@ async function run(file) {
     const said = readFileSync(`${place}.err`, 'utf8').trimEnd().split('\n').slice(-detailLinesMax)
     if (said[0] !== '') failures.push([' wrote to stderr:', ...said].join('\n    '))
   }
-  return { file, ms: Date.now() - atMs, points, failures: failures.map(text => `${file}${text}`) }
+  return {
+    file,
+    ms: Date.now() - atMs,
+    points,
+    skipped: lines
+      .map(text => /^ *ok \d+ - (.*) # SKIP\b(.*)$/.exec(text))
+      .filter(found => found !== null)
+      .map(([_, name, reason]) => `${file} > ${name}:${reason || ' it does not say why'}`),
+    failures: failures.map(text => `${file}${text}`),
+  }
 }
 
 /** How many points a file's outermost level planned and made, and how much it asserted on all levels. */

@@ -54,7 +54,7 @@ t.test('each way to fail is a failure, and says which', async t => {
     'thrown.test.js': `console.log('1..1\\nok 1 - one'); throw new Error('why it ended')`,
     'killed.test.js': `console.log('1..1\\nok 1 - one'); process.kill(process.pid, 'SIGKILL')`,
     'bailed.test.js': `console.log('1..1\\nok 1 - one\\nBail out! no more')`,
-    'skipped.test.js': `console.log('1..2\\nok 1 - one # SKIP\\nnot ok 2 - two # TODO')`,
+    'skipped.test.js': `console.log('1..2\\nok 1 - one # SKIP too long\\nnot ok 2 - two # TODO')`,
   })
   t.equal(code, 1)
   t.match(text, /bad\.test\.js > outer > inner > one is two\n\s+---\s+compare: ===/)
@@ -64,6 +64,7 @@ t.test('each way to fail is a failure, and says which', async t => {
   t.match(text, /thrown\.test\.js wrote to stderr:\s[\s\S]*why it ended/)
   t.match(text, /killed\.test\.js ended with SIGKILL/)
   t.match(text, /bailed\.test\.js gave up: no more/)
+  t.match(text, /Skipped:\n +\S+skipped\.test\.js > one: too long\n/)
   t.match(text, /2 of 8 files passed/)
 })
 
@@ -78,4 +79,5 @@ t.test('what is not there is no success', async t => {
   t.match(await testRun(t, {}), { code: 2, text: /no tests here/ })
   t.match(await testRun(t, { 'good.test.js': good }, ['nowhere.test.js']), { code: 2, text: /There is no / })
   t.match(await testRun(t, { 'good.test.js': good }, ['--jobs=none']), { code: 2 })
+  t.match(await testRun(t, { 'good.test.js': good }, ['--nothing']), { code: 2, text: /--nothing/ })
 })
