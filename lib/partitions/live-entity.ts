@@ -45,6 +45,8 @@ export class LiveEntity {
   /** Releases that wait for the last queued commit. */
   lastReleases: Release[] | undefined
   waitingReleases = 0
+  /** Releases that wait for nothing but that this node is known to lead still, in order. */
+  unconfirmed: Set<Release> | undefined
   usedAtMs: number
 
   constructor(

@@ -653,14 +653,11 @@ export class Runtime {
       if (history) this.outbox.committed(entity.key, position)
       if (dropEffects?.length) this.effects.cancel(entity.partition, entity.key, dropEffects)
       if (commit.effects.length > 0) this.effects.add(entity.partition, entity.key, commit.effects)
+      // What was decided before it leaves before it: replicas that took this commit know of no newer leader.
+      if (entity.unconfirmed) this.#letOutConfirmed(entity)
       for (const release of releases) {
         if (!release.confirmed) this.#release(entity, release)
-        else {
-          release.confirmed.then(
-            () => this.#release(entity, release),
-            (failure: unknown) => release.envelope.reject(failure),
-          )
-        }
+        else this.#releaseConfirmed(entity, release, release.confirmed)
       }
       if (!entity.isBusy) this.#settled(entity)
     })
@@ -697,16 +694,34 @@ export class Runtime {
       return
     }
     entity.waitingReleases += 1
+    const settled = () => {
+      entity.waitingReleases -= 1
+    }
+    confirmed.then(settled, settled)
+    this.#releaseConfirmed(entity, release, confirmed)
+  }
+
+  /** Lets something out when this node is known to lead still, after what waits for that already. */
+  #releaseConfirmed(entity: LiveEntity, release: Release, confirmed: Promise<void>): void {
+    entity.unconfirmed ??= new Set()
+    entity.unconfirmed.add(release)
     confirmed.then(
-      () => {
-        entity.waitingReleases -= 1
-        this.#release(entity, release)
-      },
+      () => this.#letOutConfirmed(entity, release),
       (error: unknown) => {
-        entity.waitingReleases -= 1
-        release.envelope.reject(error)
+        if (entity.unconfirmed?.delete(release)) release.envelope.reject(error)
       },
     )
+  }
+
+  /** This node led when `last` was decided, or the last of all: nothing that was decided before waits any longer. */
+  #letOutConfirmed(entity: LiveEntity, last?: Release): void {
+    const { unconfirmed } = entity
+    if (!unconfirmed || (last && !unconfirmed.has(last))) return
+    for (const release of unconfirmed) {
+      unconfirmed.delete(release)
+      this.#release(entity, release)
+      if (release === last) return
+    }
   }
 
   #countUnconfirmed(partition: PartitionId, confirmed: Promise<void>): void {

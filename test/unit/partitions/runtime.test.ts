@@ -291,3 +291,49 @@ for (const backend of ['memdown', 'leveldown'] as const) {
     }
   })
 }
+
+t.test('what is said without a change is not overtaken by what is said later', async t => {
+  // Batches for replicas begin some ms apart, by timers that keep no process alive.
+  const alive = setInterval(() => undefined, 1_000)
+  t.teardown(() => clearInterval(alive))
+  let isConfirmed: () => void = () => undefined
+  const confirmed = new Promise<void>(resolve => {
+    isConfirmed = resolve
+  })
+  const partitions = await openPartitions({
+    storage: { backend: 'memdown' },
+    log: silentLog,
+    replication: {
+      send: () => undefined,
+      ackedSeq: () => Number.POSITIVE_INFINITY,
+      confirm: () => confirmed,
+    },
+  })
+  partitions.register({
+    name: 'lamp',
+    load: records => ({ colour: records.get('colour') ?? 'none' }),
+    decide(state: { colour: unknown }, message: { type: string; colour?: string }) {
+      const colour = message.colour ?? state.colour
+      const signals = [{ to: 'eye', target: 'eye', payload: colour as string }]
+      if (message.colour === undefined) return { state, signals, reply: colour }
+      return { state: { colour }, put: new Map([['colour', message.colour]]), signals, reply: colour }
+    },
+  })
+  const seen: unknown[] = []
+  partitions.onSignal('eye', signal => seen.push(signal.payload))
+  const starting = partitions.start()
+  await partitions.send('lamp:1', { type: 'set', colour: 'red' })
+  const looks = [1, 2].map(() => partitions.send('lamp:1', { type: 'look' }))
+  await partitions.send('lamp:1', { type: 'set', colour: 'green' })
+  t.same(
+    seen,
+    ['red', 'red', 'red', 'green'],
+    'replicas that took the change have confirmed what was before it',
+  )
+  t.same(await Promise.all(looks), ['red', 'red'])
+  const last = partitions.send('lamp:1', { type: 'look' })
+  isConfirmed()
+  t.equal(await last, 'green')
+  await starting
+  await partitions.stop()
+})
