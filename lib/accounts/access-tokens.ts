@@ -3,11 +3,12 @@
  * has 256 bits of randomness, so a fast digest is as good as a slow one.
  *
  * Invariant: a token is never more than its person: whoever leaves an organization takes their tokens along. It reads, or
- * reads and writes, and it ends at its time, when it is revoked, and when its person's account ends. What can go wrong:
+ * reads and writes, and it ends at its time, when it is revoked, when its person's account ends or gets a new password by
+ * mail, and, where they want that, with any new password. What can go wrong:
  * one is revoked on another node. Then it goes on here for `freshMs`.
  */
 import { createHash } from 'node:crypto'
-import { type Database, storableText } from '../database/index.js'
+import { type Database, type Queryable, storableText } from '../database/index.js'
 import { AppError } from '../errors.js'
 import { newId, newSecret, type UserId } from '../ids.js'
 import type { Limits } from '../limits.js'
@@ -213,6 +214,21 @@ export function createAccessTokens(options: AccessTokensOptions): AccessTokens {
       audit.record({ name: 'access-token.revoked', userId, address: origin.address, details: { token: id } })
     },
   }
+}
+
+/** Ends all of a person's, and says how many there were. Where they are remembered they go on for `freshMs`. */
+export async function deleteAccessTokens(client: Queryable, personId: UserId): Promise<number> {
+  const { rowCount } = await client.query('delete from access_tokens where person_id = $1', [personId])
+  return rowCount ?? 0
+}
+
+/** Those that have not ended by themselves. */
+export async function countAccessTokens(client: Queryable, personId: UserId, nowMs: number): Promise<number> {
+  const { rows } = await client.query<{ count: number }>(
+    'select count(*)::int as count from access_tokens where person_id = $1 and expires_at > $2',
+    [personId, new Date(nowMs)],
+  )
+  return rows[0]?.count ?? 0
 }
 
 function hashOf(text: string): Buffer {

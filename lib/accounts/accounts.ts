@@ -61,7 +61,7 @@ import { LastPlaces } from './last-places.js'
 import { createLoginLimits } from './login-limits.js'
 import { isMember } from './memberships.js'
 import { type NewNotification, recordNotification } from './notifications.js'
-import { findOrganization, type Place, placesOf } from './organizations.js'
+import { findOrganization, isOperator, type Place, placesOf } from './organizations.js'
 import { createOwnAccount, type OwnAccount } from './own-account.js'
 import { createOwnOrganizations, type OwnOrganizations } from './own-organizations.js'
 import { createPasswordResets, type PasswordResets } from './password-resets.js'
@@ -88,6 +88,8 @@ export interface AccountsOptions {
   readonly appUrl: string
   /** Whether strangers may make accounts, while no flag says otherwise. Default false. */
   readonly signUp?: boolean
+  /** Slug of the organization whose administrators are operators; null: the first that was made. */
+  readonly operators?: string | null
   /** Whether mails are sent. Otherwise they stay in the outbox, and nothing may wait for one. Default false. */
   readonly sendsMail?: boolean
   /** The app of Slack, where one is set up. */
@@ -137,6 +139,8 @@ export interface AccountsService
     emailConfirmed: boolean
     timeZone: string | null
     places: (Place & { role: Role })[]
+    /** They run the installation: they see the state of its nodes. */
+    isOperator: boolean
   }>
   environments(userId: UserId, organizationSlug: string): Promise<EnvironmentInfo[]>
   /** All keys of the organization for who may make live keys, else the person's own. */
@@ -355,15 +359,16 @@ export function createAccounts(options: AccountsOptions): AccountsService {
     async profile(userId) {
       const person = await personById(database, userId)
       if (!person) throw new AppError('not-signed-in')
-      const places = await placesOf(database, userId)
+      const places = (await placesOf(database, userId)).map(place => ({
+        ...place,
+        permissions: [...impliedPermissions(place.permissions)],
+        role: roleOf(place.permissions),
+      }))
       return {
         emailConfirmed: person.email_confirmed_at !== null,
         timeZone: person.time_zone,
-        places: places.map(place => ({
-          ...place,
-          permissions: [...impliedPermissions(place.permissions)],
-          role: roleOf(place.permissions),
-        })),
+        places,
+        isOperator: await isOperator(database, places, options.operators ?? null),
       }
     },
     async environments(userId, organizationSlug) {

@@ -8,6 +8,7 @@
 import { type Queryable, storableText, violatedConstraint } from '../database/index.js'
 import { AppError } from '../errors.js'
 import { newId, type UserId } from '../ids.js'
+import { deleteAccessTokens } from './access-tokens.js'
 import type { Directory, DirectoryChange } from './directories.js'
 import { speaksFor } from './email-domains.js'
 import { deleteMembership, insertMembership, isMember } from './memberships.js'
@@ -256,7 +257,7 @@ async function switchOff({ client, directory, ended }: DirectoryChange, personId
   // Whoever has moved to an address elsewhere is no business of the directory beyond this organization.
   if (person && (await speaksFor(client, directory.organizationId, person.email))) {
     ended.sessions.push(...(await deleteOtherSessions(client, personId, null)))
-    await client.query('delete from access_tokens where person_id = $1', [personId])
+    await deleteAccessTokens(client, personId)
   }
 }
 

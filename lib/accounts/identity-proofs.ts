@@ -31,10 +31,10 @@ export interface IdentityProofs {
   /** The strongest there is: a code for who has a second factor, else the password. */
   proofKind(who: ClientIdentity): Promise<ProofKind>
   /**
-   * Rejects with `bad-credentials` (naming the field) when it is wrong, `too-many-requests` after too many wrong ones.
-   * `any` takes the password also from who has a second factor.
+   * By the strongest there is. Rejects with `bad-credentials` (naming the field) when it is wrong, `too-many-requests`
+   * after too many wrong ones.
    */
-  prove(who: ClientIdentity, proof: Proof, accepted: 'strongest' | 'any', origin: Origin): Promise<PersonRow>
+  prove(who: ClientIdentity, proof: Proof, origin: Origin): Promise<PersonRow>
   /** Proves it for actions. `step` names the step it is for, as `<transaction>/<group>`. */
   confirmIdentity(who: ClientIdentity, proof: Proof, step: string | null, origin: Origin): Promise<void>
   /**
@@ -77,17 +77,15 @@ export function createIdentityProofs(options: IdentityProofsOptions): IdentityPr
     return (await passwords.verify(proof.password ?? '', person.password, rank)).matches
   }
 
-  const prove: IdentityProofs['prove'] = async (who, proof, accepted, origin) => {
+  const prove: IdentityProofs['prove'] = async (who, proof, origin) => {
     const person = await personOfSession(who)
-    const strongest = await kindOf(person)
-    if (strongest === null) {
+    const kind = await kindOf(person)
+    if (kind === null) {
       throw new AppError(
         'forbidden',
         'Your account has neither a password nor a second factor to prove it with.',
       )
     }
-    const kind =
-      accepted === 'any' && proof.code === undefined && person.password !== null ? 'password' : strongest
     const field = kind === 'code' ? 'code' : 'password'
     if ((proof[field] ?? '') === '') {
       const message = kind === 'code' ? 'Enter a code of your second factor.' : 'Enter your password.'
@@ -125,7 +123,7 @@ export function createIdentityProofs(options: IdentityProofsOptions): IdentityPr
     proofKind: async who => kindOf(await personOfSession(who)),
 
     async confirmIdentity(who, proof, step, origin) {
-      const person = await prove(who, proof, 'strongest', origin)
+      const person = await prove(who, proof, origin)
       await database.query(
         `update sessions set identity_confirmed_at = $2, identity_confirmed_for = $3, identity_confirmed_through = null
          where id = $1`,

@@ -2,6 +2,7 @@
 import type { Queryable } from '../database/index.js'
 import { AppError } from '../errors.js'
 import { newId, type OrganizationId, type UserId } from '../ids.js'
+import type { Role } from './contract.js'
 import { insertEnvironment } from './environments.js'
 import { insertMembership } from './memberships.js'
 import { lacksSecondFactor } from './second-factors.js'
@@ -148,4 +149,21 @@ export async function placesOf(client: Queryable, personId: UserId): Promise<Pla
     [personId],
   )
   return rows
+}
+
+/**
+ * True for administrators of the organization that runs the installation: the one of this slug, else the first that was
+ * ever made. Once that is deleted nobody is, until another one is named: it would be a stranger's where strangers sign up.
+ */
+export async function isOperator(
+  client: Queryable,
+  places: readonly (Pick<Place, 'id' | 'slug' | 'lacksSecondFactor'> & { readonly role: Role })[],
+  slug: string | null,
+): Promise<boolean> {
+  const own = places.filter(({ role, lacksSecondFactor }) => role === 'admin' && !lacksSecondFactor)
+  if (slug !== null || own.length === 0) return own.some(place => place.slug === slug)
+  const { rows } = await client.query<{ id: OrganizationId }>(
+    'select id from organizations order by created_at, id limit 1',
+  )
+  return own.some(place => place.id === rows[0]?.id)
 }

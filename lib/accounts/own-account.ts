@@ -127,7 +127,7 @@ export function createOwnAccount(parts: AccountParts, { prove }: Pick<IdentityPr
 
     async changeEmail(who, text, proof, origin) {
       const email = checkEmail(text)
-      const person = await prove(who, proof, 'any', origin)
+      const person = await prove(who, proof, origin)
       if (email.toLowerCase() === person.email.toLowerCase()) {
         const message = 'This is your address already.'
         throw new AppError('invalid-value', message, { fields: { email: message } })

@@ -8,6 +8,7 @@
 import type { Queryable } from '../database/index.js'
 import { AppError } from '../errors.js'
 import { newId, newSecret, type UserId } from '../ids.js'
+import { deleteAccessTokens } from './access-tokens.js'
 import type { AccountParts } from './account-parts.js'
 import { checkNewPassword } from './passwords.js'
 import { lockPerson, personByEmail, personById, setPasswordHash } from './people.js'
@@ -100,15 +101,19 @@ export function createPasswordResets(parts: AccountParts): PasswordResets {
         )
         const keys =
           person.email_confirmed_at === null ? await takeOver(client, person.id, clock.nowMs()) : []
+        // Whoever needs a link may have lost more than a password.
+        const tokens = await deleteAccessTokens(client, person.id)
         await tellPerson(client, person.email, {
           subject: 'Your password was changed',
-          paragraphs: ['A new password was chosen with a link from a mail. All sessions have ended.'],
+          paragraphs: [
+            'A new password was chosen with a link from a mail. All sessions and access tokens have ended.',
+          ],
         })
-        return { keys, sessions: await deleteOtherSessions(client, person.id, null) }
+        return { keys, tokens, sessions: await deleteOtherSessions(client, person.id, null) }
       })
-      identities.announce(ended)
+      identities.announce({ keys: ended.keys, sessions: ended.sessions })
       identities.forgetRights()
-      const details = { sessionsEnded: ended.sessions.length }
+      const details = { sessionsEnded: ended.sessions.length, tokensEnded: ended.tokens }
       audit.record({ name: 'password.reset', userId: person.id, address: origin.address, details })
     },
 
@@ -155,7 +160,6 @@ async function takeOver(client: Queryable, personId: UserId, nowMs: number): Pro
   await client.query('delete from second_factors where person_id = $1', [personId])
   await client.query('delete from second_factor_enrolments where person_id = $1', [personId])
   await client.query('delete from email_confirmations where person_id = $1', [personId])
-  await client.query('delete from access_tokens where person_id = $1', [personId])
   const { rows } = await client.query<{ id: string }>(
     'update api_keys set revoked_at = now() where person_id = $1 and revoked_at is null returning id',
     [personId],

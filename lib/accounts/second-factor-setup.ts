@@ -1,6 +1,7 @@
 /**
  * People switch their second factor on and off themselves. Each step asks for a proof of who they are; whoever finds an
- * open session can do neither.
+ * open session can do neither, nor who has the password besides: once there is a second factor, a code of it is the proof
+ * for putting another one in its place, for new recovery codes, and for switching it off.
  *
  * Invariant: it is on only after a code of it was entered, so that nobody locks themselves out; from then on every other
  * session of the person waits for a code too.
@@ -37,7 +38,7 @@ export function createSecondFactorSetup(
 
   return {
     async beginSecondFactor(who, proof, origin) {
-      const person = await prove(who, proof, 'any', origin)
+      const person = await prove(who, proof, origin)
       return database.transaction(client => secondFactors.begin(client, person, clock.nowMs()))
     },
 
@@ -64,7 +65,7 @@ export function createSecondFactorSetup(
     },
 
     async renewRecoveryCodes(who, proof, origin) {
-      await prove(who, proof, 'any', origin)
+      await prove(who, proof, origin)
       const recoveryCodes = await secondFactors.renewRecoveryCodes(database, who.user.id)
       if (!recoveryCodes) throw new AppError('not-found', 'There is no second factor.')
       note('second-factor.recovery-codes-renewed', who, origin)
@@ -72,7 +73,7 @@ export function createSecondFactorSetup(
     },
 
     async removeSecondFactor(who, proof, origin) {
-      await prove(who, proof, 'any', origin)
+      await prove(who, proof, origin)
       const wasOn = await database.transaction(async client => {
         const { rowCount } = await client.query('delete from second_factors where person_id = $1', [
           who.user.id,

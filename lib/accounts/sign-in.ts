@@ -7,6 +7,7 @@
 import type { Queryable } from '../database/index.js'
 import { AppError } from '../errors.js'
 import type { SessionId, UserId } from '../ids.js'
+import { countAccessTokens, deleteAccessTokens } from './access-tokens.js'
 import type { AccountParts } from './account-parts.js'
 import type { ClientIdentity } from './contract.js'
 import { sendConfirmation } from './email-confirmations.js'
@@ -95,8 +96,12 @@ export interface SignIn {
   ): Promise<SignedIn & { invitation: InvitationDetails }>
   /** Somebody who has an account joins; the invitation must be for their address. */
   joinInvited(id: string, userId: UserId, origin: Origin): Promise<InvitationDetails>
-  /** Ends every other session of the person. */
-  changePassword(who: ClientIdentity, current: string, wanted: string, origin: Origin): Promise<void>
+  /** Ends every other session of the person, and their access tokens when that is wanted. */
+  changePassword(
+    who: ClientIdentity,
+    change: { readonly current: string; readonly wanted: string; readonly endsTokens?: boolean },
+    origin: Origin,
+  ): Promise<void>
 }
 
 export interface SignInOptions extends Omit<AccountParts, 'sendsMail'> {
@@ -427,7 +432,7 @@ export function createSignIn(options: SignInOptions): SignIn {
       return invitation
     },
 
-    async changePassword(who, current, wanted, origin) {
+    async changePassword(who, { current, wanted, endsTokens = false }, origin) {
       const attempt = await beginAttempt(who.user.email, origin, who.user.id)
       const person = await personById(database, who.user.id)
       const { matches } = await passwords.verify(current, person?.password ?? null, attempt.rank)
@@ -440,22 +445,28 @@ export function createSignIn(options: SignInOptions): SignIn {
       await attempt.succeeded()
       checkNewPassword(wanted, person.email)
       const hash = await passwords.hash(wanted, attempt.rank)
-      const ended = await database.transaction(async client => {
+      const { sessions, tokens } = await database.transaction(async client => {
+        const now = await lockPerson(client, person.id)
+        // Another one was chosen meanwhile: what was entered is right no more.
+        if (now?.password !== person.password)
+          throw new AppError('conflict', 'The password was just changed.')
         await setPasswordHash(client, person.id, hash)
         // Whoever reads the mails, or has read them, does not undo this with a link from before.
         await client.query('delete from password_resets where person_id = $1', [person.id])
-        await tellPerson(client, person.email, {
-          subject: 'Your password was changed',
-          paragraphs: ['A new password was chosen for your account. All other sessions have ended.'],
-        })
-        return deleteOtherSessions(client, person.id, who.sessionId)
+        const tokens = endsTokens ? await deleteAccessTokens(client, person.id) : 0
+        const left = await countAccessTokens(client, person.id, clock.nowMs())
+        const paragraphs = ['A new password was chosen for your account. All other sessions have ended.']
+        if (tokens > 0) paragraphs.push('So have your access tokens.')
+        if (left > 0) paragraphs.push('Your access tokens go on: your account lists them, and revokes them.')
+        await tellPerson(client, person.email, { subject: 'Your password was changed', paragraphs })
+        return { tokens, sessions: await deleteOtherSessions(client, person.id, who.sessionId) }
       })
-      identities.announce({ sessions: ended })
+      identities.announce({ sessions })
       audit.record({
         name: 'password.changed',
         userId: person.id,
         address: origin.address,
-        details: { sessionsEnded: ended.length },
+        details: { sessionsEnded: sessions.length, tokensEnded: tokens },
       })
     },
   }

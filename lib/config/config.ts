@@ -41,7 +41,7 @@ export interface Config {
   readonly database: { readonly url: Secret | null }
   /** As configured; `openDataDirectory` completes them. */
   readonly secrets: ConfiguredSecrets
-  readonly accounts: { readonly signup: boolean }
+  readonly accounts: { readonly signup: boolean; readonly operators: string | null }
   readonly development: { readonly tools: boolean }
   readonly timers: {
     readonly auth: 'key' | 'open'
@@ -251,7 +251,7 @@ function configOf(values: Values, folder: string): Config {
       nodes: values['secrets:nodes'],
       cookie: values['secrets:cookie'],
     },
-    accounts: { signup: values['accounts:signup'] },
+    accounts: { signup: values['accounts:signup'], operators: values['accounts:operators'] },
     development: { tools: values['development:tools'] },
     timers: {
       auth: values['timers:auth'],

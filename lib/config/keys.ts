@@ -182,6 +182,12 @@ export const keys = {
     description: 'protects sessions and the links in mails; made once when unset and there are no seeds',
     originals: [{ name: 'AUTH_COOKIE_SECRET', note: 'the same; under 32 characters is refused' }],
   },
+  'accounts:operators': {
+    type: 'text',
+    default: null,
+    description:
+      'slug of the organization whose administrators see the state of the nodes; unset, the first that was made',
+  },
   'accounts:signup': {
     type: 'boolean',
     default: true,

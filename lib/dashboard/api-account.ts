@@ -131,8 +131,8 @@ export class AccountApi {
     return status === 'expired' ? 'expired' : 'confirmed'
   }
 
-  async changePassword(current: string, password: string): Promise<void> {
-    await callApi('POST', '/api/v1/password', { current, password })
+  async changePassword(current: string, password: string, endsTokens: boolean): Promise<void> {
+    await callApi('POST', '/api/v1/password', { current, password, endsTokens })
   }
 
   async requestPasswordReset(email: string): Promise<void> {

@@ -37,6 +37,8 @@ export interface Session {
   }
   /** The server's tools for developing are on. */
   developmentTools?: boolean
+  /** They are shown the state of the nodes. */
+  isOperator: boolean
   organizations: Organization[]
 }
 
@@ -84,11 +86,6 @@ export interface TransactionRow {
   resultStatus: string | null
   backgroundable: boolean
   startedAtMs: number | null
-}
-
-/** True for whoever administers an organization: they are shown the cluster too. */
-export function isAdministrator({ organizations }: Session): boolean {
-  return organizations.some(organization => organization.role === 'admin')
 }
 
 const requestMsMax = 30_000

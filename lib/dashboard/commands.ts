@@ -5,7 +5,7 @@
  * the query itself comes first.
  */
 import type { Directory, Place } from '../clients/wire.js'
-import { isAdministrator, type Session } from './api.js'
+import type { Session } from './api.js'
 import {
   accountHref,
   actionHref,
@@ -84,7 +84,7 @@ function placesOf(place: Place, session: Session): Command[] {
         if (section.slug !== 'keys')
           commands.push(go(section.label, organization.name, organizationHref(place, section.slug)))
     }
-    if (slug === place.organization && isAdministrator(session)) {
+    if (slug === place.organization && session.isOperator) {
       commands.push(go('Cluster', 'Nodes', clusterHref(console)))
     }
   }

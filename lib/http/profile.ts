@@ -17,9 +17,11 @@ export interface Profile {
       readonly color: string | null
     }[]
   }[]
+  /** They see the state of the nodes. */
+  readonly isOperator: boolean
 }
 
 export async function profileOf(accounts: AccountsService, user: Person): Promise<Profile> {
-  const { emailConfirmed, places, timeZone } = await accounts.profile(user.id)
-  return { user: { ...user, emailConfirmed, timeZone }, organizations: places }
+  const { emailConfirmed, isOperator, places, timeZone } = await accounts.profile(user.id)
+  return { user: { ...user, emailConfirmed, timeZone }, organizations: places, isOperator }
 }

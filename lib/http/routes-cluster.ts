@@ -1,6 +1,7 @@
 /**
- * The state of the cluster, for administrators: the same as `ring status` shows. It names nodes and counts, nothing that
- * belongs to an organization; so whoever administers any organization may see it, and nobody else.
+ * The state of the cluster, for operators: the same as `ring status` shows. It names nodes, their addresses and what is
+ * wrong with them; so it is for administrators of the organization that runs the installation. Where sign-up is open,
+ * anybody administers one of their own.
  */
 import { AppError } from '../errors.js'
 import { isId } from '../ids.js'
@@ -21,9 +22,9 @@ export function addClusterRoutes(http: HttpServer, cluster: ClusterOptions): voi
   http.route(
     'GET',
     '/api/v1/cluster',
-    { ...browser, api: { tag: 'Cluster', summary: 'The state of all nodes, for administrators' } },
+    { ...browser, api: { tag: 'Cluster', summary: 'The state of all nodes, for operators' } },
     async context => {
-      await administrator(context)
+      await requireOperator(context)
       return ok(await cluster.status(), { 'cache-control': 'no-store' })
     },
   )
@@ -32,9 +33,9 @@ export function addClusterRoutes(http: HttpServer, cluster: ClusterOptions): voi
   http.route(
     'GET',
     '/api/v1/cluster/transactions/:id',
-    { ...browser, api: { tag: 'Cluster', summary: 'Which node looks after a transaction' } },
+    { ...browser, api: { tag: 'Cluster', summary: 'Which node looks after a transaction, for operators' } },
     async context => {
-      await administrator(context)
+      await requireOperator(context)
       const { id = '' } = context.params
       if (!isId(id)) throw new AppError('not-found')
       return ok(cluster.placeOf(`transaction:${id}`), { 'cache-control': 'no-store' })
@@ -42,10 +43,12 @@ export function addClusterRoutes(http: HttpServer, cluster: ClusterOptions): voi
   )
 }
 
-/** Rejects unless the person administers an organization. */
-async function administrator({ accounts, person }: Context): Promise<void> {
+/** Rejects unless the person runs the installation. Who tries is in the audit log. */
+async function requireOperator({ accounts, origin, path, person }: Context): Promise<void> {
   const user = await person()
-  const { places } = await accounts.profile(user.id)
-  if (!places.some(place => place.role === 'admin' && !place.lacksSecondFactor))
-    throw new AppError('forbidden')
+  const { isOperator } = await accounts.profile(user.id)
+  if (isOperator) return
+  const details = { what: 'cluster', path }
+  accounts.audit({ name: 'access.denied', userId: user.id, address: origin.address, details })
+  throw new AppError('forbidden')
 }

@@ -57,7 +57,7 @@ export function addPasswordResetRoutes(http: HttpServer): void {
       api: {
         callers: 'anybody',
         tag: 'Session',
-        summary: 'Chooses a new password with it; all sessions end',
+        summary: 'Chooses a new password with it; all sessions and access tokens end',
         body: z.object({ seal: sealShape, password: passwordShape }),
       },
     },

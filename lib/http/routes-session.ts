@@ -157,14 +157,18 @@ export function addSessionRoutes(
       api: {
         callers: 'people',
         tag: 'Account',
-        summary: 'Changes your password; other sessions end',
-        body: z.object({ current: passwordShape, password: passwordShape }),
+        summary: 'Changes your password; other sessions end, and access tokens when you say so',
+        body: z.object({
+          current: passwordShape,
+          password: passwordShape,
+          endsTokens: z.boolean().optional(),
+        }),
       },
     },
     async context => {
       const identity = await context.signedIn()
-      const { current, password } = await context.body()
-      await context.accounts.changePassword(identity, current, password, context.origin)
+      const { current, password: wanted, endsTokens = false } = await context.body()
+      await context.accounts.changePassword(identity, { current, wanted, endsTokens }, context.origin)
       return ok({})
     },
   )

@@ -357,6 +357,7 @@ class Node {
       secret: this.#directory.secrets.cookie.reveal(),
       appUrl: this.#config.app.url ?? this.#configuredAddress(),
       signUp: this.#config.accounts.signup,
+      operators: this.#config.accounts.operators,
       sendsMail: this.#mailTransport !== null,
       slack: this.#slack,
     })

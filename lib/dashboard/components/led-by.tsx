@@ -1,7 +1,6 @@
 /** Which node leads a run: one line for administrators, asked again while it is on screen. */
 import { useEffect, useState } from 'react'
 import type { EntityPlace } from '../../http/cluster-status.js'
-import { isAdministrator } from '../api.js'
 import { shortId } from '../format.js'
 import { useLive, useServices } from '../services.js'
 
@@ -10,7 +9,7 @@ const askMs = 5_000
 export function LedBy({ transactionId }: { transactionId: string }) {
   const { api } = useServices()
   const { session } = useLive()
-  const isShown = isAdministrator(session)
+  const isShown = session.isOperator
   const [place, setPlace] = useState<EntityPlace | null>(null)
   useEffect(() => {
     if (!isShown) return

@@ -1,6 +1,6 @@
-/** Where changes to an account ask once more who is there: the password, or a code for who has none. */
+/** Where changes to an account ask once more who is there: a code of the second factor, or the password for who has none. */
 import { useState } from 'react'
-import type { Proof } from '../api-account.js'
+import type { OwnAccount, Proof } from '../api-account.js'
 import { Input } from './input.js'
 
 export interface ProofEntry {
@@ -10,13 +10,17 @@ export interface ProofEntry {
   readonly clear: () => void
 }
 
+/** What decides which of the two it is. */
+export type ProofAccount = Pick<OwnAccount, 'secondFactor'>
+
 /** `name` must be the only one of its kind in the document. */
-export function useProof(name: string, hasPassword: boolean): ProofEntry {
+export function useProof(name: string, account: ProofAccount): ProofEntry {
   const [value, setValue] = useState('')
+  const isCode = account.secondFactor?.kind === 'TOTP'
   return {
-    proof: hasPassword ? { password: value } : { code: value },
+    proof: isCode ? { code: value } : { password: value },
     field: { name, value, onChange: event => setValue(event.target.value) },
-    isCode: !hasPassword,
+    isCode,
     clear: () => setValue(''),
   }
 }
@@ -27,8 +31,10 @@ export function ProofField({ entry, error }: { entry: ProofEntry; error?: string
       {...entry.field}
       label={entry.isCode ? 'Code of your authenticator app' : 'Your password'}
       type={entry.isCode ? 'text' : 'password'}
-      inputMode={entry.isCode ? 'numeric' : 'text'}
       autoComplete={entry.isCode ? 'one-time-code' : 'current-password'}
+      autoCapitalize="none"
+      spellCheck={false}
+      hint={entry.isCode ? 'Six digits of your app, or a recovery code.' : undefined}
       required
       maxLength={1_000}
       error={error}

@@ -3,46 +3,45 @@
  * the recovery codes. It is on after the second step.
  */
 import { useEffect, useState } from 'react'
-import { accountApi } from '../api-account.js'
+import { accountApi, type OwnAccount } from '../api-account.js'
 import { CopyButton } from './copy-button.js'
 import { Input } from './input.js'
 import { Problem } from './notice.js'
-import { ProofField, useProof } from './proof-field.js'
+import { type ProofAccount, ProofField, useProof } from './proof-field.js'
 import { RecoveryCodes } from './recovery-codes.js'
 import { useSubmission } from './submission.js'
 import { SubmitButton } from './submit-button.js'
 
 export function SecondFactorSetup({
-  email,
-  hasPassword,
+  account,
   onDone,
   onCancel,
 }: {
-  email: string
-  hasPassword: boolean
+  account: Pick<OwnAccount, 'email' | 'secondFactor'>
   /** The codes were kept. */
   onDone: () => Promise<void> | void
   onCancel?: () => void
 }) {
   const [begun, setBegun] = useState<{ secret: string; url: string } | null>(null)
   const [codes, setCodes] = useState<readonly string[] | null>(null)
-  if (codes !== null) return <RecoveryCodes codes={codes} email={email} onKept={() => void onDone()} />
+  if (codes !== null)
+    return <RecoveryCodes codes={codes} email={account.email} onKept={() => void onDone()} />
   if (begun !== null) {
     return <FirstCode begun={begun} onCodes={setCodes} onBack={() => setBegun(null)} />
   }
-  return <Begin hasPassword={hasPassword} onBegun={setBegun} onCancel={onCancel} />
+  return <Begin account={account} onBegun={setBegun} onCancel={onCancel} />
 }
 
 function Begin({
-  hasPassword,
+  account,
   onBegun,
   onCancel,
 }: {
-  hasPassword: boolean
+  account: ProofAccount
   onBegun: (begun: { secret: string; url: string }) => void
   onCancel: (() => void) | undefined
 }) {
-  const proof = useProof('begin-proof', hasPassword)
+  const proof = useProof('begin-proof', account)
   const submission = useSubmission({ password: 'begin-proof', code: 'begin-proof' })
   return (
     <form

@@ -6,7 +6,7 @@ import { Menu, MenuButton, MenuItem, MenuProvider } from '@ariakit/react'
 import { lazy, type ReactNode, Suspense, useEffect, useRef, useState } from 'react'
 import { useLocation } from 'react-router'
 import type { Place } from '../../clients/wire.js'
-import { isAdministrator, type Organization } from '../api.js'
+import type { Organization } from '../api.js'
 import {
   accountHref,
   actionHref,
@@ -254,7 +254,7 @@ function Navigation({
               Organization
             </NavLink>
           )}
-          {isAdministrator(session) && (
+          {session.isOperator && (
             <NavLink href={clusterHref(place)} icon="nodes" isCurrent={pathname === clusterHref(place)}>
               Cluster
             </NavLink>

@@ -24,9 +24,7 @@ export default function SecondFactorNeeded({ organization }: { organization: Org
     >
       <Problem text={problem} />
       {account === null && problem === null && <Loading />}
-      {account !== null && (
-        <SecondFactorSetup email={account.email} hasPassword={account.hasPassword} onDone={refresh} />
-      )}
+      {account !== null && <SecondFactorSetup account={account} onDone={refresh} />}
       <div className="flex flex-wrap gap-x-5 gap-y-2 border-t border-line pt-4 text-sm">
         {others.map(({ id, name, slug }) => (
           <AppLink

@@ -1,7 +1,7 @@
 /** The screens behind the sign-in: which organization, which frame around it, which screen in it. */
 import { lazy, type ReactNode, Suspense, useEffect } from 'react'
 import { Navigate } from 'react-router'
-import { isAdministrator, type Organization, type Session } from '../api.js'
+import type { Organization, Session } from '../api.js'
 import { accountApi } from '../api-account.js'
 import { AppLink } from '../components/app-link.js'
 import { ConnectionNotice } from '../components/connection-notice.js'
@@ -64,7 +64,7 @@ export function Signed({ route }: { route: Route }) {
               <HistoryScreen key={`${place.organization}+${place.environment}`} place={place} />
             )}
             {route.screen === 'cluster' &&
-              (isAdministrator(session) ? <ClusterScreen /> : <NotFound home={home} />)}
+              (session.isOperator ? <ClusterScreen /> : <NotFound home={home} />)}
             {route.screen === 'keys' && (
               <SectionMain>
                 <KeysScreen key={place.organization} organization={organization} />

@@ -45,6 +45,7 @@ const session: Session = {
     emailConfirmed: true,
     timeZone: null,
   },
+  isOperator: true,
   organizations: [
     {
       id: 'o',

@@ -230,6 +230,13 @@ t.test('a second factor: set up, used, renewed, removed', async t => {
 
   t.match((await as('GET', '/session/identity')).body, { proof: 'code' })
   t.equal((await as('POST', '/session/identity', { password })).status, 422, 'the password is not enough now')
+  t.comment('who has the password alone neither takes it away nor puts another one in its place')
+  for (const path of ['', '/recovery-codes', '/remove']) {
+    const refused = await as('POST', `/account/second-factor${path}`, { password })
+    t.match(refused, { status: 422, body: { fields: { code: /Enter a code/ } } }, `second-factor${path}`)
+  }
+  const moved = await as('POST', '/account/email', { email: 'taken-over@example.com', password })
+  t.match(moved, { status: 422, body: { fields: { code: /Enter a code/ } } })
   const renewed = await as('POST', '/account/second-factor/recovery-codes', { code: codes[0] })
   t.equal((renewed.body.recoveryCodes as string[]).length, 10)
   t.equal((await as('POST', '/account/second-factor/remove', { code: codes[1] })).status, 401, 'an old one')
@@ -244,6 +251,37 @@ t.test('a second factor: set up, used, renewed, removed', async t => {
   for (let count = 0; count < 10; count += 1)
     t.equal((await as('POST', '/account/second-factor/finish', { code: '000000' })).status, 422)
   t.equal((await as('POST', '/account/second-factor/finish', { code: '000000' })).status, 404)
+})
+
+t.test('a new password ends access tokens when that is wanted, one by mail always', async t => {
+  const { email } = await made('tom')
+  const as = call(await signedIn(email))
+  const make = async (): Promise<string> =>
+    String((await as('POST', '/access-tokens', { name: 'A script', scope: 'read', days: 30 })).body.token)
+  const works = async (token: string): Promise<boolean> => {
+    // Remembered for a moment.
+    clock.advance(3_001)
+    const headers = { authorization: `Bearer ${token}` }
+    return (await ask('GET', '/api/v1/organizations/tom/keys', { headers })).status === 200
+  }
+  const mail = async (): Promise<string> => (await mailsTo(email))[0]?.text ?? ''
+  const token = await make()
+  const second = 'a second password'
+  t.equal((await as('POST', '/password', { current: password, password: second })).status, 200)
+  t.ok(await works(token), 'scripts go on')
+  t.match(await mail(), /Your access tokens go on/)
+  const third = 'a third password'
+  const body = { current: second, password: third, endsTokens: true }
+  t.equal((await as('POST', '/password', body)).status, 200)
+  t.notOk(await works(token))
+  t.match(await mail(), /So have your access tokens/)
+  const another = await make()
+  t.ok(await works(another))
+  await ask('POST', '/api/v1/password-reset', { body: { email } })
+  const seal = sealIn((await mailsTo(email))[0])
+  const complete = { seal, password: 'a fourth password' }
+  t.equal((await ask('POST', '/api/v1/password-reset/complete', { body: complete })).status, 200)
+  t.notOk(await works(another), 'whoever needs a link may have lost more than a password')
 })
 
 t.test('an organization that asks for a second factor is closed until there is one', async t => {

@@ -1,4 +1,4 @@
-/** The state of the cluster is for administrators alone. */
+/** The state of the cluster is for operators alone: administrators of the organization that runs the installation. */
 import { randomUUID } from 'node:crypto'
 import t from 'tap'
 import { runAdminOperation } from '../../../lib/accounts/index.js'
@@ -6,7 +6,7 @@ import type { ClusterStatus, EntityPlace } from '../../../lib/http/index.js'
 import { testAccounts } from '../../support/database.js'
 import { testServer } from './test-server.js'
 
-const { accounts } = await testAccounts(t)
+const { accounts, database } = await testAccounts(t)
 const status: ClusterStatus = {
   node: 'a',
   isCluster: false,
@@ -20,15 +20,16 @@ const status: ClusterStatus = {
 }
 const place: EntityPlace = { partition: 7, epoch: 2, node: 'a', address: null, replicas: [] }
 const asked: string[] = []
-const { ask } = await testServer(t, accounts, {
+const options = {
   cluster: {
     status: async () => status,
-    placeOf: key => {
+    placeOf: (key: string) => {
       asked.push(key)
       return place
     },
   },
-})
+}
+const { ask } = await testServer(t, accounts, options)
 const organization = (await runAdminOperation(
   'createOrganization',
   { slug: 'ours', name: 'Ours', ownerEmail: 'owner@example.com' },
@@ -57,4 +58,31 @@ t.test('administrators see it, others do not', async t => {
     t.equal((await ask('GET', path)).status, 401, 'not for strangers')
   }
   t.equal(asked.length, 1)
+})
+
+t.test('who administers another organization is a stranger here', async t => {
+  const body = { email: 'eve@example.com', password: 'a good password' }
+  const account = { ...body, firstName: 'Eve', lastName: 'Evil', organizationName: 'Theirs' }
+  const { cookie } = await ask('POST', '/api/v1/signup', { body: account })
+  const isOperator = async (who: string | undefined, at = ask): Promise<unknown> =>
+    (await at('GET', '/api/v1/session', { cookie: who })).body.isOperator
+  t.match((await ask('GET', '/api/v1/session', { cookie })).body, { organizations: [{ role: 'admin' }] })
+  t.equal(await isOperator(cookie), false, 'nor does the menu offer it')
+  t.equal((await ask('GET', '/api/v1/cluster', { cookie })).status, 403)
+  t.equal((await ask('GET', `/api/v1/cluster/transactions/${randomUUID()}`, { cookie })).status, 403)
+  const own = (await ask('POST', '/api/v1/session', { body: { ...body, email: 'admin@example.com' } })).cookie
+  t.equal(await isOperator(own), true)
+
+  t.comment('another organization may be named')
+  const named = await testAccounts(t, { database, operators: 'theirs' })
+  const there = await testServer(t, named.accounts, options)
+  t.equal(await isOperator(cookie, there.ask), true)
+  t.equal((await there.ask('GET', '/api/v1/cluster', { cookie })).status, 200)
+  t.equal(await isOperator(own, there.ask), false)
+  t.equal((await there.ask('GET', '/api/v1/cluster', { cookie: own })).status, 403)
+
+  t.comment('the first one is gone: nobody inherits it')
+  await database.query(`update organizations set deleted_at = now() where slug = 'ours'`)
+  t.equal(await isOperator(cookie), false)
+  t.equal(await isOperator(own), false)
 })

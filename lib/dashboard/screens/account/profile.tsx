@@ -98,7 +98,7 @@ function Address({ account, reload }: SectionProps) {
   const { refresh } = useLive()
   const [isOpen, setOpen] = useState(false)
   const [email, setEmail] = useState('')
-  const proof = useProof('email-proof', account.hasPassword)
+  const proof = useProof('email-proof', account)
   const submission = useSubmission({ email: 'new-email', password: 'email-proof', code: 'email-proof' })
   const cancelling = useSubmission()
   const resending = useSubmission()

@@ -2,10 +2,11 @@
 import { useState } from 'react'
 import { accountApi } from '../../api-account.js'
 import { AppLink } from '../../components/app-link.js'
+import { Tick } from '../../components/choice.js'
 import { FormDialog } from '../../components/form-dialog.js'
 import { Input } from '../../components/input.js'
 import { Banner, Problem } from '../../components/notice.js'
-import { ProofField, useProof } from '../../components/proof-field.js'
+import { type ProofAccount, ProofField, useProof } from '../../components/proof-field.js'
 import { RecoveryCodes } from '../../components/recovery-codes.js'
 import { SecondFactorSetup } from '../../components/second-factor-setup.js'
 import { Part, Section } from '../../components/section.js'
@@ -27,6 +28,7 @@ export default function SecuritySection(props: SectionProps) {
 function Password({ account }: SectionProps) {
   const [current, setCurrent] = useState('')
   const [wanted, setWanted] = useState('')
+  const [endsTokens, setEndsTokens] = useState(false)
   const [isChanged, setChanged] = useState(false)
   const submission = useSubmission({ current: 'current-password', password: 'new-password' })
   if (!account.hasPassword) {
@@ -44,9 +46,10 @@ function Password({ account }: SectionProps) {
         className="grid max-w-md gap-4"
         onChange={() => setChanged(false)}
         onSubmit={submission.on(async () => {
-          await accountApi.changePassword(current, wanted)
+          await accountApi.changePassword(current, wanted, endsTokens)
           setCurrent('')
           setWanted('')
+          setEndsTokens(false)
           setChanged(true)
         })}
       >
@@ -74,6 +77,13 @@ function Password({ account }: SectionProps) {
           value={wanted}
           onChange={event => setWanted(event.target.value)}
         />
+        <Tick
+          id="ends-tokens"
+          label="Revoke my access tokens too"
+          hint="When somebody else may know the password: scripts that use them stop."
+          checked={endsTokens}
+          onChange={setEndsTokens}
+        />
         <div className="flex flex-wrap items-center gap-4">
           <SubmitButton isBusy={submission.isBusy}>Change the password</SubmitButton>
           <span role="status" className="text-sm text-success">
@@ -98,12 +108,7 @@ function SecondFactor({ account, reload }: SectionProps) {
   if (isSettingUp) {
     return (
       <Part title="Set up a second factor">
-        <SecondFactorSetup
-          email={account.email}
-          hasPassword={account.hasPassword}
-          onDone={changed}
-          onCancel={() => setSettingUp(false)}
-        />
+        <SecondFactorSetup account={account} onDone={changed} onCancel={() => setSettingUp(false)} />
       </Part>
     )
   }
@@ -155,7 +160,7 @@ function SecondFactor({ account, reload }: SectionProps) {
       {asked !== null && (
         <AskedDialog
           isRemoving={asked === 'remove'}
-          hasPassword={account.hasPassword}
+          account={account}
           onClose={() => setAsked(null)}
           onRenewed={async made => {
             setCodes(made)
@@ -170,18 +175,18 @@ function SecondFactor({ account, reload }: SectionProps) {
 
 function AskedDialog({
   isRemoving,
-  hasPassword,
+  account,
   onClose,
   onRenewed,
   onRemoved,
 }: {
   isRemoving: boolean
-  hasPassword: boolean
+  account: ProofAccount
   onClose: () => void
   onRenewed: (codes: readonly string[]) => Promise<void>
   onRemoved: () => Promise<void>
 }) {
-  const proof = useProof('dialog-proof', hasPassword)
+  const proof = useProof('dialog-proof', account)
   return (
     <FormDialog
       title={isRemoving ? 'Switch the second factor off?' : 'Make new recovery codes?'}
