@@ -76,6 +76,52 @@ t.test('commits are numbered and chained per partition, and share batches', asyn
   t.same(reopened.head(one).chain, third?.head.chain)
 })
 
+t.test('the disk has the next batch before the last one is let out', async t => {
+  const store = await memoryStore()
+  let writes = 0
+  const write = store.write.bind(store)
+  store.write = (operations, sync) => {
+    writes += 1
+    return write(operations, sync)
+  }
+  const committer = new Committer({
+    store,
+    clock,
+    log: silentLog,
+    sync: false,
+    queueBytesMax: 1_000_000,
+    onFailure: () => undefined,
+    onReady: () => undefined,
+  })
+  await committer.open([one])
+  const before = writes
+  const begunWhenDone: number[] = []
+  const enqueue = (name: string) =>
+    new Promise<void>(resolve => {
+      committer.enqueue(one, [putOperation(one, name)], 0, () => {
+        begunWhenDone.push(writes - before)
+        resolve()
+      })
+    })
+  const hasBegun = async (count: number) => {
+    while (writes - before < count) await new Promise<void>(resolve => setImmediate(resolve))
+  }
+  const first = enqueue('a')
+  await hasBegun(1)
+  const others = [enqueue('b'), enqueue('c')]
+  await first
+  t.same(begunWhenDone, [2], 'the second batch began before the first was done')
+  await Promise.all(others)
+  t.same(begunWhenDone, [2, 2, 2], 'and took both')
+
+  const fourth = enqueue('d')
+  await hasBegun(3)
+  const looked = committer.between(() => committer.writtenHead(one).seq)
+  const fifth = enqueue('e')
+  t.equal(await looked, 4, 'who wants to look between two batches is let in before the next')
+  await Promise.all([fourth, fifth])
+})
+
 t.test('a commit waits for its replicas without holding up other partitions', async t => {
   const store = await memoryStore()
   const acked = new Map<PartitionId, number>()
