@@ -11,6 +11,7 @@ import { limits } from '../limits.js'
 import type { MailStatus } from '../mail/index.js'
 import type { Slack } from '../slack/index.js'
 import type { Actor } from './contract.js'
+import { type FailedDelivery, failedDeliveries } from './deliveries.js'
 import type { Asker, Guard } from './guard.js'
 import { withoutSeals } from './invitations.js'
 import { decodeCursor, encodeCursor } from './page-cursor.js'
@@ -40,6 +41,8 @@ export interface Channels {
 export interface ChannelAccounts {
   /** How people are reached. */
   channels(by: Asker): Promise<Channels>
+  /** What was not delivered of the newest notifications, and why; newest first. */
+  failedDeliveries(by: Asker): Promise<{ deliveries: FailedDelivery[] }>
   /** Newest first. */
   mails(
     by: Asker,
@@ -111,6 +114,11 @@ export function createChannelAccounts(options: ChannelOptions): ChannelAccounts 
       const actor = await administrator(by, 'channels')
       const connection = await connections.find(actor.organization.id)
       return { mail: { isSent: sendsMail }, slack: { isOffered: slack !== null, connection } }
+    },
+
+    async failedDeliveries(by) {
+      const actor = await administrator(by, 'outbox')
+      return { deliveries: await failedDeliveries(database, actor.organization.id) }
     },
 
     async mails(by, { cursor, status }) {

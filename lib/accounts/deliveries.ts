@@ -183,6 +183,45 @@ export async function ownNotifications(database: Queryable, who: Recipient): Pro
   }))
 }
 
+/** A notification that reached somebody not at all, or not this way. */
+export interface FailedDelivery {
+  readonly id: string
+  readonly to: string
+  /** `null`: by whatever way the recipient prefers. */
+  readonly method: 'EMAIL' | 'SLACK' | null
+  readonly title: string | null
+  /** Why. */
+  readonly error: string | null
+  readonly createdAt: string
+  readonly environment: string
+  readonly transactionId: string | null
+}
+
+const failedMax = 50
+/** Of each environment so many of its newest are looked through. */
+const lookedThroughMax = 2_000
+
+/** What was not delivered of an organization's newest notifications, newest first. */
+export async function failedDeliveries(
+  database: Queryable,
+  organizationId: OrganizationId,
+): Promise<FailedDelivery[]> {
+  const { rows } = await database.query<FailedDelivery & { createdAt: Date }>(
+    `select delivery.id, delivery.recipient as "to", delivery.method, newest.title, delivery.error,
+       delivery.created_at as "createdAt", environments.slug as environment, newest.transaction_id as "transactionId"
+     from environments
+     cross join lateral (
+       select id, title, transaction_id from notifications
+       where organization_id = $1 and environment_id = environments.id
+       order by created_at desc limit $2) as newest
+     join notification_deliveries as delivery on delivery.notification_id = newest.id
+     where environments.organization_id = $1 and delivery.status = 'FAILED'
+     order by delivery.created_at desc, delivery.id limit $3`,
+    [organizationId, lookedThroughMax, failedMax],
+  )
+  return rows.map(row => ({ ...row, createdAt: row.createdAt.toISOString() }))
+}
+
 /** The person has looked at what came until then: what comes while they look is news still. */
 export async function seenNotifications(
   database: Queryable,

@@ -23,6 +23,16 @@ export interface MailRow {
   nextAttemptAtMs: number | null
 }
 
+/** A notification that did not arrive. */
+export interface FailedDelivery {
+  id: string
+  to: string
+  isBySlack: boolean
+  title: string | null
+  error: string | null
+  createdAtMs: number | null
+}
+
 /** What was sent to the person. */
 export interface OwnNotification {
   id: string
@@ -57,6 +67,18 @@ export async function mailsOf(
   if (cursor !== null) query.set('cursor', cursor)
   const body = await callApi('GET', `${of(organization)}/mails?${query}`)
   return { mails: listOf(body, 'mails').map(toMail), next: typeof body.next === 'string' ? body.next : null }
+}
+
+export async function failedDeliveries(organization: string): Promise<FailedDelivery[]> {
+  const body = await callApi('GET', `${of(organization)}/failed-deliveries`)
+  return listOf(body, 'deliveries').map(row => ({
+    id: String(row.id ?? ''),
+    to: String(row.to ?? ''),
+    isBySlack: row.method === 'SLACK',
+    title: typeof row.title === 'string' ? row.title : null,
+    error: typeof row.error === 'string' ? row.error : null,
+    createdAtMs: momentOf(row.createdAt),
+  }))
 }
 
 /** What it says; null once it was sent. */

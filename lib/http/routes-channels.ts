@@ -30,6 +30,19 @@ export function addChannelRoutes(http: HttpServer): void {
 
   http.route(
     'GET',
+    `${organization}/failed-deliveries`,
+    {
+      ...browser,
+      api: { tag: 'Notifications', summary: 'Which of the newest notifications did not arrive, and why' },
+    },
+    async context => {
+      const failed = await context.accounts.failedDeliveries(await askerOf(context))
+      return ok(failed, { 'cache-control': 'no-store' })
+    },
+  )
+
+  http.route(
+    'GET',
     `${organization}/mails`,
     { ...browser, api: { tag: 'Notifications', summary: 'The outbox, newest first' } },
     async context => {

@@ -13,11 +13,11 @@ const stage = await Stage.open(t, {
 const seeded = await stage.seed()
 const home = `/dashboard/${seeded.organization.slug}`
 const section = `${home}/organization/outbox`
-const notify = async (to: string, message: string): Promise<void> => {
+const notify = async (to: string, message: string, method?: string): Promise<void> => {
   const response = await fetch(`${stage.server.address}/api/notify`, {
     method: 'POST',
     headers: { authorization: `Bearer ${seeded.liveKey}`, 'content-type': 'application/json' },
-    body: JSON.stringify({ title: 'News', message, deliveryInstructions: [{ to }] }),
+    body: JSON.stringify({ title: 'News', message, deliveryInstructions: [{ to, method }] }),
   })
   t.equal(response.status, 200)
 }
@@ -61,6 +61,20 @@ await stage.scenario(t, 'Slack is connected, used, and disconnected after asking
   await shown(page.getByText('Connected to Quill & Sons.'))
   await isAt(page, section)
   await looks(scenario, 'slack connected')
+  t.equal(await page.getByText('Did not arrive').count(), 0)
+  slack.answer = ({ method }) => (method === 'chat.postMessage' ? { error: 'channel_not_found' } : undefined)
+  await notify('#nowhere', 'it is done', 'SLACK')
+  const failed = page.getByRole('list', { name: 'Did not arrive' })
+  await eventually(
+    async () => {
+      await page.reload()
+      await failed.waitFor({ timeout: 2_000 })
+    },
+    30_000,
+    200,
+  )
+  await reads(failed, /^NewsTo #nowhere by Slack · .*There is no such channel in Slack\.$/)
+  await looks(scenario, 'slack failed')
   // The way back opens nothing a second time.
   const state = 'A'.repeat(32)
   const again = await page.request.get(`/api/auth/oauth/slack?code=the+code&state=${state}`)

@@ -106,6 +106,40 @@ t.test('one that was kept is sent after all, others are not', async t => {
   t.same(rows, [{ status: 'WAITING' }])
 })
 
+t.test('what did not arrive is told to who may read the outbox', async t => {
+  for (const [organizationId, id, status] of [
+    [ours, 'failed', 'FAILED'],
+    [ours, 'arrived', 'DELIVERED'],
+    [theirs, 'elsewhere', 'FAILED'],
+  ] as const) {
+    await database.query(
+      `with noted as (
+         insert into notifications (id, organization_id, environment_id, title, message)
+         select $2, $1, id, 'News', 'a secret' from environments where organization_id = $1 and slug = 'production')
+       insert into notification_deliveries (id, notification_id, recipient, method, status, error)
+       values ($2, $2, '#ops', 'SLACK', $3, 'Slack answered: channel_not_found')`,
+      [organizationId, id, status],
+    )
+  }
+  const failed = '/api/v1/organizations/ours/failed-deliveries'
+  const { body, text } = await ask('GET', failed, { cookie: administrator })
+  t.match(body.deliveries, [
+    {
+      id: 'failed',
+      to: '#ops',
+      method: 'SLACK',
+      title: 'News',
+      environment: 'production',
+      error: /channel_not_found/,
+    },
+  ])
+  t.equal((body.deliveries as unknown[]).length, 1)
+  t.notMatch(text, /secret/, 'but not what they said')
+  t.equal((await ask('GET', failed, { cookie: developer })).status, 403)
+  t.equal((await ask('GET', failed, { cookie: stranger })).status, 404)
+  t.equal((await ask('GET', failed)).status, 401)
+})
+
 t.test('Slack is connected by who may, and by who began it', async t => {
   const begin = (cookie: string, org = 'ours') =>
     ask('POST', `/api/v1/organizations/${org}/slack`, { cookie, body: {} })

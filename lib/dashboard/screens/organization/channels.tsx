@@ -1,6 +1,6 @@
 /**
- * How an organization reaches people: whether mails are sent, its Slack workspace, and the outbox, where what was not
- * sent can be read and sent again.
+ * How an organization reaches people: whether mails are sent, its Slack workspace, what did not arrive, and the outbox,
+ * where what was not sent can be read and sent again.
  */
 import { Dialog, DialogDismiss, DialogHeading } from '@ariakit/react'
 import { useCallback, useEffect, useMemo, useState } from 'react'
@@ -9,6 +9,7 @@ import {
   channelsOf,
   connectSlack,
   disconnectSlack,
+  failedDeliveries,
   type MailRow,
   mailsOf,
   mailText,
@@ -46,6 +47,7 @@ export default function ChannelsSection({ organization: { slug } }: SectionProps
               setDone('Slack is disconnected.')
             }}
           />
+          <Failed organization={slug} />
           <Outbox organization={slug} sendsMail={channels.value.sendsMail} />
         </>
       )}
@@ -111,6 +113,42 @@ function Slack({
           Notifications for its channels fail then; people get theirs by mail.
         </Ask>
       )}
+    </section>
+  )
+}
+
+/** Notifications that reached nobody; mails that are on their way stand in the outbox. Absent when there are none. */
+function Failed({ organization }: { organization: string }) {
+  const { value, problem } = useLoaded(useMemo(() => () => failedDeliveries(organization), [organization]))
+  if (problem !== null) {
+    return (
+      <Banner tone="danger" role="alert">
+        {problem}
+      </Banner>
+    )
+  }
+  if (value === null || value.length === 0) return null
+  return (
+    <section className="grid gap-3" aria-labelledby="failed">
+      <div className="grid gap-1">
+        <h3 id="failed" className="font-semibold">
+          Did not arrive
+        </h3>
+        <p className="text-muted">Notifications that could not be delivered, and are not tried again.</p>
+      </div>
+      <ul className="card divide-y divide-line" aria-labelledby="failed">
+        {value.map(({ id, title, to, isBySlack, createdAtMs, error }) => (
+          <li key={id} className="px-4 py-3">
+            <p className="font-medium break-words">{title ?? 'Notification'}</p>
+            <p className="text-sm break-words text-muted">
+              To {to}
+              {isBySlack && ' by Slack'}
+              {createdAtMs !== null && ` · ${formatDateTime(new Date(createdAtMs))}`}
+            </p>
+            {error !== null && <p className="text-sm break-words text-danger">{error}</p>}
+          </li>
+        ))}
+      </ul>
     </section>
   )
 }
