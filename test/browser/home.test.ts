@@ -10,7 +10,9 @@ t.setTimeout(300_000)
 
 interface SdkInterval {
   listen(): Promise<void>
+  immediatelyClose(): void
   enqueue(slug: string, options?: object): Promise<{ id: string }>
+  readonly routes: { add(slug: string, handler: () => Promise<unknown>): void; remove(slug: string): void }
 }
 const { default: Interval, Action } = createRequire(import.meta.url)('@interval/sdk') as {
   default: new (config: object) => SdkInterval
@@ -161,3 +163,31 @@ await stage.scenario(t, 'what is dismissed is gone', async ({ page }) => {
   await page.getByRole('button', { name: 'Dismiss it' }).click()
   await gone(page.locator('[data-pw-queued-action-slug="waits"]'))
 })
+
+await stage.scenario(
+  t,
+  'the list follows its hosts: what comes, what goes, who is away',
+  async ({ t, page }) => {
+    const host = new Interval({
+      apiKey: seeded.liveKey,
+      endpoint: stage.server.endpoint,
+      logLevel: 'quiet',
+      routes: { stays: async () => 'here' },
+    })
+    await host.listen()
+    await page.goto(home)
+    const entry = (slug: string) => page.locator(`[data-pw-run-slug="${slug}"]`)
+    await shown(entry('stays'))
+    host.routes.add('comes', async () => 'came')
+    await shown(entry('comes'))
+    await entry('comes').click()
+    t.equal(await resultOf(page), 'came')
+    await page.goto(home)
+    host.routes.remove('comes')
+    await gone(page.getByText('comes', { exact: true }))
+    await shown(entry('stays'))
+    host.immediatelyClose()
+    await shown(page.locator('li', { hasText: 'stays' }).getByText('Offline'))
+    t.equal(await entry('stays').count(), 0, 'nothing to click where no host is')
+  },
+)

@@ -195,6 +195,12 @@ await stage.scenario(t, 'date, time, datetime: typed, chosen, bounded', async ({
   t.equal(await moment.locator('input').inputValue(), '07/20/2022')
   t.same(await valuesOf(moment.locator('select')), ['1', '05', 'pm'])
   await field.click()
+  await shown(day.getByText('December 2022'))
+  t.equal(
+    await day.locator('.flatpickr-day:not(:disabled)').count(),
+    31,
+    'it opens where something can be chosen',
+  )
   await field.fill('nonsense')
   await page.keyboard.press('Tab')
   await continueButton(page).click()

@@ -152,3 +152,18 @@ await stage.scenario(t, 'grids: cards, menus, filter, pages, lazily', async ({ t
   // The role of the items is none of ARIA's; suites written for the original look for it.
   t.same(await accessibilityProblems(page, ['aria-roles']), [])
 })
+
+await stage.scenario(t, 'progress: steps, without an end, through a list', async ({ t, page, picture }) => {
+  await start(page, home, 'progress_shown')
+  t.equal(await resultOf(page), 'shown')
+  const bar = page.getByRole('progressbar', { name: 'Moving' })
+  t.equal(await bar.getAttribute('aria-valuenow'), '1')
+  t.equal(await bar.getAttribute('aria-valuemax'), '3')
+  for (const words of ['Completed 1 of 3', 'Packing', 'Then the van', 'Thinking', 'All in boxes'])
+    await shown(page.getByText(words, { exact: true }))
+  t.same(await page.locator('main li').allTextContents(), ['KitchenAll in boxes', 'Cellar'])
+  t.equal(await page.locator('main li').first().locator('svg').count(), 1, 'what is done is ticked off')
+  t.equal(await page.locator('main li').nth(1).locator('svg').count(), 0)
+  await picture('io progress')
+  t.same(await accessibilityProblems(page), [])
+})

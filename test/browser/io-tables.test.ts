@@ -62,13 +62,15 @@ await stage.scenario(
     await shown(kinds.locator('img[src="https://example.com/1.png"]'))
     t.same(
       texts.slice(10),
-      ['Words of it', '', '5', 'Jul 20, 2022, 1:05 PM', 'Shop', 'https://example.com/bare'],
+      ['Words of it', '', '5', 'Jul 20, 2022, 1:05 PM', 'Shop', 'see bold x y', 'https://example.com/bare'],
       'a label comes before a value; what the host left undefined is nothing',
     )
     t.equal(await cells.nth(10).locator('img').getAttribute('alt'), 'A face')
     t.match(await cells.nth(7).locator('span').last().getAttribute('class'), /bg-red-100/)
     t.equal(await cells.nth(14).locator('a').getAttribute('href'), `${home}/actions/shop`)
-    t.equal(await cells.nth(15).locator('a').getAttribute('href'), 'https://example.com/bare')
+    t.equal(await cells.nth(15).locator('strong').textContent(), 'bold')
+    t.equal(await cells.nth(15).locator('a[href]').getAttribute('href'), 'https://example.com/md')
+    t.equal(await cells.nth(16).locator('a').getAttribute('href'), 'https://example.com/bare')
     t.same((await rowsOf(kinds).nth(1).locator('[role="cell"]').allTextContents()).slice(1, 3), ['-', '-'])
     await picture('io table kinds')
     await rowsOf(kinds).first().locator('button', { hasText: 'Open options' }).click()
@@ -81,12 +83,12 @@ await stage.scenario(
     const lines = await download(page, kinds)
     t.equal(
       lines[0],
-      'id,when,iso,Number,Linked,Run,Seen,Marked,Flag,Words,Pictured,Seen only,Valued,Dated,Old name,Bare address',
+      'id,when,iso,Number,Linked,Run,Seen,Marked,Flag,Words,Pictured,Seen only,Valued,Dated,Old name,Marked up,Bare address',
     )
     t.match(lines[1], /^1,2022-07-20T\d\d:05:00\.000Z,2022-07-20T\d\d:05:00\.000Z,1234567,Site 1,Run 1,/)
     t.match(
       lines[2],
-      /^2,,,0,Site 2,Run 2,.*,hot,false,,Words of it,,5,2022-07-20T\d\d:05:00\.000Z,Shop,https:\/\/example\.com\/bare$/,
+      /^2,,,0,Site 2,Run 2,.*,hot,false,,Words of it,,5,2022-07-20T\d\d:05:00\.000Z,Shop,see \*\*bold\*\* .*,https:\/\/example\.com\/bare$/,
     )
     t.equal(lines.length, 3, 'no line break at the end')
 

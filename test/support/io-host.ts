@@ -469,6 +469,26 @@ const interval = new Interval({
       await pause(1_000)
       return 'finished'
     },
+    // No SDK offers these any more, their wire has them.
+    progress_shown: async () => {
+      const shown = (label: string, methodName: string, props: object) =>
+        Object.assign(io.display.object(label, { data: {} }), { methodName, props })
+      await io.group([
+        shown('Moving', 'DISPLAY_PROGRESS_STEPS', {
+          steps: { completed: 1, total: 3 },
+          currentStep: 'Packing',
+          subTitle: 'Then the van',
+        }),
+        shown('Thinking', 'DISPLAY_PROGRESS_INDETERMINATE', {}),
+        shown('Rooms', 'DISPLAY_PROGRESS_THROUGH_LIST', {
+          items: [
+            { label: 'Kitchen', isComplete: true, resultDescription: 'All in boxes' },
+            { label: 'Cellar', isComplete: false, resultDescription: null },
+          ],
+        }),
+      ])
+      return 'shown'
+    },
     notify: async () => {
       await ctx.notify({
         title: 'Hello',
@@ -570,6 +590,10 @@ const interval = new Interval({
           { label: 'Valued', renderCell: () => ({ label: undefined, value: 5 }) },
           { label: 'Dated', renderCell: () => ({ value: day }) },
           { label: 'Old name', renderCell: () => ({ label: 'Shop', action: 'shop' }) },
+          {
+            label: 'Marked up',
+            renderCell: () => 'see **bold** [x](https://example.com/md) [y](javascript:window.broken=1)',
+          },
           { label: 'Bare address', renderCell: () => ({ url: 'https://example.com/bare' }) },
         ],
         rowMenuItems: row => [

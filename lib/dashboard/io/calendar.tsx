@@ -22,7 +22,7 @@ const weekDays = Array.from({ length: 7 }, (_none, index) =>
 )
 
 export function Calendar({ chosen, min, max, onChoose }: CalendarProps) {
-  const [month, setMonth] = useState(() => firstOf(chosen))
+  const [month, setMonth] = useState(() => firstOf(chosen ?? nearestToday(min, max)))
   const typed = chosen === null ? null : chosen.year * 12 + chosen.month
   // biome-ignore lint/correctness/useExhaustiveDependencies: only another month moves the calendar
   useEffect(() => {
@@ -100,14 +100,17 @@ export function Calendar({ chosen, min, max, onChoose }: CalendarProps) {
   )
 }
 
-/** The first of its month; of this one, as it is where the person is, when there is no day. */
-function firstOf(day: Day | null): Date {
-  const today = new Date()
-  return utcDate({
-    year: day?.year ?? today.getFullYear(),
-    month: day?.month ?? today.getMonth() + 1,
-    day: 1,
-  })
+/** The first of its month. */
+function firstOf({ year, month }: Day): Date {
+  return utcDate({ year, month, day: 1 })
+}
+
+/** The day that may be chosen next to this one, which is what it is where the person is. */
+function nearestToday(min: Day | null, max: Day | null): Day {
+  const now = new Date()
+  const today = { year: now.getFullYear(), month: now.getMonth() + 1, day: now.getDate() }
+  if (max !== null && order(max) < order(today)) return max
+  return min !== null && order(min) > order(today) ? min : today
 }
 
 /** Days in order, as numbers. */

@@ -44,6 +44,7 @@ export const video = displayMethod(({ component }: FieldProps<unknown>) => {
   )
 })
 
+/** Classes of the named sizes; those of a picture of its own size when none is named. */
 function sizeClasses(props: Props): string {
   const size = textOf(props, 'size')
   const width = textOf(props, 'width') ?? size

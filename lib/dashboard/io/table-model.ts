@@ -92,6 +92,14 @@ export function cellText(cell: unknown): string {
   return formatCell(cellValue(cell))
 }
 
+/**
+ * True for words with a link, bold letters or code in markdown. Only what nobody writes by accident counts: any other
+ * text of a cell stays as it is, to the letter.
+ */
+export function hasMarkdown(text: string): boolean {
+  return /\[[^[\]\n]+\]\([^()\s]+\)|\*\*[^*\s](?:[^*\n]*[^*\s])?\*\*|`[^`\n]+`/.test(text)
+}
+
 /** What a cell sorts by. */
 export function cellValue(cell: unknown): unknown {
   if (!isRecord(cell) || cell instanceof Date || cell instanceof Map || cell instanceof Set) return cell

@@ -3,7 +3,16 @@
  * `data-pw-search` on the element that holds the rows changes in the same render as they do.
  */
 import { Menu, MenuButton, MenuItem, MenuProvider } from '@ariakit/react'
-import { type ReactNode, type RefObject, useEffect, useLayoutEffect, useRef, useState } from 'react'
+import {
+  lazy,
+  type ReactNode,
+  type RefObject,
+  Suspense,
+  useEffect,
+  useLayoutEffect,
+  useRef,
+  useState,
+} from 'react'
 import type { Place } from '../../clients/wire.js'
 import { AppLink } from '../components/app-link.js'
 import { saveFile } from '../components/download-button.js'
@@ -11,7 +20,7 @@ import { Icon } from '../components/icon.js'
 import { LinkItem } from '../components/link-item.js'
 import { safeMediaUrl, targetOf } from '../links.js'
 import { flagOf, isRecord, type Props, textOf } from '../props.js'
-import { type Column, cellText, csvOf, isGiven, type Row, rangeText } from './table-model.js'
+import { type Column, cellText, csvOf, hasMarkdown, isGiven, type Row, rangeText } from './table-model.js'
 import { type TableState, useTable } from './use-table.js'
 
 export interface Selection {
@@ -21,6 +30,8 @@ export interface Selection {
   isDisabled: boolean
   onChange: (keys: string[]) => void
 }
+
+const MarkdownView = lazy(() => import('./markdown-view.js'))
 
 interface TableViewProps {
   id: string
@@ -325,6 +336,13 @@ function Cell({ cell, place }: { cell: unknown; place: Place }) {
   const words = cellText(cell)
   // Short words stay on one line; what is long wraps and is cut after a few lines, in looks only.
   const shape = words.length <= shortCharactersMax ? 'whitespace-nowrap' : 'line-clamp-4 min-w-40 break-words'
+  if (typeof cell === 'string' && hasMarkdown(cell)) {
+    return (
+      <Suspense fallback={<span className={shape}>{words}</span>}>
+        <MarkdownView text={cell} />
+      </Suspense>
+    )
+  }
   if (!isRecord(cell) || cell instanceof Date) return <span className={shape}>{words}</span>
   const target = targetOf(cell, place)
   const picture = isRecord(cell.image) ? cell.image : null

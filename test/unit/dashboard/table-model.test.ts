@@ -1,6 +1,13 @@
 /** Tables as the dashboard holds them: order, filter, pages, CSV. */
 import t from 'tap'
-import { csvOf, filteredRows, rangeText, sortedRows, tableOf } from '../../../lib/dashboard/io/table-model.js'
+import {
+  csvOf,
+  filteredRows,
+  hasMarkdown,
+  rangeText,
+  sortedRows,
+  tableOf,
+} from '../../../lib/dashboard/io/table-model.js'
 
 const props = {
   columns: [{ label: 'Id', accessorKey: 'id' }, { label: 'Who' }],
@@ -61,4 +68,30 @@ t.test('CSV has labels first, quotes where needed and no last line break', async
 t.test('the range is written with separators in the total', async t => {
   t.equal(rangeText(0, 5, 10_000), '1 - 5 of 10,000')
   t.equal(rangeText(20, 5, null), '21 - 25')
+})
+
+t.test('markdown is what nobody writes by accident', async t => {
+  for (const text of [
+    'see [it](https://example.com/a)',
+    '**bold** and plain',
+    'a **b c** d',
+    'run `npm test`',
+  ])
+    t.ok(hasMarkdown(text), text)
+  for (const text of [
+    '1. one',
+    '# 5',
+    'snake_case_name',
+    '2 * 3 * 4',
+    '**',
+    '** not **',
+    'a[0](1 2)',
+    '[x]',
+    '5 > 3',
+    '- no',
+    '~5~',
+  ])
+    t.notOk(hasMarkdown(text), text)
+  for (const text of ['['.repeat(50_000), '**a'.repeat(20_000), '`'.repeat(50_001)])
+    t.type(hasMarkdown(text), 'boolean')
 })
