@@ -81,6 +81,8 @@ export function decideIoCall(
     forgetConfirmed(change, call)
     // With the reply they find the connection that asks, also before everybody knows where the host is now.
     const heard: HostReply = deliveries.length > 0 ? { accepted: true, deliveries } : accepted
+    // Said again by a node that did not hear that it was taken, when the host has refused the answer and asks anew.
+    if (known?.refusedRenderId === call.id) return heard
     if (change.now.answeredRenders.includes(call.id) || isLate(change, known, call)) return heard
     if (known?.renderId === call.id) {
       if (!known.answer) change.tellClient(renderSignal(change, known))

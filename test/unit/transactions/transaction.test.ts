@@ -203,6 +203,23 @@ t.test(
   },
 )
 
+t.test('a call that comes again when its answer was refused does not take the place of the newer one', t => {
+  const subject = new Subject()
+  const first = subject.ask()
+  subject.answer(first, ['no good'])
+  const again = subject.ask('INPUT_TEXT', { inputGroupKey: first.inputGroupKey })
+  subject.tell({ type: 'io-call', instanceId, connectionId, call: first, bytes: 100 })
+  t.same(subject.last?.reply, { accepted: true })
+  t.same(subject.last?.signals, [])
+  t.same(
+    subject.state.groups.map(group => group.renderId),
+    [again.id],
+  )
+  subject.answer(again, ['good'])
+  t.equal(subject.state.groups[0]?.answer?.renderId, again.id)
+  t.end()
+})
+
 t.test('a value that stands for another one is judged as what it stands for', async t => {
   const subject = new Subject()
   const identity = callOf('CONFIRM_IDENTITY').toRender
