@@ -69,6 +69,13 @@ export interface LevelDiskOptions {
 
 type Level = ReturnType<typeof levelup>
 
+/** A batch that is put together step by step; the published types leave out the options of `write`. */
+interface ChainedBatch {
+  put(key: string, value: Buffer): unknown
+  del(key: string): unknown
+  write(options: { readonly sync: boolean }, callback: (error?: Error) => void): unknown
+}
+
 /** Repairs in one life of the process; more means the medium itself is failing. */
 const repairsMax = 4
 
@@ -203,7 +210,13 @@ class LevelDisk implements Disk {
     return this.#run(
       () =>
         new Promise<void>((resolve, reject) => {
-          this.#level.batch([...operations], { sync }, error => (error ? reject(error) : resolve()))
+          // One after the other costs half of what an array of objects does, which is taken apart in native code.
+          const batch = this.#level.batch() as unknown as ChainedBatch
+          for (const operation of operations) {
+            if (operation.type === 'put') batch.put(operation.key, operation.value)
+            else batch.del(operation.key)
+          }
+          batch.write({ sync }, error => (error ? reject(error) : resolve()))
         }),
     )
   }
