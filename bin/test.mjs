@@ -171,6 +171,8 @@ async function run(file) {
   })
   for (const timer of timers) clearTimeout(timer)
   running.delete(child)
+  // Nodes that a failed test has left would take the processor time of those that follow.
+  end(child, 'SIGKILL')
   for (const descriptor of [output, errors]) closeSync(descriptor)
   const lines = readFileSync(`${place}.tap`, 'utf8').split('\n')
   const { count, plan, points } = countsOf(lines)

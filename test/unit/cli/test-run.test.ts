@@ -1,9 +1,12 @@
 /** `bin/test.mjs`: what it takes for passed, what it says of what failed, and that it leaves processes as they are. */
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
+import { connect } from 'node:net'
 import { join } from 'node:path'
 import t, { type Test } from 'tap'
 import { packageRoot } from '../../../lib/root.js'
+import { eventually } from '../../support/eventually.js'
+import { freePort } from '../../support/ports.js'
 
 const good = `import t from 'tap'
 import { execFileSync } from 'node:child_process'
@@ -73,6 +76,29 @@ t.test('a file that does not end is ended', async t => {
   const { code, text } = await testRun(t, { 'hanging.test.js': hanging }, ['--timeout=0.5'])
   t.equal(code, 1)
   t.match(text, /hanging\.test\.js did not end in time/)
+})
+
+t.test('what a file leaves behind ends with it', async t => {
+  const port = await freePort()
+  const leaving = `import { spawn } from 'node:child_process'
+    const script = "require('net').createServer().listen(${port}, '127.0.0.1', () => console.log('listens'))"
+    const left = spawn(process.execPath, ['-e', script], { stdio: ['ignore', 'pipe', 'ignore'] })
+    left.stdout.on('data', text => {
+      console.log('1..1\\nok 1 - one # SKIP it ' + text)
+      process.exit()
+    })`
+  const { code, text } = await testRun(t, { 'leaving.test.js': leaving })
+  t.equal(code, 0, text)
+  t.match(text, /one: it listens/)
+  await eventually(async () => {
+    const socket = connect(port, '127.0.0.1')
+    const isThere = await once(socket, 'connect').then(
+      () => true,
+      () => false,
+    )
+    socket.destroy()
+    if (isThere) throw new Error('it still listens')
+  })
 })
 
 t.test('what is not there is no success', async t => {
