@@ -25,14 +25,19 @@ export interface Command {
   readonly label: string
   /** Where it is or what it belongs to. */
   readonly hint: string
-  readonly kind: 'action' | 'page' | 'place' | 'simulate-restart' | 'sign-out'
+  readonly kind: 'action' | 'page' | 'place' | 'simulate-restart' | 'single-keys' | 'sign-out'
   /** Absent for what is done rather than gone to. */
   readonly href?: string
 }
 
 const shownMax = 50
 
-export function commandsOf(place: Place, directory: Directory, session: Session): Command[] {
+export function commandsOf(
+  place: Place,
+  directory: Directory,
+  session: Session,
+  hasSingleKeys: boolean,
+): Command[] {
   const inside = (slug: string): string => {
     const names = ancestorsOf(directory, slug).map(page => page.name)
     return names.length > 0 ? names.join(' › ') : isConsole(place) ? 'Console' : 'Live'
@@ -55,10 +60,10 @@ export function commandsOf(place: Place, directory: Directory, session: Session)
       href: actionHref(place, slug),
     }))
     .sort((a, b) => a.label.localeCompare(b.label))
-  return [...commands, ...placesOf(place, session)]
+  return [...commands, ...placesOf(place, session, hasSingleKeys)]
 }
 
-function placesOf(place: Place, session: Session): Command[] {
+function placesOf(place: Place, session: Session, hasSingleKeys: boolean): Command[] {
   const go = (label: string, hint: string, href: string): Command => ({
     id: `place ${href}`,
     label,
@@ -93,6 +98,12 @@ function placesOf(place: Place, session: Session): Command[] {
     const label = 'Simulate Interval restart'
     commands.push({ id: 'restart', label, hint: 'Development', kind: 'simulate-restart' })
   }
+  commands.push({
+    id: 'single-keys',
+    label: `Switch single keys ${hasSingleKeys ? 'off' : 'on'}`,
+    hint: '/ commands, g h home, g s account',
+    kind: 'single-keys',
+  })
   return [...commands, { id: 'sign-out', label: 'Sign out', hint: session.user.email, kind: 'sign-out' }]
 }
 

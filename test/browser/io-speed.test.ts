@@ -1,5 +1,6 @@
 /**
- * How heavy and how quick: the bytes of the first load, and how long a key takes to be on screen in a form of 100
+ * How heavy and how quick: the bytes of the first load, how long until one can type, what moves meanwhile, and how long a
+ * key takes to be on screen in a form of 100
  * fields and above a table of 10,000 rows. The figures are printed; the bounds are wide, machines differ.
  */
 import { existsSync, readdirSync, statSync } from 'node:fs'
@@ -13,6 +14,10 @@ import { continueButton, resultOf } from './stage.js'
 t.setTimeout(300_000)
 const scriptBytesMax = 250_000
 const keyMsMax = 100
+/** From the address to a letter in the first field. */
+const usableMsMax = 10_000
+/** A tenth of what counts as good. */
+const shiftMax = 0.01
 const { stage, home } = await ioStage(t)
 
 /** Milliseconds from a key going down until the frame with its letter is painted, per key: median and slowest. */
@@ -53,6 +58,57 @@ await stage.scenario(t, 'the first load is under 250 KB of script', async ({ t, 
     'which are files of their own',
   )
 })
+
+await stage.scenario(t, 'an action opened by its address can be typed into soon', async ({ t, page }) => {
+  await page.addInitScript(`{
+    window.longMs = 0
+    new PerformanceObserver(list => {
+      for (const { duration } of list.getEntries()) window.longMs += duration - 50
+    }).observe({ type: 'longtask', buffered: true })
+  }`)
+  await page.goto(`${home}/actions/text`)
+  await page.locator('input[type="text"]:focus').waitFor()
+  const { painted, usable, blocked } = await page.evaluate<Record<string, number>>(`new Promise(done => {
+    document.activeElement.addEventListener('input', () => requestAnimationFrame(() => setTimeout(() => done({
+      painted: performance.getEntriesByName('first-contentful-paint')[0].startTime,
+      usable: performance.now(),
+      blocked: window.longMs,
+    }))))
+    document.execCommand('insertText', false, 'a')
+  })`)
+  const told = [painted, usable, blocked].map(ms => Math.round(ms ?? Number.NaN))
+  t.comment(
+    `first words after ${told[0]} ms, a letter typed after ${told[1]} ms, ${told[2]} ms of long tasks`,
+  )
+  t.ok((usable ?? Number.POSITIVE_INFINITY) < usableMsMax, `${told[1]} ms`)
+})
+
+await stage.scenario(
+  t,
+  'nothing moves while a form is waited for, and what is heavy comes',
+  async ({ t, page }) => {
+    await page.addInitScript(`{
+    window.shifts = []
+    new PerformanceObserver(list => {
+      for (const { hadRecentInput, value } of list.getEntries()) if (!hadRecentInput) window.shifts.push(value)
+    }).observe({ type: 'layout-shift', buffered: true })
+  }`)
+    for (const [slug, end] of [
+      ['wait', 'input[type="text"]'],
+      ['rich_text', '.ProseMirror'],
+      ['spreadsheet', 'td'],
+      ['metadata', '[data-test-id="result-type"]'],
+    ] as const) {
+      await start(page, home, slug)
+      await page.locator(end).first().waitFor()
+      await page.evaluate('new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)))')
+      const shifts = await page.evaluate<number[]>('window.shifts')
+      const sum = shifts.reduce((all, value) => all + value, 0)
+      t.comment(`${slug}: moved by ${sum.toFixed(5)}`)
+      t.ok(sum < shiftMax, `${slug}: ${sum}`)
+    }
+  },
+)
 
 await stage.scenario(t, 'typing in a form of 100 fields', async ({ t, page }) => {
   await start(page, home, 'many_fields')

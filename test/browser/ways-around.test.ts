@@ -196,7 +196,7 @@ await stage.scenario(t, 'the command bar: found, moved through and chosen by key
   t.equal(await page.locator('[role="option"]').count(), 0, 'closed, it is not there')
   await page.locator('[data-pw-command-bar-toggle]').click()
   const options = page.locator('[data-pw-command-bar-results] [role="option"]')
-  await counts(options, 20)
+  await counts(options, 21)
   await picture('command bar')
   t.same(await accessibilityProblems(page), [])
   await page.keyboard.press('Escape')
@@ -213,6 +213,56 @@ await stage.scenario(t, 'the command bar: found, moved through and chosen by key
   await page.keyboard.type('nothing like it')
   await shown(page.getByText('Nothing fits.'))
 })
+
+await stage.scenario(
+  t,
+  'single keys lead where they say, unless one types or has them off',
+  async ({ t, page }) => {
+    const bar = page.locator('[data-pw-command-bar-results]')
+    await page.goto(`${home}/actions/greet`)
+    const name = await shown(page.locator('input[type="text"]'))
+    await name.fill('')
+    await name.pressSequentially('/gh')
+    t.equal(await name.inputValue(), '/gh', 'in a field they are letters')
+    await isAt(page, `${home}/actions/greet`)
+    await page.locator('h2').first().click()
+    await page.keyboard.press('/')
+    await shown(bar)
+    await page.keyboard.type('over')
+    await page.keyboard.press('Enter')
+    await isAt(page, `${home}/actions/overview`)
+    await page.keyboard.press('g')
+    await page.keyboard.press('h')
+    await isAt(page, home)
+    await page.keyboard.press('g')
+    await page.keyboard.press('s')
+    await isAt(page, '/account')
+    await page.goto(home)
+    await shown(page.locator('[data-pw-actions-list]'))
+    const choose = async (label: string) => {
+      await page.keyboard.press('Control+k')
+      await page.keyboard.type(label)
+      await shown(page.locator('[role="option"][data-active-item]', { hasText: label }))
+      await page.keyboard.press('Enter')
+      await gone(bar)
+    }
+    await choose('Switch single keys off')
+    await page.reload()
+    await shown(page.locator('[data-pw-actions-list]'))
+    await page.keyboard.press('/')
+    await page.keyboard.press('Control+k')
+    await shown(bar)
+    t.equal(await page.getByRole('combobox').inputValue(), '')
+    await page.keyboard.press('Escape')
+    await gone(bar)
+    await page.keyboard.press('g')
+    await page.keyboard.press('s')
+    await choose('Switch single keys on')
+    await isAt(page, home)
+    await page.keyboard.press('/')
+    await shown(bar)
+  },
+)
 
 await stage.scenario(
   t,

@@ -10,12 +10,14 @@ import { useDirectory, useLive, useServices } from '../services.js'
 import { emptyDirectory } from '../tree.js'
 import { useGo } from './app-link.js'
 import { Icon, type IconName } from './icon.js'
+import { areSingleKeysOn, switchSingleKeys } from './use-shortcuts.js'
 
 const icons: Record<Command['kind'], IconName> = {
   action: 'play',
   page: 'folder',
   place: 'chevronRight',
   'simulate-restart': 'restart',
+  'single-keys': 'terminal',
   'sign-out': 'close',
 }
 
@@ -26,7 +28,7 @@ export default function CommandBar({ place, onClose }: { place: Place; onClose: 
   const { api } = useServices()
   const go = useGo()
   const commands = useMemo(
-    () => commandsOf(place, directory ?? emptyDirectory, session),
+    () => commandsOf(place, directory ?? emptyDirectory, session, areSingleKeysOn()),
     [place, directory, session],
   )
   const fitting = useMemo(() => fittingCommands(commands, query), [commands, query])
@@ -34,6 +36,7 @@ export default function CommandBar({ place, onClose }: { place: Place; onClose: 
   const run = (command: Command) => {
     onClose()
     if (command.href !== undefined) go(command.href)
+    else if (command.kind === 'single-keys') switchSingleKeys(!areSingleKeysOn())
     else if (command.kind === 'sign-out') void signOut()
     // The connection says by itself that it was lost and is back.
     else void api.simulateRestart()

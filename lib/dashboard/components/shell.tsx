@@ -26,6 +26,7 @@ import { AppLink } from './app-link.js'
 import { Bell, type News, useNews } from './bell.js'
 import { Mark } from './entrance.js'
 import { Icon, type IconName } from './icon.js'
+import { useShortcuts } from './use-shortcuts.js'
 import { DrawnWords, Words } from './words.js'
 
 const CommandBar = lazy(() => import('./command-bar.js'))
@@ -44,7 +45,7 @@ export function Shell({
   const [isCommanding, setCommanding] = useState(false)
   const { pathname } = useLocation()
   const content = useRef<HTMLDivElement>(null)
-  useShortcut(() => setCommanding(true))
+  useShortcuts(place, () => setCommanding(true))
   // biome-ignore lint/correctness/useExhaustiveDependencies: any navigation closes the drawer
   useEffect(() => setOpen(false), [pathname])
   useClosedPlace(place)
@@ -134,22 +135,6 @@ function useClosedPlace(place: Place): void {
   }, [code, refresh])
 }
 
-/** Ctrl+K or ⌘K, wherever the caret is. */
-function useShortcut(onPressed: () => void): void {
-  const latest = useRef(onPressed)
-  latest.current = onPressed
-  useEffect(() => {
-    const press = (event: KeyboardEvent) => {
-      if (event.key.toLowerCase() !== 'k' || event.ctrlKey === event.metaKey) return
-      if (event.shiftKey || event.altKey) return
-      event.preventDefault()
-      latest.current()
-    }
-    window.addEventListener('keydown', press)
-    return () => window.removeEventListener('keydown', press)
-  }, [])
-}
-
 function Navigation({
   place,
   organization,
@@ -188,7 +173,7 @@ function Navigation({
           type="button"
           data-pw-command-bar-toggle=""
           aria-haspopup="dialog"
-          aria-keyshortcuts="Control+K Meta+K"
+          aria-keyshortcuts="Control+K Meta+K /"
           className="mx-2 mb-1 flex items-center gap-2.5 rounded-control border border-line px-2.5 py-1.5 text-muted hover:bg-sunken"
           onClick={onCommands}
         >

@@ -26,7 +26,7 @@ function RichTextField({ id, component, draft, onDraft, isDisabled, error }: Fie
   }
   return (
     <FieldFrame id={id} component={component} error={error} onLabel={lead}>
-      <Suspense fallback={<div className="control h-48 animate-pulse" aria-hidden="true" />}>
+      <Suspense fallback={<div className="control h-[187px] animate-pulse" aria-hidden="true" />}>
         <RichTextEditor
           id={id}
           component={component}

@@ -34,7 +34,7 @@ export const spreadsheet = inputMethod<SheetRow[]>({
 function SpreadsheetField({ id, component, draft, onDraft, isDisabled, error }: FieldProps<SheetRow[]>) {
   return (
     <FieldGroup id={id} component={component} error={error}>
-      <Suspense fallback={<div className="card h-64 animate-pulse" aria-hidden="true" />}>
+      <Suspense fallback={<div className="card h-[306px] animate-pulse" aria-hidden="true" />}>
         <SpreadsheetView
           id={id}
           columns={sheetColumnsOf(component.props)}

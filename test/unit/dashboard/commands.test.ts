@@ -2,6 +2,7 @@ import t from 'tap'
 import type { Directory } from '../../../lib/clients/wire.js'
 import type { Session } from '../../../lib/dashboard/api.js'
 import { commandsOf, fittingCommands } from '../../../lib/dashboard/commands.js'
+import { SingleKeys } from '../../../lib/dashboard/single-keys.js'
 
 const action = (slug: string, name: string, more: object = {}) => ({
   slug,
@@ -67,7 +68,7 @@ const session: Session = {
     },
   ],
 }
-const commands = commandsOf({ organization: 'ours', environment: 'production' }, directory, session)
+const commands = commandsOf({ organization: 'ours', environment: 'production' }, directory, session, true)
 const labels = (query: string) => fittingCommands(commands, query).map(command => command.label)
 
 t.test('everything one can go to, once; nothing hidden or offline', t => {
@@ -88,6 +89,7 @@ t.test('everything one can go to, once; nothing hidden or offline', t => {
       'Staging (Others)',
       'Console (Others)',
       'Your account (ann@example.com)',
+      'Switch single keys off (/ commands, g h home, g s account)',
       'Sign out (ann@example.com)',
     ],
   )
@@ -111,7 +113,7 @@ t.test('of many, actions give way to what is not found by its name', t => {
     actions: Array.from({ length: 80 }, (_none, index) => action(`a${index}`, `Action ${index}`)),
   }
   const tools = { ...session, developmentTools: true }
-  const all = commandsOf({ organization: 'ours', environment: 'production' }, many, tools)
+  const all = commandsOf({ organization: 'ours', environment: 'production' }, many, tools, true)
   const found = fittingCommands(all, '')
   t.equal(found.length, 50)
   for (const label of ['Simulate Interval restart', 'Sign out', 'Your account', 'Action 0'])
@@ -125,4 +127,14 @@ t.test('of many, actions give way to what is not found by its name', t => {
     'in the same order',
   )
   t.end()
+})
+
+t.test('two keys belong together for a second', async t => {
+  const keys = new SingleKeys()
+  const goals = (...pressed: [string, number][]) => pressed.map(([key, atMs]) => keys.press(key, atMs))
+  t.same(goals(['/', 0], ['h', 10], ['s', 20]), ['commands', null, null])
+  t.same(goals(['g', 100], ['h', 1_100]), [null, 'home'])
+  t.same(goals(['g', 2_000], ['s', 2_100], ['s', 2_200]), [null, 'account', null])
+  t.same(goals(['g', 3_000], ['h', 4_001]), [null, null])
+  t.same(goals(['g', 5_000], ['x', 5_100], ['h', 5_200]), [null, null, null])
 })
