@@ -231,6 +231,51 @@ await stage.scenario(
   },
 )
 
+await stage.scenario(
+  t,
+  'pages inside of pages, with and without a layout, listed and not',
+  async ({ t, page }) => {
+    const links = (slug: string) => page.locator(`main a[href="${home}/actions/${slug}"]`)
+    const open = async (slug: string, title: string) => {
+      await page.goto(`${home}/actions/${slug}`)
+      await reads(page.locator('h2'), title)
+    }
+    await open('tree', 'Tree')
+    await links('tree/leaf').nth(1).waitFor()
+    for (const slug of ['tree/leaf', 'tree/named', 'tree/branch'])
+      t.equal(await links(slug).count(), 2, 'a page without a layout lists what is inside and leads there')
+    for (const slug of ['tree/hidden', 'tree/under']) t.equal(await links(slug).count(), 0, 'unlisted')
+    await reads(links('tree/leaf').first(), 'leaf')
+    await links('tree/branch').first().click()
+    t.equal(
+      new URL(page.url()).pathname,
+      `${home}/actions/tree/branch`,
+      'the address changes within the click',
+    )
+    await shown(page.locator('[data-pw-run-slug="tree/branch/twig"]'))
+    t.equal(await page.locator('[data-pw-run-slug="tree/branch/twig"]').count(), 1, 'without a handler once')
+    await page.locator('[data-pw-run-slug="tree/branch/twig"]').click()
+    t.equal(await resultOf(page), '{}')
+    await page.locator('.btn a', { hasText: 'Go back' }).click()
+    await isAt(page, `${home}/actions/tree/branch`)
+    await page.goto(`${home}/actions/tree/hidden`)
+    t.equal(await resultOf(page), 'found all the same')
+    await open('tree/under', 'Under the leaves')
+    await shown(page.locator('[data-pw-run-slug="tree/under/seed"]'))
+  },
+)
+
+await stage.scenario(t, 'parameters in an address reach the action, every time', async ({ t, page }) => {
+  await page.goto(`${home}/actions/params?name=Ada%20Q&mark=%26&n=1`)
+  const given = JSON.stringify({ name: 'Ada Q', mark: '&', n: '1' })
+  t.equal(await resultOf(page), given)
+  await page.locator('button', { hasText: 'New transaction' }).click()
+  await isAt(page, /\?name=Ada%20Q&mark=%26&n=1$/)
+  t.equal(await resultOf(page), given)
+  await page.goto(`${home}/actions/params?other=yes`)
+  t.equal(await resultOf(page), JSON.stringify({ other: 'yes' }))
+})
+
 await stage.scenario(t, 'the console shows notifications and delivers none', async ({ t, page }) => {
   await stage.startHost(seeded.developmentKey, 'dist/test/support/io-host.js')
   await page.goto(`${home}/develop/actions`)

@@ -641,6 +641,26 @@ const interval = new Interval({
       const chosen = await io.select.table('Choose many', { data: manyRows, columns: ['id', 'name', 'plan'] })
       return said([chosen.length, chosen[0]?.id, chosen.at(-1)?.id])
     },
+    params: async () => said(ctx.params),
+    // Pages of all kinds inside of one another.
+    tree: new Page({
+      name: 'Tree',
+      handler: async () => undefined,
+      routes: {
+        leaf: async () => 'leaf',
+        named: new Action({ name: 'A leaf with a name', handler: async () => 'named' }),
+        hidden: new Action({ unlisted: true, handler: async () => 'found all the same' }),
+        branch: new Page({
+          name: 'Branch',
+          routes: { twig: new Action({ name: 'Twig', handler: async () => said(ctx.params) }) },
+        }),
+        under: new Page({
+          name: 'Under the leaves',
+          unlisted: true,
+          routes: { seed: new Action({ name: 'Seed', handler: async () => 'seed' }) },
+        }),
+      },
+    }),
     shop: new Page({
       name: 'Shop',
       handler: async () =>
