@@ -7,9 +7,10 @@ import { cpSync, existsSync, mkdirSync, mkdtempSync, renameSync, rmSync } from '
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { type AccountsOptions, type AccountsService, createAccounts } from '../../lib/accounts/index.js'
-import { type Database, openDatabase, readMigrations } from '../../lib/database/index.js'
+import { createDatabase, type Database, openDatabase, readMigrations } from '../../lib/database/index.js'
 import { silentLog } from '../../lib/log.js'
 import { packageRoot } from '../../lib/root.js'
+import { startRealPostgres, type TestPostgres } from './postgres.js'
 
 interface Teardown {
   teardown(work: () => unknown): unknown
@@ -28,8 +29,14 @@ export async function placeDatabase(directory: string): Promise<void> {
   cpSync(await databaseTemplate(), join(directory, 'postgres'), { recursive: true })
 }
 
-/** An open, migrated, empty database of its own. Closed after the test. */
-export async function testDatabase(t: Teardown): Promise<Database> {
+/**
+ * An open, migrated, empty database of its own. Closed after the test. `isReal`: in a Postgres where there is one, since
+ * the embedded database does one statement at a time and so hides races; with `TEST_DATABASE=postgres` all are.
+ */
+export async function testDatabase(t: Teardown, { isReal = false } = {}): Promise<Database> {
+  const isWanted = isReal || process.env.TEST_DATABASE === 'postgres'
+  const real = isWanted ? await testPostgres.database(t) : null
+  if (real) return real
   const directory = await testDataDirectory(t)
   const database = await openDatabase({ directory, log: silentLog })
   t.teardown(() => database.close())
@@ -68,6 +75,51 @@ export async function testAccounts(
   })
   t.teardown(() => accounts.close())
   return { accounts, database, clock }
+}
+
+/** The server that the test databases of this process share, while there are any. */
+const testPostgres = {
+  running: null as Promise<TestPostgres | null> | null,
+  users: 0,
+  made: 0,
+
+  /** Null where there is none. */
+  async database(t: Teardown): Promise<Database | null> {
+    this.users += 1
+    this.running ??= this.start()
+    const postgres = await this.running
+    if (!postgres) return null
+    this.made += 1
+    const [template, own] = [beside(postgres, 'migrated'), beside(postgres, `${this.made}`)]
+    const server = await openDatabase({ url: postgres.url, log: silentLog })
+    await server.query(`create database ${own.name} template ${template.name}`).finally(() => server.close())
+    const database = await openDatabase({ url: own.url, log: silentLog })
+    t.teardown(async () => {
+      await database.close()
+      this.users -= 1
+      if (this.users > 0) return
+      this.running = null
+      await postgres.stop()
+    })
+    return database
+  },
+
+  async start(): Promise<TestPostgres | null> {
+    const postgres = await startRealPostgres()
+    if (!postgres) return null
+    const { url } = beside(postgres, 'migrated')
+    await createDatabase(url)
+    const database = await openDatabase({ url, log: silentLog })
+    await database.migrate().finally(() => database.close())
+    return postgres
+  },
+}
+
+/** Another database on the same server. */
+function beside({ url }: TestPostgres, what: string): { name: string; url: string } {
+  const other = new URL(url)
+  other.pathname += `_${what}`
+  return { name: other.pathname.slice(1), url: other.toString() }
 }
 
 async function databaseTemplate(): Promise<string> {

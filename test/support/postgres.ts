@@ -22,6 +22,11 @@ export interface TestPostgres {
 }
 
 export async function startPostgres(): Promise<TestPostgres> {
+  return (await startRealPostgres()) ?? (await startEmbedded())
+}
+
+/** Null where only the embedded one is left. */
+export async function startRealPostgres(): Promise<TestPostgres | null> {
   const given = process.env.TEST_DATABASE_URL
   if (given) {
     const url = new URL(given)
@@ -29,7 +34,7 @@ export async function startPostgres(): Promise<TestPostgres> {
     await createDatabase(url.toString())
     return { url: url.toString(), kind: 'TEST_DATABASE_URL', stop: async () => undefined }
   }
-  return (await startServer()) ?? (await startEmbedded())
+  return startServer()
 }
 
 /** Postgres refuses to run as root: then it runs as the user `postgres`, where there is one. */
@@ -66,7 +71,10 @@ async function startServer(): Promise<TestPostgres | null> {
   const start = async (): Promise<void> => {
     child = spawn(
       'postgres',
-      ['-D', data, '-p', String(port), '-h', '127.0.0.1', '-k', folder, '-c', 'max_connections=200'],
+      // Tests end processes, never the machine: what is written need not reach the disk.
+      ['-D', data, '-p', String(port), '-h', '127.0.0.1', '-k', folder].concat(
+        ['max_connections=200', 'fsync=off'].flatMap(setting => ['-c', setting]),
+      ),
       { ...user, cwd: folder, stdio: 'ignore' },
     )
     await eventually(async () => {

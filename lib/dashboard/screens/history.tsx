@@ -4,7 +4,7 @@
  */
 
 import { Menu, MenuButton, MenuItem, MenuProvider } from '@ariakit/react'
-import { type ReactNode, useCallback, useEffect, useRef, useState } from 'react'
+import { useCallback, useEffect, useRef, useState } from 'react'
 import { useLocation, useNavigate } from 'react-router'
 import type { Place } from '../../clients/wire.js'
 import {
@@ -18,32 +18,31 @@ import {
   type PastRunRow,
 } from '../api-history.js'
 import { AppLink } from '../components/app-link.js'
+import { Select } from '../components/choice.js'
 import { Icon } from '../components/icon.js'
-import { Banner, Loading } from '../components/notice.js'
+import { Input } from '../components/input.js'
+import { Loading, Problem } from '../components/notice.js'
 import { ResultBadge } from '../components/result-badge.js'
+import { Empty, Section } from '../components/section.js'
 import { formatDateTime, formatDuration } from '../format.js'
 import { isConsole, pastRunHref } from '../links.js'
-import { useTitle } from '../use-title.js'
+import { messageOf } from '../use-loaded.js'
 
 const typingMs = 300
 
 export default function HistoryScreen({ place }: { place: Place }) {
-  useTitle('History')
   const { search } = useLocation()
   const filter = filterOf(search)
   return (
-    <main className="mx-auto grid w-full max-w-5xl content-start gap-6 px-4 py-8 sm:px-8">
-      <header className="flex flex-wrap items-center gap-x-4 gap-y-2">
-        <div className="min-w-0 flex-1">
-          <h2 className="text-2xl font-semibold tracking-tight">History</h2>
-          <p className="text-muted">
-            {isConsole(place) ? 'Runs of your own console.' : 'Runs that you may see, newest first.'}
-          </p>
-        </div>
-        <Exports place={place} filter={filter} />
-      </header>
-      <Filters place={place} filter={filter} />
-      <Runs key={search} place={place} filter={filter} />
+    <main className="mx-auto w-full max-w-5xl px-4 py-8 sm:px-8">
+      <Section
+        title="History"
+        text={isConsole(place) ? 'Runs of your own console.' : 'Runs that you may see, newest first.'}
+        actions={<Exports place={place} filter={filter} />}
+      >
+        <Filters place={place} filter={filter} />
+        <Runs key={search} place={place} filter={filter} />
+      </Section>
     </main>
   )
 }
@@ -81,14 +80,19 @@ function Exports({ place, filter }: { place: Place; filter: HistoryFilter }) {
   )
 }
 
-const statuses = [
-  ['', 'Any result'],
-  ['open', 'Not ended yet'],
-  ['success', 'Completed'],
-  ['failure', 'Error'],
-  ['canceled', 'Canceled'],
-  ['redirected', 'Redirected'],
-] as const
+interface Option {
+  readonly value: string
+  readonly label: string
+}
+
+const statuses: readonly Option[] = [
+  { value: '', label: 'Any result' },
+  { value: 'open', label: 'Not ended yet' },
+  { value: 'success', label: 'Completed' },
+  { value: 'failure', label: 'Error' },
+  { value: 'canceled', label: 'Canceled' },
+  { value: 'redirected', label: 'Redirected' },
+]
 
 function Filters({ place, filter }: { place: Place; filter: HistoryFilter }) {
   const navigate = useNavigate()
@@ -126,88 +130,69 @@ function Filters({ place, filter }: { place: Place; filter: HistoryFilter }) {
   const isFiltered = filterNames.some(name => filter[name] !== '')
   return (
     <search className="card grid grid-cols-2 gap-x-4 gap-y-3 p-4 lg:grid-cols-4">
-      <Field id="history-search" label="Search" className="col-span-2">
-        <input
+      <div className="col-span-2">
+        <Input
           id="history-search"
+          name="search"
           type="search"
-          className="control"
+          label="Search"
           placeholder="An action, a person, or the id of a run"
           value={typed}
           onChange={event => setTyped(event.target.value)}
         />
-      </Field>
-      <Field id="history-action" label="Action">
-        <select
-          id="history-action"
-          className="control"
-          value={filter.action}
-          onChange={event => change({ action: event.target.value })}
-        >
-          <option value="">Any action</option>
-          {withChosen(
-            facets.actions.map(({ slug, name }) => [slug, name] as const),
-            filter.action,
-          ).map(([slug, name]) => (
-            <option key={slug} value={slug}>
-              {name}
-            </option>
-          ))}
-        </select>
-      </Field>
-      <Field id="history-status" label="Result">
-        <select
-          id="history-status"
-          className="control"
-          value={filter.status}
-          onChange={event => change({ status: event.target.value })}
-        >
-          {statuses.map(([value, words]) => (
-            <option key={value} value={value}>
-              {words}
-            </option>
-          ))}
-        </select>
-      </Field>
+      </div>
+      <Select
+        id="history-action"
+        name="action"
+        label="Action"
+        value={filter.action}
+        options={withChosen(
+          'Any action',
+          facets.actions.map(({ slug, name }) => ({ value: slug, label: name })),
+          filter.action,
+        )}
+        onChange={event => change({ action: event.target.value })}
+      />
+      <Select
+        id="history-status"
+        name="status"
+        label="Result"
+        value={filter.status}
+        options={statuses}
+        onChange={event => change({ status: event.target.value })}
+      />
       {facets.people.length > 0 && (
-        <Field id="history-person" label="Person">
-          <select
-            id="history-person"
-            className="control"
-            value={filter.person}
-            onChange={event => change({ person: event.target.value })}
-          >
-            <option value="">Anybody</option>
-            {withChosen(
-              facets.people.map(({ email, name }) => [email, name || email] as const),
-              filter.person,
-            ).map(([email, name]) => (
-              <option key={email} value={email}>
-                {name}
-              </option>
-            ))}
-          </select>
-        </Field>
+        <Select
+          id="history-person"
+          name="person"
+          label="Person"
+          value={filter.person}
+          options={withChosen(
+            'Anybody',
+            facets.people.map(({ email, name }) => ({ value: email, label: name || email })),
+            filter.person,
+          )}
+          onChange={event => change({ person: event.target.value })}
+        />
       )}
-      <Field id="history-from" label="From">
-        <input
-          id="history-from"
-          type="date"
-          className="control"
-          value={filter.from}
-          max={filter.until || undefined}
-          onChange={event => change({ from: event.target.value })}
-        />
-      </Field>
-      <Field id="history-until" label="Until">
-        <input
-          id="history-until"
-          type="date"
-          className="control"
-          value={filter.until}
-          min={filter.from || undefined}
-          onChange={event => change({ until: event.target.value })}
-        />
-      </Field>
+      <Input
+        id="history-from"
+        name="from"
+        type="date"
+        label="From"
+        value={filter.from}
+        max={filter.until || undefined}
+        onChange={event => change({ from: event.target.value })}
+      />
+      <Input
+        id="history-until"
+        name="until"
+        type="date"
+        label="Until"
+        value={filter.until}
+        min={filter.from || undefined}
+        onChange={event => change({ until: event.target.value })}
+      />
       <div className="flex items-end">
         <button
           type="button"
@@ -226,34 +211,9 @@ function Filters({ place, filter }: { place: Place; filter: HistoryFilter }) {
 }
 
 /** What is chosen by the address is an option, also where nobody offers it any more. */
-function withChosen(
-  options: readonly (readonly [string, string])[],
-  chosen: string,
-): readonly (readonly [string, string])[] {
-  return chosen === '' || options.some(([value]) => value === chosen)
-    ? options
-    : [...options, [chosen, chosen]]
-}
-
-function Field({
-  id,
-  label,
-  className = '',
-  children,
-}: {
-  id: string
-  label: string
-  className?: string
-  children: ReactNode
-}) {
-  return (
-    <div className={`grid gap-1.5 ${className}`}>
-      <label htmlFor={id} className="text-sm font-medium">
-        {label}
-      </label>
-      {children}
-    </div>
-  )
+function withChosen(any: string, options: readonly Option[], chosen: string): readonly Option[] {
+  const isOffered = chosen === '' || options.some(({ value }) => value === chosen)
+  return [{ value: '', label: any }, ...options, ...(isOffered ? [] : [{ value: chosen, label: chosen }])]
 }
 
 interface Known {
@@ -276,7 +236,7 @@ function Runs({ place, filter }: { place: Place; filter: HistoryFilter }) {
       setKnown({ runs: [...(before?.runs ?? []), ...runs], next })
       setProblem(null)
     } catch (error) {
-      setProblem(error instanceof Error ? error.message : 'Something went wrong.')
+      setProblem(messageOf(error))
     } finally {
       setLoading(false)
     }
@@ -297,11 +257,7 @@ function Runs({ place, filter }: { place: Place; filter: HistoryFilter }) {
       <p className="min-h-6 text-sm text-muted" role="status">
         {known?.runs.length === 0 ? '' : total}
       </p>
-      {problem !== null && (
-        <Banner tone="danger" role="alert">
-          {problem}
-        </Banner>
-      )}
+      <Problem text={problem} />
       {known?.runs.length === 0 && <Nothing filter={filter} />}
       {known !== null && known.runs.length > 0 && (
         <ul className="card divide-y divide-line" data-pw-history="">
@@ -349,13 +305,10 @@ function Runs({ place, filter }: { place: Place; filter: HistoryFilter }) {
 function Nothing({ filter }: { filter: HistoryFilter }) {
   const isFiltered = filterNames.some(name => filter[name] !== '')
   return (
-    <section className="card grid justify-items-center gap-2 px-6 py-14 text-center">
-      <h3 className="text-lg font-semibold">{isFiltered ? 'Nothing found' : 'No runs yet'}</h3>
-      <p className="max-w-md text-muted">
-        {isFiltered
-          ? 'No run matches all of this. Clear a filter, or look at another time.'
-          : 'Run an action: what was entered, what it said and how it ended is kept here.'}
-      </p>
-    </section>
+    <Empty title={isFiltered ? 'Nothing found' : 'No runs yet'}>
+      {isFiltered
+        ? 'No run matches all of this. Clear a filter, or look at another time.'
+        : 'Run an action: what was entered, what it said and how it ended is kept here.'}
+    </Empty>
   )
 }

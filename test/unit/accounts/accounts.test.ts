@@ -13,7 +13,7 @@ import { networkOf } from '../../../lib/networks.js'
 import { ManualClock, testAccounts, testDatabase } from '../../support/database.js'
 import { rejectsWith } from './rejects-with.js'
 
-const real = await testDatabase(t)
+const real = await testDatabase(t, { isReal: true })
 let away = false
 /** The same database, which a test takes away. */
 const query: Queryable['query'] = (text, values) =>

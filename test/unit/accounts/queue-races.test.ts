@@ -1,17 +1,9 @@
 /** Two people, or a person and a host, at one item of the queue in the same moment, on a real Postgres: one has it. */
 import t from 'tap'
 import { newQueueItemId } from '../../../lib/accounts/index.js'
-import { openDatabase } from '../../../lib/database/index.js'
-import { silentLog } from '../../../lib/log.js'
-import { testAccounts } from '../../support/database.js'
-import { startPostgres } from '../../support/postgres.js'
+import { testAccounts, testDatabase } from '../../support/database.js'
 
-const postgres = await startPostgres()
-t.teardown(() => postgres.stop())
-t.comment(postgres.kind)
-const database = await openDatabase({ url: postgres.url, log: silentLog })
-t.teardown(() => database.close())
-await database.migrate()
+const database = await testDatabase(t, { isReal: true })
 const { accounts } = await testAccounts(t, { database })
 const origin = { address: '192.0.2.1', userAgent: 'test' }
 const person = { firstName: 'Ann', lastName: 'Ode', password: 'a good password', organizationName: 'Ours' }

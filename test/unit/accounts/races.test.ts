@@ -5,24 +5,15 @@
 import t from 'tap'
 import { addDirectoryUser, changeDirectoryUser, runAdminOperation } from '../../../lib/accounts/index.js'
 import { createPasswords } from '../../../lib/accounts/passwords.js'
-import { openDatabase } from '../../../lib/database/index.js'
 import { AppError } from '../../../lib/errors.js'
 import type { OrganizationId, UserId } from '../../../lib/ids.js'
 import { limits } from '../../../lib/limits.js'
-import { silentLog } from '../../../lib/log.js'
-import { testAccounts } from '../../support/database.js'
+import { testAccounts, testDatabase } from '../../support/database.js'
 import { linkIn } from '../../support/mail-server.js'
 import { codeAt } from '../../support/one-time-codes.js'
-import { startPostgres } from '../../support/postgres.js'
 
 t.setTimeout(120_000)
-const postgres = await startPostgres()
-const database = await openDatabase({ url: postgres.url, log: silentLog })
-t.teardown(async () => {
-  await database.close()
-  await postgres.stop()
-})
-await database.migrate()
+const database = await testDatabase(t, { isReal: true })
 const { accounts, clock } = await testAccounts(t, { database, sendsMail: true })
 const origin = { address: '192.0.2.1', userAgent: null }
 const password = 'a good password'

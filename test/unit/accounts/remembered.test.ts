@@ -9,7 +9,7 @@ import { ManualClock, testAccounts, testDatabase } from '../../support/database.
 import { eventually } from '../../support/eventually.js'
 import { rejectsWith } from './rejects-with.js'
 
-const real = await testDatabase(t)
+const real = await testDatabase(t, { isReal: true })
 let away = false
 let statements = 0
 const query: Queryable['query'] = (text, values) => {

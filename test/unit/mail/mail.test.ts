@@ -114,7 +114,7 @@ t.test('waits longer each time, an hour at most', async t => {
 })
 
 t.test('without a way to send, mails are kept', async t => {
-  const database = await testDatabase(t)
+  const database = await testDatabase(t, { isReal: true })
   const id = await enqueueMail(database, { ...account, to: 'ada@example.com' })
   const mailer = new Mailer({ database, transport: null, clock: systemClock(), log: silentLog, sweepMs: 20 })
   t.teardown(() => mailer.stop())
@@ -124,7 +124,7 @@ t.test('without a way to send, mails are kept', async t => {
 })
 
 t.test('an outbox has room for so many, each organization its own', async t => {
-  const database = await testDatabase(t)
+  const database = await testDatabase(t, { isReal: true })
   const organizationId = await organization(database)
   const mail = { ...letter, organizationId, kind: 'notification', to: 'ada@example.com' } as const
   await database.query(

@@ -14,7 +14,7 @@ import { testDatabase } from '../../support/database.js'
 import { eventually } from '../../support/eventually.js'
 import { SlackServer } from '../../support/slack-server.js'
 
-const database = await testDatabase(t)
+const database = await testDatabase(t, { isReal: true })
 
 t.test('a mail goes into the outbox, once, whichever of two nodes takes it', async t => {
   const { database, notifier, notify } = await rig(t)

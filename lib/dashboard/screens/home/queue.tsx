@@ -2,23 +2,17 @@
  * What waits for this person, or for anybody, to be started. Who decides about the work of others sees theirs too, gives
  * it to somebody else, or throws it away.
  */
-import {
-  Dialog,
-  DialogDismiss,
-  DialogHeading,
-  Menu,
-  MenuButton,
-  MenuItem,
-  MenuProvider,
-} from '@ariakit/react'
+import { DialogDismiss, Menu, MenuButton, MenuItem, MenuProvider } from '@ariakit/react'
 import { type FormEvent, useCallback, useEffect, useState } from 'react'
 import type { Place, QueueItem } from '../../../clients/wire.js'
 import { assignQueueItem, dismissQueueItem } from '../../api-queue.js'
 import { AppLink } from '../../components/app-link.js'
 import { Ask } from '../../components/ask.js'
+import { DialogFrame } from '../../components/dialog-frame.js'
 import { Icon, type IconName } from '../../components/icon.js'
 import { Input } from '../../components/input.js'
-import { RequestError } from '../../connection.js'
+import { useSubmission } from '../../components/submission.js'
+import { SubmitButton } from '../../components/submit-button.js'
 import { formatDateTime } from '../../format.js'
 import { actionHref, isConsole } from '../../links.js'
 import { useLive } from '../../services.js'
@@ -189,55 +183,49 @@ function Assign({
   onClose: () => void
 }) {
   const [email, setEmail] = useState('')
-  const [problem, setProblem] = useState<string | undefined>()
-  const [isBusy, setBusy] = useState(false)
-  const assign = async (to: string | null) => {
-    setBusy(true)
-    setProblem(undefined)
-    try {
-      await assignQueueItem(place, item.id, to)
-      await onDone()
-      onClose()
-    } catch (error) {
-      setBusy(false)
-      setProblem(error instanceof RequestError ? error.message : 'Something went wrong.')
-    }
+  const [isMissing, setMissing] = useState(false)
+  const submission = useSubmission({ assignee: 'assignee' })
+  const assign = async (to: string | null): Promise<void> => {
+    await assignQueueItem(place, item.id, to)
+    await onDone()
+    onClose()
   }
-  const submit = (event: FormEvent) => {
+  const submit = (event: FormEvent<HTMLFormElement>) => {
     event.preventDefault()
-    if (email.trim() === '') setProblem('Enter the address of a member.')
-    else void assign(email.trim())
+    setMissing(email.trim() === '')
+    if (email.trim() !== '') void submission.run(() => assign(email.trim()))
   }
   return (
-    <Dialog
-      open
-      onClose={onClose}
-      backdrop={<div className="bg-black/40" />}
-      className="card fixed inset-4 z-50 m-auto h-fit max-w-md p-6 shadow-xl"
-    >
+    <DialogFrame title={`Give “${item.name}” to somebody`} onClose={onClose}>
       <form className="grid gap-4" onSubmit={submit} noValidate>
-        <DialogHeading className="text-lg font-semibold">Give “{item.name}” to somebody</DialogHeading>
         <Input
           name="assignee"
           type="email"
           label="Address of a member"
           autoFocus
           value={email}
-          error={problem}
+          error={
+            isMissing
+              ? 'Enter the address of a member.'
+              : (submission.errors.assignee ?? submission.problem ?? undefined)
+          }
           onChange={event => setEmail(event.target.value)}
         />
         <div className="flex flex-wrap justify-end gap-3">
           <DialogDismiss className="button">Leave it</DialogDismiss>
           {(item.mine || item.others !== null) && (
-            <button type="button" className="button" disabled={isBusy} onClick={() => void assign(null)}>
+            <button
+              type="button"
+              className="button"
+              aria-disabled={submission.isBusy}
+              onClick={() => void submission.run(() => assign(null))}
+            >
               For anybody
             </button>
           )}
-          <button type="submit" className="button primary" disabled={isBusy}>
-            Give it
-          </button>
+          <SubmitButton isBusy={submission.isBusy}>Give it</SubmitButton>
         </div>
       </form>
-    </Dialog>
+    </DialogFrame>
   )
 }

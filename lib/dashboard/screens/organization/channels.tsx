@@ -2,7 +2,7 @@
  * How an organization reaches people: whether mails are sent, its Slack workspace, what did not arrive, and the outbox,
  * where what was not sent can be read and sent again.
  */
-import { Dialog, DialogDismiss, DialogHeading } from '@ariakit/react'
+import { DialogDismiss } from '@ariakit/react'
 import { useCallback, useEffect, useMemo, useState } from 'react'
 import {
   type Channels,
@@ -18,8 +18,11 @@ import {
 import { Ask } from '../../components/ask.js'
 import { Select } from '../../components/choice.js'
 import { CopyButton } from '../../components/copy-button.js'
-import { Banner, Loading } from '../../components/notice.js'
+import { DialogFrame } from '../../components/dialog-frame.js'
+import { Loading, Problem } from '../../components/notice.js'
 import { Badge, Empty, Section } from '../../components/section.js'
+import { useSubmission } from '../../components/submission.js'
+import { SubmitButton } from '../../components/submit-button.js'
 import { formatDateTime } from '../../format.js'
 import { messageOf, useLoaded } from '../../use-loaded.js'
 import type { SectionProps } from './sections.js'
@@ -227,11 +230,7 @@ function Mails({
   }, [load])
   return (
     <>
-      {problem !== null && (
-        <Banner tone="danger" role="alert">
-          {problem}
-        </Banner>
-      )}
+      <Problem text={problem} />
       {known === null && problem === null && <Loading />}
       {known?.mails.length === 0 && <Empty title="There are no mails here" />}
       {known !== null && known.mails.length > 0 && (
@@ -300,44 +299,29 @@ function Reading({
   onClose: () => void
 }) {
   const loaded = useLoaded(useMemo(() => () => mailText(organization, mail.id), [organization, mail.id]))
-  const [problem, setProblem] = useState<string | null>(null)
-  const send = async () => {
-    try {
+  const sending = useSubmission()
+  const send = (): Promise<boolean> =>
+    sending.run(async () => {
       await sendMailAgain(organization, mail.id)
       await onSent()
       onClose()
-    } catch (error) {
-      setProblem(messageOf(error))
-    }
-  }
+    })
   const text = loaded.value
-  const wrong = problem ?? loaded.problem
   return (
-    <Dialog
-      open
-      onClose={onClose}
-      backdrop={<div className="bg-black/40" />}
-      className="card fixed inset-4 z-50 m-auto grid h-fit max-h-[calc(100dvh-2rem)] max-w-xl gap-4 overflow-y-auto p-6 shadow-xl"
-    >
-      <DialogHeading className="text-lg font-semibold break-words">{mail.subject}</DialogHeading>
-      <p className="text-sm break-words text-muted">To {mail.to}</p>
+    <DialogFrame title={mail.subject} text={`To ${mail.to}`} onClose={onClose} isWide>
       <pre className="code-block min-h-40 break-words whitespace-pre-wrap">{text ?? ''}</pre>
-      {wrong !== null && (
-        <Banner tone="danger" role="alert">
-          {wrong}
-        </Banner>
-      )}
+      <Problem text={sending.problem ?? loaded.problem} />
       <div className="flex flex-wrap justify-end gap-3">
         {text !== null && <CopyButton text={text} />}
         {sendsMail && (
-          <button type="button" className="button" onClick={() => void send()}>
+          <SubmitButton tone="plain" isBusy={sending.isBusy} onPress={() => void send()}>
             Send it now
-          </button>
+          </SubmitButton>
         )}
         <DialogDismiss className="button primary" autoFocus>
           Close
         </DialogDismiss>
       </div>
-    </Dialog>
+    </DialogFrame>
   )
 }

@@ -12,7 +12,7 @@ import {
 } from '../../api-schedules.js'
 import { Select, Tick } from '../../components/choice.js'
 import { FormDialog } from '../../components/form-dialog.js'
-import { Input } from '../../components/input.js'
+import { Input, TextArea } from '../../components/input.js'
 import { RequestError } from '../../connection.js'
 import { isRecord } from '../../props.js'
 import { type IntervalUnit, scheduleWords } from '../../schedule-words.js'
@@ -187,27 +187,16 @@ export function ScheduleForm({
             ))}
           </datalist>
           <Preview times={times} timeZone={timeZone.trim()} />
-          <div className="grid gap-1.5">
-            <label htmlFor="schedule-params" className="text-sm font-medium">
-              Parameters
-            </label>
-            <textarea
-              id="schedule-params"
-              name="params"
-              className="control font-mono text-sm"
-              rows={3}
-              aria-describedby="schedule-params-hint"
-              aria-invalid={errors.params !== undefined}
-              value={params}
-              onChange={event => setParams(event.target.value)}
-            />
-            <p
-              id="schedule-params-hint"
-              className={`text-sm ${errors.params ? 'text-danger' : 'text-muted'}`}
-            >
-              {errors.params ?? 'What the action finds as its parameters, one on each line: name = value'}
-            </p>
-          </div>
+          <TextArea
+            name="params"
+            label="Parameters"
+            className="control font-mono text-sm"
+            rows={3}
+            hint="What the action finds as its parameters, one on each line: name = value"
+            value={params}
+            error={errors.params}
+            onChange={event => setParams(event.target.value)}
+          />
           <Select
             name="missed"
             label="Missed while everything was down"
