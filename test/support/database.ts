@@ -34,13 +34,17 @@ export async function placeDatabase(directory: string): Promise<void> {
  * the embedded database does one statement at a time and so hides races; with `TEST_DATABASE=postgres` all are.
  */
 export async function testDatabase(t: Teardown, { isReal = false } = {}): Promise<Database> {
-  const isWanted = isReal || process.env.TEST_DATABASE === 'postgres'
-  const real = isWanted ? await testPostgres.database(t) : null
+  const real = isReal ? await testPostgres.database(t) : await wantedPostgres(t)
   if (real) return real
   const directory = await testDataDirectory(t)
   const database = await openDatabase({ directory, log: silentLog })
   t.teardown(() => database.close())
   return database
+}
+
+/** The same in a Postgres where `TEST_DATABASE=postgres` asks for it and there is one, else null. */
+export async function wantedPostgres(t: Teardown): Promise<Database | null> {
+  return process.env.TEST_DATABASE === 'postgres' ? await testPostgres.database(t) : null
 }
 
 /** A clock that a test moves; it starts at a fixed moment. */

@@ -9,7 +9,7 @@ import { join } from 'node:path'
 import { adminSocketPathFor } from '../../lib/config/index.js'
 import { askAdmin } from '../../lib/node/admin-socket.js'
 import { packageRoot } from '../../lib/root.js'
-import { placeDatabase } from './database.js'
+import { placeDatabase, wantedPostgres } from './database.js'
 import { eventually } from './eventually.js'
 import { freePort } from './ports.js'
 
@@ -35,6 +35,9 @@ export class TestServer {
   #child: ChildProcess | null = null
   #output = ''
   readonly #options: ServerOptions
+  #environment: Readonly<Record<string, string>> = {}
+  /** What ends with it. */
+  readonly #endings: (() => unknown)[] = []
 
   private constructor(port: number, options: ServerOptions) {
     this.port = port
@@ -46,7 +49,11 @@ export class TestServer {
   static async start(options: ServerOptions = {}): Promise<TestServer> {
     const server = new TestServer(await freePort(), options)
     const { environment, isFirstStart } = options
-    if (!isFirstStart && environment?.DATABASE_URL === undefined) await placeDatabase(server.folder)
+    if (!isFirstStart && environment?.DATABASE_URL === undefined) {
+      const real = await wantedPostgres({ teardown: work => server.#endings.push(work) })
+      if (real) server.#environment = { DATABASE_URL: real.url }
+      else await placeDatabase(server.folder)
+    }
     await server.run()
     return server
   }
@@ -87,7 +94,13 @@ export class TestServer {
     ]
     const child = spawn(join(packageRoot, 'bin/interval-server'), ['run', ...flags], {
       cwd: this.folder,
-      env: { PATH: process.env.PATH ?? '', HOME: this.folder, ...this.#options.environment, ...environment },
+      env: {
+        PATH: process.env.PATH ?? '',
+        HOME: this.folder,
+        ...this.#environment,
+        ...this.#options.environment,
+        ...environment,
+      },
       stdio: ['ignore', 'pipe', 'pipe'],
     })
     this.#child = child
@@ -181,6 +194,7 @@ export class TestServer {
 
   async stop(): Promise<void> {
     await this.kill('SIGTERM')
+    for (const end of this.#endings.splice(0)) await end()
     if (existsSync(this.folder)) rmSync(this.folder, { recursive: true, force: true, maxRetries: 5 })
   }
 }

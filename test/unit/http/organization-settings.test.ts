@@ -256,6 +256,7 @@ t.test('the audit log: filtered, paged, exported', async t => {
   t.equal(csv.text.split('\r\n')[0], 'time,event,person,address,details')
   t.equal(csv.text.trim().split('\r\n').length, (await rowsOf('?event=action.changed')).length + 1)
   const json = await get(owner, 'ours/audit/export?format=json')
+  await accounts.audits.flush()
   t.equal((JSON.parse(json.text) as unknown[]).length, (await rowsOf('?limit=100')).length - 1)
   t.ok((await audited('audit.exported')).length === 2, 'who takes it along is in it')
   t.equal((await get(stranger, 'theirs/audit?limit=100')).text.includes('action.changed'), false)

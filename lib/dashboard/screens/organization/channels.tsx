@@ -123,13 +123,7 @@ function Slack({
 /** Notifications that reached nobody; mails that are on their way stand in the outbox. Absent when there are none. */
 function Failed({ organization }: { organization: string }) {
   const { value, problem } = useLoaded(useMemo(() => () => failedDeliveries(organization), [organization]))
-  if (problem !== null) {
-    return (
-      <Banner tone="danger" role="alert">
-        {problem}
-      </Banner>
-    )
-  }
+  if (problem !== null) return <Problem text={problem} />
   if (value === null || value.length === 0) return null
   return (
     <section className="grid gap-3" aria-labelledby="failed">
