@@ -172,7 +172,7 @@ await stage.scenario(
       apiKey: seeded.liveKey,
       endpoint: stage.server.endpoint,
       logLevel: 'quiet',
-      routes: { stays: async () => 'here' },
+      routes: { stays: async () => 'here', asks: async (io: TestIo) => await io.input.text('Still there') },
     })
     await host.listen()
     await page.goto(home)
