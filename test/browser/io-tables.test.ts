@@ -195,6 +195,15 @@ await stage.scenario(t, 'rows fetched lazily by the host', async ({ t, page }) =
   t.equal(new Set(lines).size, 10_001)
 })
 
+await stage.scenario(t, 'a file that has not all rows is said to have not', async ({ t, page }) => {
+  await start(page, home, 'table_short')
+  await resultOf(page)
+  const table = page.locator('.iv-table')
+  await rowsOf(table).nth(19).waitFor()
+  t.equal((await download(page, table)).length, 31)
+  await shown(table.getByText('Only the first 30 are in the file.'))
+})
+
 await stage.scenario(t, 'choosing rows: bounds, ranges, pages, one only', async ({ t, page, picture }) => {
   await start(page, home, 'select_table')
   const table = page.locator('.iv-table').first()

@@ -625,6 +625,16 @@ const interval = new Interval({
       })
       return 'shown'
     },
+    table_short: async () => {
+      await io.display.table<(typeof manyRows)[number]>('Short of rows', {
+        columns: ['id', 'name'],
+        getData: async ({ offset, pageSize }) => ({
+          data: manyRows.slice(0, 30).slice(offset, offset + pageSize),
+          totalRecords: 50,
+        }),
+      })
+      return 'shown'
+    },
     select_table: async () => {
       const chosen = await io.select.table('Choose some', {
         data: people,
