@@ -141,7 +141,7 @@ export class TextSocket {
     if (mayWait) this.#flushLater()
     else if (!this.#isFlushing) {
       this.#isFlushing = true
-      setImmediate(() => {
+      this.#options.clock.soon(() => {
         this.#isFlushing = false
         this.#flush()
       })

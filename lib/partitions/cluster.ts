@@ -63,6 +63,8 @@ export interface ClusterOptions {
   readonly onFatal: (error: AppError) => void
   /** Nothing is heard of a node any more. */
   readonly onSilent?: (nodeId: NodeId) => void
+  /** A node that was silent is heard again. */
+  readonly onHeard?: (nodeId: NodeId) => void
   /** Partitions are led by another node, or by another life of the same. */
   readonly onNewLeaders?: (partitions: ReadonlySet<PartitionId>) => void
   /** Resolves with true when nothing that this node has said as a partition's leader is on its way; false: something is. */
@@ -127,7 +129,8 @@ export class Cluster implements Ring {
       clock,
       log,
     })
-    this.#evidence = new Evidence({ peers, rulesOff, onSilent: options.onSilent, clock, log })
+    const { onHeard, onSilent } = options
+    this.#evidence = new Evidence({ peers, rulesOff, onSilent, onHeard, clock, log })
     this.#channel = new StoreChannel({ peers, evidence: this.#evidence, rulesOff })
     this.#registration = new Registration({
       peers,
@@ -266,6 +269,7 @@ export class Cluster implements Ring {
       runtime,
       isHeard,
       isStopping,
+      rulesOff,
       clock,
       log,
     })

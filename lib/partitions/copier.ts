@@ -80,13 +80,14 @@ export class Copier {
 
   /** Begins the copies that are missing, as many as may be under way at once. Does not wait for them. */
   copyWhereMissing(): void {
-    const { evidence, factor, handOvers, pace, places, rows, self } = this.#options
+    const { evidence, factor, handOvers, pace, places, rows, rulesOff, self } = this.#options
     const wantedOf = places.wanted()
     const moves: Promise<void>[] = []
     for (const partition of rows.led()) {
       if (this.#copying.size >= copiesAtOnceMax) break
       const row = rows.get(partition)
       const isMove = row && row.replicas.length + 1 >= factor
+      if (rulesOff?.restored && !isMove) continue
       if (isMove && (!pace.hasRoom || moves.length >= movesTogetherMax)) continue
       if (!row || row.owner !== self || handOvers.isHanding(partition)) continue
       const missing = wantedOf(partition).find(

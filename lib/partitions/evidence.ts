@@ -23,6 +23,8 @@ export interface EvidenceOptions {
   readonly rulesOff?: RulesOff | undefined
   /** Nothing is heard of a node any more. */
   readonly onSilent?: ((nodeId: NodeId) => void) | undefined
+  /** A node that was silent is heard again. */
+  readonly onHeard?: ((nodeId: NodeId) => void) | undefined
   readonly clock: Clock
   readonly log: Log
 }
@@ -96,7 +98,7 @@ export class Evidence {
     if (this.isReplaced(store)) return true
     const condition = peers.condition(node.nodeId)
     if (condition.kind === 'connected') return false
-    if (condition.kind === 'refused') return true
+    if (condition.kind === 'refused' || this.#options.rulesOff?.evidence) return true
     return clock.nowMs() - Math.max(condition.heardAtMs, this.#startedAtMs) > silentMs
   }
 
@@ -118,7 +120,7 @@ export class Evidence {
   /** True when this node may change rows: it sees at least half of all, or has waited for the larger side. */
   mayChange(): boolean {
     this.countSeen()
-    const sinceMs = this.#minoritySinceMs
+    const sinceMs = this.#options.rulesOff?.majority ? undefined : this.#minoritySinceMs
     return sinceMs === undefined || this.#options.clock.nowMs() - sinceMs > clusterTimes.minorityMs
   }
 
@@ -136,16 +138,18 @@ export class Evidence {
     return `${this.mayChange()} ${silences}`
   }
 
-  /** Nodes that nothing is heard of any more, told once for each silence. */
+  /** Nodes that nothing is heard of any more, and those that are heard again, told once for each silence. */
   reportSilent(): void {
-    const { log, onSilent, peers } = this.#options
+    const { log, onHeard, onSilent, peers } = this.#options
     for (const node of this.#registered) {
       if (node.nodeId === peers.self.nodeId) continue
-      if (!this.isDead(node.storeId, clusterTimes.takeOverAfterMs)) this.#silent.delete(node.nodeId)
-      else if (!this.#silent.has(node.nodeId)) {
+      if (this.isDead(node.storeId, clusterTimes.takeOverAfterMs)) {
+        if (this.#silent.has(node.nodeId)) continue
         this.#silent.add(node.nodeId)
         log.info('node.silent', { node: node.nodeId })
         onSilent?.(node.nodeId)
+      } else if (peers.condition(node.nodeId).kind === 'connected' && this.#silent.delete(node.nodeId)) {
+        onHeard?.(node.nodeId)
       }
     }
   }

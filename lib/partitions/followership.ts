@@ -112,9 +112,11 @@ export class Followership {
     if (rulesOff?.epochs) return { ok: true, epoch: known }
     const isLeader = row === undefined || row.owner === from
     // What this store has promised an epoch, it remembers across its restarts, also before it has read any row.
-    const ok = isLeader ? epoch >= promised : epoch > known
+    const isNewest = isLeader ? epoch >= promised : epoch > known
+    // What it said before somebody else led is late, although it leads again.
+    const ok = isNewest && epoch > rows.ledByOthers(partition, from)
     // It has succeeded somebody, perhaps this node, by a row that is not known here yet.
-    if (ok && !isLeader) rows.doubt()
+    if (ok && !isLeader) rows.believe(partition, epoch, from)
     return { ok, epoch: known }
   }
 

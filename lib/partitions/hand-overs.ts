@@ -23,6 +23,7 @@ import type { Pace } from './pace.js'
 import type { Places, Wanted } from './places.js'
 import type { LeaderReplication } from './replication.js'
 import type { RowTable } from './row-table.js'
+import type { RulesOff } from './rules.js'
 import type { Runtime } from './runtime.js'
 
 export interface HandOversOptions {
@@ -40,6 +41,7 @@ export interface HandOversOptions {
   /** Resolves with true when nothing that this node has said as a partition's leader is on its way; false: something is. */
   readonly isHeard?: ((partition: PartitionId, msMax: number) => Promise<boolean>) | undefined
   isStopping(): boolean
+  readonly rulesOff?: RulesOff | undefined
   readonly clock: Clock
   readonly log: Log
 }
@@ -199,19 +201,22 @@ export class HandOvers {
     untilMs: number,
     wantedOf?: Wanted,
   ): Promise<WantedChange | undefined> {
-    const { clock, factor, isHeard, log, rows, runtime, self } = this.#options
+    const { clock, factor, isHeard, log, replication, rows, rulesOff, runtime, self } = this.#options
     const row = rows.get(partition)
     if (!row || row.owner !== self.storeId || !row.replicas.includes(to)) return undefined
     try {
       await new Promise<void>((resolve, reject) => {
         const timer = clock.setTimer(untilMs - clock.nowMs(), () => reject(new AppError('timeout')))
-        runtime
-          .hold(partition)
-          .then(resolve, reject)
-          .finally(() => timer.cancel())
+        const held = rulesOff?.drained ? Promise.resolve() : runtime.hold(partition)
+        held.then(resolve, reject).finally(() => timer.cancel())
       })
     } catch (error) {
       log.info('hand-over.not-drained', { partition, error: error instanceof Error ? error.message : error })
+      return undefined
+    }
+    // Without a commit since this node leads nothing has waited for what its followers have.
+    if (!replication.isConfirmed(partition, to)) {
+      log.info('hand-over.not-confirmed', { partition, to })
       return undefined
     }
     const heard = (await isHeard?.(partition, untilMs - clock.nowMs())) === true

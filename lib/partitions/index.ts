@@ -144,6 +144,7 @@ export async function openPartitions(options: PartitionsOptions): Promise<Partit
       log: log.child('cluster'),
       onFatal: options.onFatal ?? throwUncaught,
       onSilent: nodeId => courier.locations.lost(nodeId),
+      onHeard: nodeId => courier.locations.found(nodeId),
       onNewLeaders: partitions => {
         joined.peers.abandonSilent()
         courier.newLeaders(partitions)

@@ -141,7 +141,7 @@ export class Leadership {
     }
     const others = new Set(own.flatMap(row => row.replicas).filter(store => !evidence.isReplaced(store)))
     const heard = new Map<StoreId, Map<PartitionId, CopyPosition>>()
-    const untilMs = clock.nowMs() + clusterTimes.startMs
+    const untilMs = rulesOff?.asksAtStart ? clock.nowMs() : clock.nowMs() + clusterTimes.startMs
     while (heard.size < others.size && clock.nowMs() < untilMs) {
       await Promise.all(
         [...others].map(async store => {
@@ -196,6 +196,8 @@ export class Leadership {
       const positions = await followership.positionsAt(store, partitions)
       heard.set(store, new Map(positions.map(position => [position.partition, position])))
     }
+    // The questions have taken their time: this node may have been cut off from the others meanwhile.
+    if (!evidence.mayChange()) return
     const mine = await rows.swap(still.map(row => this.#succession(row, heard)))
     log.info('partitions.taken-over', { asked: still.length, won: mine.length })
     await this.#lead(mine.filter(row => row.owner === self))

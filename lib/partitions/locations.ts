@@ -153,6 +153,7 @@ export class Locations {
 
   #received(from: Member, update: Update): Buffer {
     let remote = this.#remotes.get(from.nodeId)
+    if (remote && isBefore(update, remote)) return taken
     if (update.whole) {
       const names = new Map(update.came)
       for (const [name, about] of remote?.names ?? [])
@@ -211,12 +212,22 @@ export class Locations {
     })
   }
 
+  /** A node is heard again on the connection that stood all the time: it does not know that it has to say anything. */
+  found(nodeId: NodeId): void {
+    if (!this.#remotes.has(nodeId)) this.#want(nodeId)
+  }
+
   /** Nothing is heard of a node any more: its sockets are taken for gone, until it speaks again. */
   lost(nodeId: NodeId): void {
     const remote = this.#remotes.get(nodeId)
     this.#remotes.delete(nodeId)
     for (const [name, about] of remote?.names ?? []) this.#left(nodeId, name, about)
   }
+}
+
+/** A repeat of what was said before all that is known. */
+function isBefore(update: Update, remote: Remote): boolean {
+  return update.boot < remote.boot || (update.boot === remote.boot && update.number < remote.number)
 }
 
 /** How far a signal has to go: to the node where this socket is, or to every node. */

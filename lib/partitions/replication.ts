@@ -252,6 +252,11 @@ export class LeaderReplication implements Replication {
     asked.catch(() => undefined).finally(() => this.#probing.delete(partition))
   }
 
+  /** A follower has said that it has what this leader began with, and so everything that was acknowledged. */
+  isConfirmed(partition: PartitionId, store: StoreId): boolean {
+    return (this.#followers.get(partition)?.get(store)?.ackedSeq ?? -1) >= 0
+  }
+
   /** How far each store is behind, in commits: for the status. */
   lag(partition: PartitionId, store: StoreId): number {
     const follower = this.#followers.get(partition)?.get(store)

@@ -80,8 +80,13 @@ export class RowTable {
     PartitionId,
     { readonly isUnderWay: boolean; readonly replicas: ReadonlySet<StoreId> }
   >()
-  /** Who led a partition before, and until when. */
-  readonly #before = new Map<PartitionId, { readonly owner: StoreId; readonly untilMs: number }>()
+  /** Who led a partition before, until when, and under which epoch. */
+  readonly #before = new Map<
+    PartitionId,
+    { readonly owner: StoreId; readonly untilMs: number; readonly epoch: number }
+  >()
+  /** Who was heard to lead by a row that is not known here yet: until the rows are read. */
+  readonly #believed = new Map<PartitionId, { readonly epoch: number; readonly from: string }>()
   /** The life of the store that leads each partition, as far as known. */
   readonly #lives = new Map<PartitionId, string>()
   /** Partitions of this node's whose row names fewer stores than it must, since when. */
@@ -194,6 +199,22 @@ export class RowTable {
     this.#options.wake()
   }
 
+  /** Somebody leads by a row that is not known here yet: what others said under an earlier epoch is late. */
+  believe(partition: PartitionId, epoch: number, from: string): void {
+    if (epoch > (this.#believed.get(partition)?.epoch ?? 0)) this.#believed.set(partition, { epoch, from })
+    this.doubt()
+  }
+
+  /** The highest epoch under which another than `store` is known to have led a partition; 0 when nobody is. */
+  ledByOthers(partition: PartitionId, store: string): number {
+    const believed = this.#believed.get(partition)
+    const before = this.#before.get(partition)
+    return Math.max(
+      believed && believed.from !== store ? believed.epoch : 0,
+      before && before.owner !== store ? before.epoch : 0,
+    )
+  }
+
   /** The rows have to be read now, since something of them is unknown or they were read a while ago. */
   get isReadDue(): boolean {
     return this.#mustRead || this.#options.clock.nowMs() - this.#readAtMs >= clusterTimes.pollMs
@@ -215,6 +236,7 @@ export class RowTable {
     evidence.learn(nodes)
     this.#readAtMs = clock.nowMs()
     this.#mustRead = false
+    this.#believed.clear()
     this.#learn(rows)
     // Who leads is known already, but perhaps not that it is in another life.
     this.#noticeLeaders(this.all())
@@ -254,7 +276,7 @@ export class RowTable {
       this.#swapping.delete(row.partition)
       if (![row.owner, ...row.replicas].every(store => evidence.nodeOf(store))) this.#mustRead = true
       if (known && known.owner !== row.owner) {
-        this.#before.set(row.partition, { owner: known.owner, untilMs: clock.nowMs() })
+        this.#before.set(row.partition, { owner: known.owner, untilMs: clock.nowMs(), epoch: known.epoch })
       }
       if (row.owner !== this.#self && leads(row.partition)) lost.add(row.partition)
     }

@@ -23,6 +23,16 @@ export interface RulesOff {
   readonly raisedEpoch?: boolean
   /** Rows that are older than what was seen are followed. */
   readonly setBack?: boolean
+  /** A node that is not heard at this moment is dead. */
+  readonly evidence?: boolean
+  /** A node that sees fewer than half of all changes rows at once. */
+  readonly majority?: boolean
+  /** A node that starts keeps what its rows give it without asking where the others stand. */
+  readonly asksAtStart?: boolean
+  /** Copies that are missing are not made. */
+  readonly restored?: boolean
+  /** A hand-over does not wait for what is being worked on. */
+  readonly drained?: boolean
   /** Each node has the time of its own wall clock. */
   readonly nodeTime?: boolean
 }

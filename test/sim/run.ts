@@ -6,6 +6,7 @@
  * Ends with 1, the seed and what was wrong when a run fails.
  */
 import { parseArgs } from 'node:util'
+import { rulesTable } from './cluster/rules.js'
 import { runSeed, type SeedResult } from './cluster/run-seed.js'
 import type { Placements } from './cluster/sim-cluster.js'
 
@@ -13,17 +14,27 @@ const { values } = parseArgs({
   options: {
     seeds: { type: 'string', default: '500' },
     from: { type: 'string', default: '1' },
+    /** From one seed to the next: every fifth, from 1 on, has hosts and browsers. */
+    step: { type: 'string', default: '1' },
     /** A seed that is run before the others. */
     before: { type: 'string' },
     /** Switches a rule off: then a failure is what is wanted. */
     'rule-off': { type: 'string' },
+    /** Only what matches this counts as a failure. */
+    problem: { type: 'string', default: '' },
     /** Runs each seed twice and compares. */
     twice: { type: 'boolean', default: false },
     /** Probability that a message between nodes arrives twice. */
     duplicates: { type: 'string', default: '0' },
     'keep-going': { type: 'boolean', default: false },
+    /** Prints the table of the rules for test/README.md, and runs nothing. */
+    rules: { type: 'boolean', default: false },
   },
 })
+if (values.rules) {
+  console.log(rulesTable())
+  process.exit()
+}
 const rule = values['rule-off']
 const placements: Placements = new Map()
 const run = (seed: number): Promise<SeedResult> =>
@@ -34,6 +45,7 @@ const run = (seed: number): Promise<SeedResult> =>
     ...(rule !== undefined && { rulesOff: { [rule]: true } }),
   })
 
+const wanted = new RegExp(values.problem)
 const first = Number(values.from)
 const seeds = Number(values.seeds)
 const startedAt = performance.now()
@@ -53,12 +65,13 @@ for (const seed of order()) {
     console.log(`seed ${seed} does not repeat its run`)
     failed += 1
   }
-  if (result.problems.length === 0) continue
+  const problems = result.problems.filter(text => wanted.test(text))
+  if (problems.length === 0) continue
   failed += 1
   console.log(
     `seed ${seed}; repeat with: npm run sim -- --seeds 1 --from ${seed}${rule ? ` --rule-off ${rule}` : ''}`,
   )
-  for (const problem of result.problems.slice(0, 5)) console.log(`  ${problem}`)
+  for (const problem of problems.slice(0, 5)) console.log(`  ${problem}`)
   if (!values['keep-going']) break
 }
 const seconds = (performance.now() - startedAt) / 1_000
@@ -72,5 +85,6 @@ process.exitCode = failed > 0 ? 1 : 0
 
 function* order(): Generator<number> {
   if (values.before !== undefined) yield Number(values.before)
-  for (let seed = first; seed < first + seeds; seed += 1) yield seed
+  const step = Number(values.step)
+  for (let seed = first; seed < first + seeds * step; seed += step) yield seed
 }

@@ -4,9 +4,10 @@
  * Runs are child processes: without the test runner's hooks on every promise they take a third of the time.
  */
 import { spawn } from 'node:child_process'
+import { readFile } from 'node:fs/promises'
 import { fileURLToPath } from 'node:url'
 import t from 'tap'
-import type { RulesOff } from '../../../lib/partitions/rules.js'
+import { rules, rulesTable } from './rules.js'
 
 const program = fileURLToPath(new URL('../run.js', import.meta.url))
 const isLong = process.env.TEST_LONG !== undefined
@@ -51,30 +52,33 @@ t.test('a seed repeats its run exactly', async t => {
   t.equal(code, 0, output)
 })
 
-/**
- * Each rule's hole is told where it is defined. A number is the seed that noticed it last time: it goes first, since
- * finding it anew takes minutes; when it no longer notices, the others are searched as ever. Without the one that is
- * `long` some hundred seeds are needed each time.
- */
-const rules: Record<keyof RulesOff, number | 'quick' | 'long'> = {
-  predecessor: 227,
-  confirm: 80,
-  followersFirst: 'quick',
-  positions: 23,
-  epochs: 189,
-  removalKnown: 'quick',
-  caughtUp: 463,
-  storeIdentity: 39,
-  raisedEpoch: 'long',
-  setBack: 'quick',
-  nodeTime: 110,
-}
+t.test('the table of the rules is as it is written down', async t => {
+  const readme = await readFile(new URL('../../../../test/README.md', import.meta.url), 'utf8')
+  t.ok(
+    readme.includes(rulesTable()),
+    '`npm run sim -- --rules` prints the table that test/README.md should have',
+  )
+  t.same(
+    rules.map(({ number }) => number),
+    Array.from({ length: 22 }, (_, index) => index + 1),
+  )
+})
 
-for (const [rule, known] of Object.entries(rules)) {
-  t.test(`without the rule "${rule}" a run fails`, { skip: known === 'long' && !isLong }, async t => {
-    const before = typeof known === 'number' && !isLong ? ['--before', String(known)] : []
-    const { code, output } = await simulate(['--seeds', String(noticedWithin), '--rule-off', rule, ...before])
-    t.comment(output.trimEnd())
-    t.equal(code, 1, output)
-  })
+/**
+ * The seed that has noticed it goes first, since finding one anew takes minutes; when it no longer notices, the others are
+ * searched as ever. The long form begins at the first, and is told when that is another one.
+ */
+for (const { absences, name, number } of rules) {
+  for (const { off, problem, seed } of absences) {
+    const skip = seed === undefined && !isLong && 'a part of npm run test:long'
+    t.test(`without rule ${number}, ${name}, switched off by "${off}", a run fails`, { skip }, async t => {
+      const before = isLong ? [] : ['--before', String(seed)]
+      const noticed = ['--seeds', String(noticedWithin), '--rule-off', off, '--problem', problem.source]
+      const { code, output } = await simulate([...noticed, ...before])
+      t.comment(output.trimEnd())
+      t.equal(code, 1, output)
+      const found = Number(/^seed (\d+);/m.exec(output)?.[1])
+      if (isLong && seed !== undefined) t.equal(found, seed, `the table should name seed ${found}`)
+    })
+  }
 }

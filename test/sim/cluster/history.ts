@@ -44,6 +44,7 @@ export class History {
     const history = this.#of(key)
     this.acked += 1
     this.#mix(`${key} ${id} ${index}`)
+    this.#cluster.world.trace('client', 'acknowledged', { key, id, index, via })
     const before = history.acked.get(id)
     if (before !== undefined && before !== index) {
       this.#problem(`${key} ${id} was acknowledged at ${before}, then at ${index} by ${via}`)

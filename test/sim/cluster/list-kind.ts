@@ -31,8 +31,12 @@ export interface AppendReply {
   readonly index: number
 }
 
-/** `trueNowMs`: of the world, which no node knows; `fired` hears how late an alarm came, in truth. */
+/**
+ * `areEffectsKept`: what is told to the outside is a record, not only said. `trueNowMs`: of the world, which no node knows;
+ * `fired` hears how late an alarm came, in truth.
+ */
 export const listKind = (
+  areEffectsKept: boolean,
   trueNowMs: () => number,
   fired: (lateMs: number) => void,
 ): EntityKind<ListState, ListMessage> => ({
@@ -58,7 +62,8 @@ export const listKind = (
       wakeInMs === undefined
         ? undefined
         : { dueAtMs: context.nowMs + wakeInMs, trueDueMs: trueNowMs() + wakeInMs }
-    const effects: Effect[] = [{ id: `sink-${id}`, to: 'sink', target: 'sink', payload: { id, index } }]
+    const told = { to: 'sink', target: 'sink', payload: { id, index } }
+    const effects: Effect[] = areEffectsKept ? [{ id: `sink-${id}`, ...told }] : []
     if (other !== undefined) {
       const payload = { type: 'append', id: `child-${id}` }
       effects.push({ id: `child-${id}`, to: 'entity', target: other, payload })
@@ -71,6 +76,7 @@ export const listKind = (
         ...(wake ? [['wake', { ...wake }] as const] : []),
       ]),
       effects,
+      ...(!areEffectsKept && { signals: [told] }),
       ...(wake && { alarmAtMs: wake.dueAtMs }),
       history: true,
       reply: { index },

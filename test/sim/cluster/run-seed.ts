@@ -5,17 +5,19 @@
 import type { EntityKey } from '../../../lib/ids.js'
 import type { Configuration } from '../../../lib/partitions/configuration.js'
 import { failurePointNames, partitionOf } from '../../../lib/partitions/index.js'
-import type { RulesOff } from '../../../lib/partitions/rules.js'
 import { allPartitions, type PartitionId } from '../../../lib/ring/index.js'
 import { History } from './history.js'
 import type { AppendMessage, AppendReply, ListMessage, ListState } from './list-kind.js'
+import type { SimRulesOff } from './rules.js'
+import { seedIds } from './seeded-ids.js'
+import { Sessions } from './sessions.js'
 import { clockOffMs, type Placements, SimCluster, type SimNode } from './sim-cluster.js'
 import { World } from './world.js'
 
 export interface SeedOptions {
   readonly seed: number
   readonly placements: Placements
-  readonly rulesOff?: RulesOff
+  readonly rulesOff?: SimRulesOff
   /** Probability that a message between nodes arrives twice. */
   readonly duplicates?: number
 }
@@ -30,7 +32,8 @@ export interface SeedResult {
   readonly counts: ReadonlyMap<string, number>
   readonly events: number
   readonly virtualMs: number
-  readonly digest: number
+  /** Of everything that was answered, all that happened and all that was drawn: equal when a run is repeated. */
+  readonly digest: string
 }
 
 /** Kinds of faults, and how likely each is in a run that has it. */
@@ -61,10 +64,19 @@ type FaultKind = (typeof faultKinds)[number]
 
 /** Every so many seeds all partitions have rows. */
 const fullEvery = 50
+/** Every so many seeds, the first among them, there are hosts and browsers too. */
+export const sessionsEvery = 5
+/** How long a promise of a host may be unsettled after the last fault. */
+const settledMsMax = 10_000
+/** How long people and actions may take to come to their ends when nothing is in their way. */
+const finishedMsMax = 40_000
+/** How long it may take until there are as many copies as there should be when nothing is in the way. */
+const restoredMsMax = 30_000
 
 export async function runSeed(options: SeedOptions): Promise<SeedResult> {
+  const unseed = seedIds(options.seed)
   const run = new Run(options)
-  await run.all()
+  await run.all().finally(unseed)
   const { cluster, faults, history, world } = run
   return {
     problems: world.problems,
@@ -75,7 +87,7 @@ export async function runSeed(options: SeedOptions): Promise<SeedResult> {
     counts: world.counts,
     events: world.events,
     virtualMs: world.nowMs,
-    digest: history.digest,
+    digest: [history.digest, world.events, world.random.next()].join(),
   }
 }
 
@@ -87,6 +99,8 @@ class Run {
   readonly faults = new Map<string, number>()
   readonly #kinds: readonly FaultKind[]
   #nextId = 0
+  readonly #factor: number
+  readonly #sessions: Sessions | undefined
   #isPeaceful = false
   /** The rows as they were in a backup of the database. */
   #backup: ReadonlyMap<PartitionId, Configuration> | undefined
@@ -99,8 +113,18 @@ class Run {
     const nodes = random.pick([3, 3, 3, 4, 5, 7])
     const factor = random.pick([2, 2, 3])
     this.keys = Array.from({ length: 3 + random.below(4) }, (): EntityKey => `list:${random.below(100_000)}`)
+    this.#factor = Math.min(factor, nodes)
+    this.#sessions =
+      seed % sessionsEvery === 1
+        ? new Sessions({
+            world: this.world,
+            rulesOff: rulesOff ?? {},
+            isReady: life => this.cluster.nodes.some(node => node.life === life && node.isReady),
+          })
+        : undefined
+    const keys = [...this.keys, ...(this.#sessions?.keys ?? [])]
     const partitions: readonly PartitionId[] =
-      seed % fullEvery === 0 ? allPartitions() : [...new Set(this.keys.map(key => partitionOf(key)))]
+      seed % fullEvery === 0 ? allPartitions() : [...new Set(keys.map(key => partitionOf(key)))]
     this.cluster = new SimCluster({
       world: this.world,
       nodes,
@@ -109,6 +133,7 @@ class Run {
       placements,
       ...(rulesOff && { rulesOff }),
     })
+    this.cluster.sessions = this.#sessions
     this.cluster.network.duplicates = duplicates ?? 0
     this.history = new History(this.cluster, this.keys)
     this.#kinds = faultKinds.filter(kind => kind === 'heal' || random.chance(0.4))
@@ -122,6 +147,7 @@ class Run {
     if (!(await world.run(20_000, () => first.isReady))) world.problem('the first node does not start')
     for (const node of cluster.nodes) cluster.start(node)
     await world.run(2_000)
+    this.#sessions?.begin()
     for (let client = 2 + world.random.below(4); client > 0; client -= 1) {
       this.#clientsLeft += 1
       void this.#client().then(() => {
@@ -132,21 +158,41 @@ class Run {
     const pace = 100 + world.random.below(1_500)
     while (world.nowMs < untilMs && world.problems.length === 0) {
       await world.run(world.random.next() * pace)
+      if (this.#sessions && world.random.chance(0.4)) this.#sessions.breakAny()
       const kind = world.random.pick(this.#kinds)
       if (kind === 'rewind') await this.#rewind()
       else this.#fault(kind)
     }
     this.#peace()
+    const faultMs = world.nowMs
     await world.run(5_000)
     this.#areClientsWanted = false
     await this.#checkWritable()
     await world.run(10_000, () => this.#clientsLeft === 0)
+    await this.#checkSessions(faultMs)
     if (world.problems.length > 0) return
     if (!(await world.run(3_000, () => cluster.nodes.every(node => node.isReady)))) {
       world.problem(`nodes do not start: ${cluster.nodes.map(node => `${node.id} ${node.isReady}`).join()}`)
     }
     if (!(await this.#becomesQuiet())) world.problem('effects or history do not come to an end')
+    if (!(await world.run(restoredMsMax, () => this.#areCopiesRestored())))
+      world.problem('rule 8: partitions have fewer copies than they should when all nodes are there')
     await this.#checkEnd()
+  }
+
+  async #checkSessions(faultMs: number): Promise<void> {
+    const { world } = this
+    const sessions = this.#sessions
+    if (!sessions) return
+    await world.run(Math.max(0, faultMs + settledMsMax - world.nowMs))
+    sessions.checkSettled(faultMs)
+    await world.run(finishedMsMax, () => sessions.isDone)
+    sessions.check()
+  }
+
+  #areCopiesRestored(): boolean {
+    const { configurations, ids } = this.cluster
+    return ids.every(partition => 1 + (configurations.row(partition)?.replicas.length ?? 0) >= this.#factor)
   }
 
   // --- faults ---
@@ -244,7 +290,8 @@ class Run {
         return
       case 'clock':
         // The wall clock steps: nothing of this life sees it, the next one starts with it.
-        one.offsetMs = random.pick([-3_600_000, -300, 300, 3_600_000])
+        // Hosts and browsers are lost to nodes that find an hour gone, and nobody to ask.
+        one.offsetMs = random.pick(this.#sessions ? [-300, 300] : [-3_600_000, -300, 300, 3_600_000])
         if (random.chance(0.7) && alive.length > 1) this.#crash(one)
         world.schedule(6_000 + random.next() * 3_000, () => {
           one.offsetMs = random.below(2 * clockOffMs) - clockOffMs
@@ -472,7 +519,7 @@ class Run {
     if (!stats || stats.effectsInMemory > 0 || stats.outboxRows > 0 || stats.commitQueueBytes > 0)
       return false
     // A node that had nobody to ask when its clock was wrong by an hour has set alarms an hour off: they may remain.
-    const isWaitedFor = this.cluster.excusedMs > 10 * clockOffMs ? /\n[fo]\// : /\n[afo]\//
+    const isWaitedFor = this.cluster.excusedMs > 10 * clockOffMs ? /\n[fo]\// : /\n(?:[fo]\/|a\/[^ ]*list:)/
     return this.cluster.ids.every(partition => {
       const row = this.cluster.configurations.row(partition)
       return row?.owner !== node.storeId || !isWaitedFor.test(this.cluster.content(node, partition))

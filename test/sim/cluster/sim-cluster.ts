@@ -13,12 +13,15 @@ import {
   type Partitions,
   partitionOf,
 } from '../../../lib/partitions/index.js'
-import { headRange, metaKey, PartitionKeys } from '../../../lib/partitions/keys.js'
+import { headKey, metaKey, PartitionKeys } from '../../../lib/partitions/keys.js'
 import { firstHead, type PartitionHead, parseHead } from '../../../lib/partitions/position.js'
 import { openRecord } from '../../../lib/partitions/record.js'
-import type { RulesOff } from '../../../lib/partitions/rules.js'
 import { allPartitions, type Member, type PartitionId, place } from '../../../lib/ring/index.js'
+import { Random } from '../random.js'
+import { Changes } from './changes.js'
 import { listKind } from './list-kind.js'
+import type { SimRulesOff } from './rules.js'
+import type { Sessions } from './sessions.js'
 import { SimConfigurations } from './sim-configurations.js'
 import { SimDisk } from './sim-disk.js'
 import { SimNetwork, type SimPeers } from './sim-network.js'
@@ -34,7 +37,7 @@ export interface SimClusterOptions {
   /** Partitions that exist, all by default. */
   readonly partitions?: readonly PartitionId[]
   readonly placements: Placements
-  readonly rulesOff?: RulesOff
+  readonly rulesOff?: SimRulesOff
   /** Copies without which nothing is acknowledged. */
   readonly copiesMin?: number
 }
@@ -43,6 +46,15 @@ export interface SimClusterOptions {
 export const clockOffMs = 20
 /** What is not the clocks': time is counted in whole ms, and drawn together while it passes. */
 const countedMs = 15
+
+const lateShare = 0.1
+const lateMsMax = 10_000
+
+/** What the outside hears of an operation. */
+interface Sunk {
+  readonly id: string
+  readonly index: number
+}
 
 const storeIdKey = metaKey('store-id')
 
@@ -98,6 +110,12 @@ export class SimCluster {
   /** Hash by partition, epoch and seq. */
   readonly #numbers = new Map<string, string>()
   readonly #options: SimClusterOptions
+  /** When a node's copy of a partition was written to last, by both. */
+  readonly #writtenAtMs = new Map<string, number>()
+  /** Hosts and browsers, if there are any: set before the first start. */
+  sessions: Sessions | undefined
+  /** Of its own, since it changes nothing else. */
+  readonly #late: Random
   /** First deliveries of effects: what the outside has heard, by operation. */
   readonly heard = new Map<string, number>()
   readonly history = new Map<EntityKey, { epoch: number; seq: number; ids: readonly string[] }>()
@@ -110,9 +128,13 @@ export class SimCluster {
     const { nodes, world } = options
     this.#options = options
     this.world = world
+    this.#late = new Random(world.random.seed ^ 0x1a7e)
     this.network = new SimNetwork(world)
     this.ids = options.partitions ?? allPartitions()
     this.configurations = new SimConfigurations(world, this.ids)
+    const changes = new Changes(this)
+    this.configurations.onSwap = (life, asked) => changes.asked(life, asked)
+    this.configurations.onRead = (life, rows) => this.network.fencing.learned(life, rows)
     this.nodes = Array.from(
       { length: nodes },
       (_, index) => new SimNode(`node-${index}` as NodeId, world.random.below(2 * clockOffMs) - clockOffMs),
@@ -153,7 +175,7 @@ export class SimCluster {
     const { configurations, network, world } = this
     const { copiesMin = 1, factor, placements, rulesOff } = this.#options
     const partitions = await openPartitions({
-      storage: { backend: 'leveldown', path: 'unused' },
+      storage: { backend: 'leveldown', path: 'unused', sync: rulesOff?.synced !== true },
       disk,
       clock: life.clock,
       random: () => world.random.next(),
@@ -207,6 +229,7 @@ export class SimCluster {
     node.partitions = partitions
     partitions.register(
       listKind(
+        rulesOff?.effects !== true,
         () => world.nowMs,
         lateMs => {
           if (lateMs < -2 * this.excusedMs - countedMs)
@@ -217,20 +240,23 @@ export class SimCluster {
     partitions.onEffect('sink', {
       dispatch: async effect => {
         if (life.isDead) return await new Promise(() => undefined)
-        const { id, index } = effect.payload as { id: string; index: number }
-        const known = this.heard.get(id)
-        if (known !== undefined && known !== index)
-          world.problem(`effect of ${id} was sent with index ${known}, then ${index}`)
-        this.heard.set(id, index)
+        this.#hear(effect.payload as unknown as Sunk)
         await world.wait(world.random.next() * 5, life)
         if (world.random.chance(0.1)) throw new Error('away')
       },
     })
+    if (rulesOff?.effects) partitions.onSignal('sink', ({ payload }) => this.#hear(payload as Sunk))
+    this.sessions?.open(life, partitions, this.#log(node))
     partitions.setHistoryWriter({
       write: async batch => {
         await world.wait(world.random.next() * 5, life)
         if (configurations.faults.isAway) throw new Error('away')
-        for (const item of batch) this.#writeHistory(item)
+        const write = () => {
+          for (const item of batch) this.#writeHistory(item)
+        }
+        write()
+        // A statement whose answer was lost is made again, and one of the two is carried out late.
+        if (this.#late.chance(lateShare)) world.schedule(this.#late.next() * lateMsMax, write)
       },
     })
     await partitions.start()
@@ -310,7 +336,7 @@ export class SimCluster {
   }
 
   head(node: SimNode, partition: PartitionId): PartitionHead | undefined {
-    const key = `${headRange.gte}${partition.toString(16).padStart(4, '0')}`
+    const key = headKey(partition)
     const bytes = node.durable.get(key)
     const text = bytes && openRecord(key, bytes)?.text
     return text === undefined ? undefined : parseHead(text)
@@ -340,9 +366,21 @@ export class SimCluster {
     return `${seq} ${chain.high} ${chain.low}\n${lines.sort().join('\n')}`
   }
 
+  #hear({ id, index }: Sunk): void {
+    const known = this.heard.get(id)
+    if (known !== undefined && known !== index)
+      this.world.problem(`effect of ${id} was sent with index ${known}, then ${index}`)
+    this.heard.set(id, index)
+  }
+
+  /** When a node's copy of a partition was written to last. */
+  writtenAtMs(node: SimNode, partition: PartitionId): number {
+    return this.#writtenAtMs.get(`${node.id} ${headKey(partition)}`) ?? 0
+  }
+
   #writeHistory(item: HistoryItem): void {
     const { epoch, seq } = item.version
-    const known = this.history.get(item.key)
+    const known = this.#options.rulesOff?.newest ? undefined : this.history.get(item.key)
     if (known && (known.epoch > epoch || (known.epoch === epoch && known.seq > seq))) return
     const ids = (item.records.get('ids') as readonly string[] | undefined) ?? []
     this.history.set(item.key, { epoch, seq, ids })
@@ -352,6 +390,7 @@ export class SimCluster {
   #checkHead(node: SimNode, key: string, bytes: Buffer): void {
     const text = openRecord(key, bytes)?.text
     if (text === undefined) return
+    this.#writtenAtMs.set(`${node.id} ${key}`, this.world.nowMs)
     const { chain, lastEpoch, seq } = parseHead(text)
     if (seq === 0) return
     const name = `${key} epoch ${lastEpoch} seq ${seq}`
@@ -364,8 +403,7 @@ export class SimCluster {
 
   #log(node: SimNode): Log {
     if (process.env.SIM_TRACE === undefined) return silentLog
-    const say = (event: string, fields: object = {}) =>
-      console.log(`${this.world.nowMs.toFixed(1)} ${node.id} ${event}`, JSON.stringify(fields))
+    const say = (event: string, fields: object = {}) => this.world.trace(node.id, event, fields)
     const log: Log = { debug: say, info: say, warn: say, error: say, child: () => log }
     return log
   }

@@ -31,8 +31,16 @@ export class SimConfigurations {
   readonly faults: ConfigurationFaults = { isAway: false, awayFrom: new Set(), loss: 0 }
   /** Takes the place of every change, and may carry it out: for tests of one that is refused, or whose answer is lost. */
   aroundSwap: ((life: Life, changes: readonly Change[], swap: Swap) => ReturnType<Swap>) | undefined
+  /** Hears which changes are asked for. */
+  onSwap: ((life: Life, changes: readonly Change[]) => void) | undefined
+  /** Hears which rows a process knows now. */
+  onRead: ((life: Life, rows: readonly Configuration[]) => void) | undefined
   /** Changes that were asked for and not carried out yet. */
   swapsUnderWay = 0
+  /** What a process has read, and knows with the nodes that it reads next. */
+  readonly #read = new WeakMap<Life, readonly Configuration[]>()
+  /** How many nodes a process knows to be registered. */
+  readonly #registered = new WeakMap<Life, number>()
   /** Rows that a backup has taken the place of. */
   readonly #lost = new Map<PartitionId, Configuration>()
   readonly #world: World
@@ -46,19 +54,12 @@ export class SimConfigurations {
 
   connect(life: Life): Configurations {
     const { truth } = this
-    const swap: Swap = changes => {
-      if (life.isDead) return new Promise(() => undefined)
-      this.swapsUnderWay += 1
-      return this.#ask(
-        life,
-        () => {
-          this.swapsUnderWay -= 1
-          return this.#swap(changes)
-        },
-        () => {
-          this.swapsUnderWay -= 1
-        },
-      )
+    const swap: Swap = async changes => {
+      if (life.isDead) return await new Promise(() => undefined)
+      this.onSwap?.(life, changes)
+      const rows = await this.#change(life, changes)
+      this.onRead?.(life, rows)
+      return rows
     }
     return {
       cluster: () => this.#ask(life, () => truth.cluster()),
@@ -67,11 +68,39 @@ export class SimConfigurations {
           const founded = new Map([...founding].filter(([partition]) => this.#partitions.has(partition)))
           return truth.register(node, founded)
         }),
-      read: () => this.#ask(life, () => truth.read()),
-      nodes: () => this.#ask(life, () => truth.nodes()),
+      read: async () => {
+        const rows = await this.#ask(life, () => truth.read())
+        this.#read.set(life, rows)
+        return rows
+      },
+      nodes: async () => {
+        const nodes = await this.#ask(life, () => truth.nodes())
+        this.#registered.set(life, nodes.length)
+        this.onRead?.(life, this.#read.get(life) ?? [])
+        return nodes
+      },
       forget: node => this.#ask(life, () => truth.forget(node)),
       swap: changes => (this.aroundSwap ? this.aroundSwap(life, changes, swap) : swap(changes)),
     }
+  }
+
+  #change(life: Life, changes: readonly Change[]): Promise<readonly Configuration[]> {
+    this.swapsUnderWay += 1
+    return this.#ask(
+      life,
+      () => {
+        this.swapsUnderWay -= 1
+        return this.#swap(changes)
+      },
+      () => {
+        this.swapsUnderWay -= 1
+      },
+    )
+  }
+
+  /** How many nodes a process knows to be registered. */
+  registeredFor(life: Life): number | undefined {
+    return this.#registered.get(life)
   }
 
   /** Restores a backup. What was there before counts on, for the nodes, until newer rows are made. */
@@ -87,7 +116,7 @@ export class SimConfigurations {
   newest(partition: PartitionId): Configuration | undefined {
     const row = this.row(partition)
     const lost = this.#lost.get(partition)
-    return lost && row && lost.epoch >= row.epoch ? lost : row
+    return lost && row && lost.epoch >= row.epoch && adoptedAt(row) < lost.epoch ? lost : row
   }
 
   row(partition: PartitionId): Configuration | undefined {
@@ -105,7 +134,9 @@ export class SimConfigurations {
         )
       }
     }
-    return await this.truth.swap(changes)
+    const rows = await this.truth.swap(changes)
+    for (const row of rows) this.#world.trace('postgres', 'row', row)
+    return rows
   }
 
   async #ask<T>(life: Life, execute: () => Promise<T>, lost: () => void = () => undefined): Promise<T> {

@@ -9,6 +9,7 @@
 import { AppError } from '../../../lib/errors.js'
 import type { NodeId } from '../../../lib/ids.js'
 import type { CallHandler, Member, PeerCondition, PeerCounters, Peers } from '../../../lib/ring/index.js'
+import { Fencing } from './fencing.js'
 import type { Life, World } from './world.js'
 
 /** As the real peers: a line on which nothing came for longer is silent. */
@@ -18,6 +19,12 @@ const forgottenAfterMs = 2_000
 const beaconMs = 100
 const beaconBodyMs = 500
 const refusedAfterMs = 20
+/** What counts on the one connection that brings it, in order and once: where sockets are, and what is said to them. */
+const softKinds: ReadonlySet<string> = new Set(['signal', 'missed', 'locations', 'locations-wanted'])
+const reconnectedMs = 20
+const redialMs = 250
+/** Changes of how many a node hears that are remembered. */
+const countsMax = 50
 
 interface Direction {
   lastArrivalMs: number
@@ -41,6 +48,8 @@ interface Hearing {
   /** Signs of life come since then; undefined: none comes. */
   sinceMs: number | undefined
   heardAtMs: number
+  /** How long nothing had come before it did again. */
+  silentMs: number
 }
 
 export class SimNetwork {
@@ -54,6 +63,9 @@ export class SimNetwork {
   readonly #duplicates = new Set<SimPeers>()
   /** Those cannot reach the one that they claim to be. */
   areDuplicatesApart = false
+  readonly fencing: Fencing
+  /** How many each node could hear of, itself included, newest last. */
+  readonly #counts = new Map<NodeId, { readonly atMs: number; readonly seen: number }[]>()
   readonly #diedAtMs = new Map<NodeId, number>()
   readonly #cut = new Set<string>()
   /** When a node was last cut off from another, in either direction, or paused. */
@@ -62,6 +74,7 @@ export class SimNetwork {
 
   constructor(world: World) {
     this.#world = world
+    this.fencing = new Fencing(world)
   }
 
   join(life: Life, self: Member): SimPeers {
@@ -95,8 +108,9 @@ export class SimNetwork {
     this.changed()
     for (const other of this.alive()) {
       if (other === peers) continue
-      const delayMs = 20 + this.#world.random.next() * 150
-      this.#world.schedule(delayMs, () => other.tell(peers.self.nodeId), other.life)
+      const delayMs = () => 20 + this.#world.random.next() * 150
+      this.#world.schedule(delayMs(), () => other.reconnected(peers), other.life)
+      this.#world.schedule(delayMs(), () => peers.reconnected(other), peers.life)
     }
   }
 
@@ -179,6 +193,12 @@ export class SimNetwork {
       )
     }
     connection.calls.clear()
+    // Both dial again at once, and say so when they are heard.
+    const [one, other] = [...connection.directions.keys()]
+    if (!one || !other) return
+    const delayMs = () => reconnectedMs + this.#world.random.next() * reconnectedMs
+    this.#world.schedule(delayMs(), () => one.reconnected(other), one.life)
+    this.#world.schedule(delayMs(), () => other.reconnected(one), other.life)
   }
 
   connectionsOf(one: SimPeers): Connection[] {
@@ -226,8 +246,32 @@ export class SimNetwork {
   /** Somebody came, went, or was cut off: who hears whom is looked at again. */
   changed(): void {
     const alive = this.alive()
-    for (const one of alive)
-      for (const other of this.#nodes.values()) one.look(other, this.#hears(one, other))
+    for (const one of alive) {
+      let seen = 1
+      for (const other of this.#nodes.values()) {
+        const isHeard = this.#hears(one, other)
+        if (isHeard && other !== one) seen += 1
+        one.look(other, isHeard)
+      }
+      this.#count(one.self.nodeId, seen)
+    }
+  }
+
+  #count(nodeId: NodeId, seen: number): void {
+    const counts = this.#counts.get(nodeId) ?? []
+    this.#counts.set(nodeId, counts)
+    if (counts.at(-1)?.seen !== seen) counts.push({ atMs: this.#world.nowMs, seen })
+    if (counts.length > countsMax) counts.shift()
+  }
+
+  /** Since when a node has been able to hear fewer than half of so many; undefined when it hears enough. */
+  fewSinceMs(nodeId: NodeId, registered: number): number | undefined {
+    let sinceMs: number | undefined
+    for (const { atMs, seen } of this.#counts.get(nodeId) ?? []) {
+      if (seen * 2 >= registered) sinceMs = undefined
+      else sinceMs ??= atMs
+    }
+    return sinceMs
   }
 
   #hears(one: SimPeers, other: SimPeers): boolean {
@@ -393,6 +437,7 @@ export class SimPeers implements Peers {
             this.#network.carry(target, this, connection, () => {
               timer.cancel()
               connection.calls.delete(call)
+              this.#network.fencing.answered(this.life, kind, bytes)
               resolve(bytes)
             })
           },
@@ -412,7 +457,7 @@ export class SimPeers implements Peers {
   #arriveAgain(target: SimPeers, kind: string, body: Buffer): void {
     const { duplicates } = this.#network
     const { random } = this.#world
-    if (duplicates === 0 || !random.chance(duplicates)) return
+    if (duplicates === 0 || softKinds.has(kind) || !random.chance(duplicates)) return
     const delayMs = random.next() * random.pick([5, 1_000, 8_000])
     const again = () => {
       this.#world.count('messages doubled', 1)
@@ -433,11 +478,13 @@ export class SimPeers implements Peers {
     let hearing = this.#hearing.get(nodeId)
     if (!hearing || hearing.peers !== other) {
       if (other.life.isDead && hearing) return
-      hearing = { peers: other, sinceMs: undefined, heardAtMs: Number.NEGATIVE_INFINITY }
+      const never = Number.NEGATIVE_INFINITY
+      hearing = { peers: other, sinceMs: undefined, heardAtMs: never, silentMs: Number.POSITIVE_INFINITY }
       this.#hearing.set(nodeId, hearing)
     }
     if (isHeard && hearing.sinceMs === undefined) {
       hearing.sinceMs = this.#world.nowMs + this.#world.random.next() * 150
+      hearing.silentMs = hearing.sinceMs - hearing.heardAtMs
     } else if (!isHeard && hearing.sinceMs !== undefined) {
       hearing.heardAtMs = this.#heardAtMs(hearing)
       hearing.sinceMs = undefined
@@ -449,6 +496,26 @@ export class SimPeers implements Peers {
     for (const hearing of this.#hearing.values()) {
       hearing.heardAtMs = Math.min(hearing.heardAtMs + pausedMs, this.#world.nowMs)
     }
+  }
+
+  /** How long a node was silent; infinite when it is dead. One that is heard again may have fallen silent a moment ago. */
+  lastSilenceMs(nodeId: NodeId, momentMs: number): number {
+    const condition = this.condition(nodeId)
+    if (condition.kind === 'refused') return Number.POSITIVE_INFINITY
+    const nowMs = this.life.clock.nowMs()
+    if (condition.kind === 'silent')
+      return nowMs - Math.max(condition.heardAtMs, nowMs - (this.#world.nowMs - this.life.startedMs))
+    const hearing = this.#hearing.get(nodeId)
+    if (!hearing?.sinceMs || this.#world.nowMs - hearing.sinceMs > momentMs) return 0
+    return hearing.silentMs
+  }
+
+  /** There is a connection to a process, the first or another one; it is tried until then. */
+  reconnected(other: SimPeers): void {
+    const { nodeId } = other.self
+    if (other.life.isDead) return
+    if (this.condition(nodeId).kind === 'connected') this.tell(nodeId)
+    else this.#world.schedule(redialMs, () => this.reconnected(other), this.life)
   }
 
   tell(nodeId: NodeId): void {
@@ -467,6 +534,9 @@ export class SimPeers implements Peers {
   async #answer(from: Member, kind: string, body: Buffer): Promise<Buffer> {
     const handler = this.#handlers.get(kind)
     if (!handler) throw new AppError('bad-request')
-    return await handler(from, body)
+    const done = this.#network.fencing.arrived(this.life, from, kind, body)
+    const answer = await handler(from, body)
+    done(answer)
+    return answer
   }
 }

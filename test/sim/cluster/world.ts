@@ -43,6 +43,12 @@ export class World {
     if (this.problems.length < 20) this.problems.push(`${this.nowMs.toFixed(1)} ms: ${text}`)
   }
 
+  /** For `SIM_TRACE`: what happens outside of nodes. */
+  trace(who: string, event: string, fields: object = {}): void {
+    if (process.env.SIM_TRACE !== undefined)
+      console.log(`${this.nowMs.toFixed(1)} ${who} ${event}`, JSON.stringify(fields))
+  }
+
   count(what: string, times: number): void {
     this.counts.set(what, (this.counts.get(what) ?? 0) + times)
   }
@@ -156,6 +162,7 @@ export class Life {
   readonly startedMs: number
   #messages: Event[] = []
   #others: Event[] = []
+  #onEnd: (() => void)[] = []
   readonly clock: Clock
 
   constructor(
@@ -176,6 +183,12 @@ export class Life {
     this.isDead = true
     this.#messages = []
     this.#others = []
+    for (const fn of this.#onEnd) fn()
+    this.#onEnd = []
+  }
+
+  onEnd(fn: () => void): void {
+    this.#onEnd.push(fn)
   }
 
   defer(event: Event): void {

@@ -1,12 +1,16 @@
 /** The command line as people meet it: help, mistakes, settings. Every command runs as a process of its own. */
+import { execFile } from 'node:child_process'
 import { mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { promisify } from 'node:util'
 import t from 'tap'
 import { commands } from '../../../lib/cli/dispatch.js'
 import { keyOf, keyPaths } from '../../../lib/config/index.js'
 import { packageVersion } from '../../../lib/root.js'
 import { command } from './command-process.js'
 
+const run = promisify(execFile)
 const long = 'hush'.repeat(10)
 
 t.test('the help names every command, and every command every setting', async t => {
@@ -35,6 +39,20 @@ t.test('the version is that of the package', async t => {
   const { code, output } = await command(['--version'], { folder: t.testdir() })
   t.equal(code, 0)
   t.equal(output, `${packageVersion}\n`)
+})
+
+t.test('LevelDB and password hashes share eight threads, unless something else is said', async t => {
+  const program = fileURLToPath(new URL('../../../../bin/interval-server', import.meta.url))
+  const says = 'data:text/javascript,process.on("exit",()=>console.log(process.env.UV_THREADPOOL_SIZE))'
+  const threads = async (environment: Record<string, string>) => {
+    const words = ['--import', says, program, '--version']
+    const { stdout } = await run(process.execPath, words, {
+      env: { PATH: process.env.PATH ?? '', ...environment },
+    })
+    return stdout.trim().split('\n').at(-1)
+  }
+  t.equal(await threads({}), '8')
+  t.equal(await threads({ UV_THREADPOOL_SIZE: '12' }), '12')
 })
 
 t.test('a line that is not understood ends with code 2 and one line that helps', async t => {

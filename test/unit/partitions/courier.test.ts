@@ -104,6 +104,20 @@ t.test('a socket that a node takes back too late is where it has been all the ti
   t.equal(locations.locate('host:1'), undefined)
 })
 
+t.test('what comes a second time, late, changes nothing', async t => {
+  const peers = new FakePeers()
+  const locations = new Locations(new VirtualClock(), peers as unknown as Peers)
+  peers.holds('A', 'host:1')
+  peers.say('A', 'locations', { boot: 1, number: 2, whole: false, came: [['host:2', '']], went: ['host:1'] })
+  peers.holds('A', 'host:1')
+  t.equal(locations.locate('host:1'), undefined)
+  t.equal(locations.locate('host:2'), 'A')
+  peers.say('A', 'locations', { boot: 2, number: 1, whole: true, came: [['host:3', '']], went: [] })
+  peers.holds('A', 'host:1')
+  t.equal(locations.locate('host:1'), undefined, 'nor what an earlier life held')
+  t.equal(locations.locate('host:3'), 'A')
+})
+
 t.test(
   'what is said to a socket that nobody holds is told to be missed as soon as somebody does',
   async t => {

@@ -40,6 +40,47 @@ function changeOf(replicas: readonly StoreId[], wanted: readonly StoreId[]): Wan
   return asked[0]
 }
 
+/** What is asked for when the only follower should lead, which has or has not said where it stands. */
+async function handedOver(isConfirmed: boolean): Promise<readonly WantedChange[]> {
+  const clock = new VirtualClock()
+  const row: Configuration = { partition, epoch: 5, owner: self, replicas: [second], nonce: '' }
+  const asked: WantedChange[] = []
+  const parts = {
+    self: { nodeId: newId<NodeId>(), storeId: self },
+    factor: 2,
+    rows: {
+      led: () => [partition],
+      get: () => row,
+      before: () => undefined,
+      fewSinceMs: () => undefined,
+      swap: async (changes: readonly WantedChange[]) => {
+        asked.push(...changes)
+        return []
+      },
+    },
+    places: { wanted: () => () => [second, self] },
+    leadership: { dropUnnamed: () => undefined },
+    replication: { following: () => [second], isConfirmed: () => isConfirmed },
+    runtime: { hold: async () => undefined, release: () => undefined },
+    pace: new Pace({ atOnceMax: 1, wake: () => undefined, clock }),
+    isStopping: () => false,
+    clock,
+    log: silentLog,
+  }
+  const handOvers = new HandOvers(parts as unknown as HandOversOptions)
+  handOvers.moveToPlace()
+  while (handOvers.count > 0) await new Promise(resolve => setImmediate(resolve))
+  return asked
+}
+
+t.test('a partition goes to a follower only when that has said that it has everything', async t => {
+  t.same(
+    (await handedOver(true)).map(({ owner }) => owner),
+    [second],
+  )
+  t.same(await handedOver(false), [])
+})
+
 t.test('a copy is let go when there are enough without it', async t => {
   t.same(changeOf([second, third], [self, third]), { partition, epoch: 6, owner: self, replicas: [third] })
 })
