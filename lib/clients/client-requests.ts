@@ -238,7 +238,10 @@ export class ClientRequests {
     const askedAtMs = clock.nowMs()
     let attached: Attached
     try {
-      attached = await this.#options.runtime.send<Attached>(key, { type: 'start', start, asker }, inTime)
+      // It may have been started before, and go on while this is asked.
+      attached = await this.#readUndisturbed(window, key, () =>
+        this.#options.runtime.send<Attached>(key, { type: 'start', start, asker }, inTime),
+      )
     } catch (error) {
       // What an earlier try has claimed, that try may have started.
       if (hasClaimed && isRefusal(error, clock.nowMs() - askedAtMs)) await this.#putBack(actor, data)
@@ -322,7 +325,8 @@ export class ClientRequests {
     asker: Asker,
   ): Promise<TransactionSnapshot | null> {
     try {
-      return this.#attached(window, key, place, asker, await this.#sendAttach(key, asker))
+      const attached = await this.#readUndisturbed(window, key, () => this.#sendAttach(key, asker))
+      return this.#attached(window, key, place, asker, attached)
     } catch (error) {
       if (error instanceof AppError && error.code === 'not-found') return null
       throw error

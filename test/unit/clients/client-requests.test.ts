@@ -177,3 +177,54 @@ t.test('what is denied is a row of the organization whose things they are', asyn
     ['organization-2', 'organization-2', null],
   )
 })
+
+t.test(
+  'a start that is repeated is answered with nothing older than what the window was told meanwhile',
+  async t => {
+    const window = newWindow()
+    const transactionId = randomUUID()
+    let asked = 0
+    const options = {
+      runtime: {
+        async send(key: string, message: { type: string }) {
+          if (message.type !== 'start') return {}
+          asked += 1
+          const reading = window.reading.get(key as never)
+          // The run goes on while the first reply is on its way.
+          if (asked === 1 && reading) reading.events += 1
+          return { snapshot: { asked }, instanceId: 'instance-1' }
+        },
+      },
+      clock: { nowMs: () => 0 },
+      accounts: {
+        actor: async () => ({
+          user: { id: 'user-1', email: 'ann@example.com', firstName: null, lastName: null },
+          organization: { id: 'organization-1' },
+          environment: { id: 'environment-1', slug: 'production' },
+          permissions: new Set(['RUN_PROD_ACTIONS']),
+          teams: [],
+        }),
+        accessRules: async () => ({}),
+      },
+      directories: {
+        view: async () => ({
+          has: () => true,
+          action: () => ({
+            definition: { slug: 'pay', name: null },
+            hosts: [{ instanceId: 'instance-1', sdkName: '@interval/sdk', sdkVersion: '2.0.0' }],
+          }),
+        }),
+      },
+      hosts: { isConnected: () => true },
+      isOutboxFull: () => false,
+      log: { debug: () => undefined },
+    } as unknown as ClientsOptions
+    const data = { organization: 'ours', environment: 'production', slug: 'pay', transactionId }
+    const reply = await new ClientRequests(options).handle(window, {
+      id: 1,
+      method: 'transaction.start',
+      data,
+    })
+    t.match(reply, { asked: 2 })
+  },
+)
