@@ -241,6 +241,8 @@ await stage.scenario(
     await shown(page.locator('[data-pw-actions-list]'))
     const choose = async (label: string) => {
       await page.keyboard.press('Control+k')
+      // It is loaded with its first use: what is typed before is nobody's.
+      await shown(bar)
       await page.keyboard.type(label)
       await shown(page.locator('[role="option"][data-active-item]', { hasText: label }))
       await page.keyboard.press('Enter')
