@@ -25,6 +25,8 @@ const reconnectedMs = 20
 const redialMs = 250
 /** Changes of how many a node hears that are remembered. */
 const countsMax = 50
+/** In this time a node has connected with another that it can hear, in ms. */
+const noticedMs = 1_000
 
 interface Direction {
   lastArrivalMs: number
@@ -264,14 +266,23 @@ export class SimNetwork {
     if (counts.length > countsMax) counts.shift()
   }
 
-  /** Since when a node has been able to hear fewer than half of so many; undefined when it hears enough. */
+  /**
+   * Since when a node has been able to hear fewer than half of so many; undefined when it hears enough. That it could hear
+   * enough for a moment in between it may not have noticed: it counts those it is connected with.
+   */
   fewSinceMs(nodeId: NodeId, registered: number): number | undefined {
     let sinceMs: number | undefined
+    let enoughSinceMs: number | undefined
     for (const { atMs, seen } of this.#counts.get(nodeId) ?? []) {
-      if (seen * 2 >= registered) sinceMs = undefined
-      else sinceMs ??= atMs
+      if (seen * 2 >= registered) {
+        enoughSinceMs ??= atMs
+        continue
+      }
+      if (enoughSinceMs !== undefined && atMs - enoughSinceMs >= noticedMs) sinceMs = undefined
+      enoughSinceMs = undefined
+      sinceMs ??= atMs
     }
-    return sinceMs
+    return enoughSinceMs === undefined ? sinceMs : undefined
   }
 
   #hears(one: SimPeers, other: SimPeers): boolean {
