@@ -13,6 +13,8 @@ import type { Life } from './world.js'
 
 /** A change is asked for some questions after what it was decided on. */
 const decidedMsMax = 1_900
+/** In this time a node has connected with another that it can hear. */
+const noticedMs = 1_000
 /** Whoever could be asked all this time was asked. */
 const reachedMs = 6_500
 /** What was on its way has come. */
@@ -64,10 +66,12 @@ export class Changes {
     const { configurations, network, world } = this.#cluster
     const registered = by.life && configurations.registeredFor(by.life)
     if (!registered) return
-    const sinceMs = network.fewSinceMs(by.id, registered)
-    if (sinceMs === undefined) return
-    const waitedMs = world.nowMs - sinceMs
-    if (waitedMs <= decidedMsMax || waitedMs >= clusterTimes.minorityMs) return
+    // It may have noticed a moment in which it could hear enough, or not: it counts those it is connected with.
+    const waits = [0, noticedMs].map(
+      ms => world.nowMs - (network.fewSinceMs(by.id, registered, ms) ?? world.nowMs),
+    )
+    if (waits.some(ms => ms <= decidedMsMax || ms >= clusterTimes.minorityMs)) return
+    const [waitedMs = 0] = waits
     this.#problem(
       `rule 6: ${by.id} sees fewer than half for ${Math.round(waitedMs)} ms and excludes somebody from partition ${partition}`,
     )

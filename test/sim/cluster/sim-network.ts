@@ -25,8 +25,6 @@ const reconnectedMs = 20
 const redialMs = 250
 /** Changes of how many a node hears that are remembered. */
 const countsMax = 50
-/** In this time a node has connected with another that it can hear, in ms. */
-const noticedMs = 1_000
 
 interface Direction {
   lastArrivalMs: number
@@ -267,10 +265,10 @@ export class SimNetwork {
   }
 
   /**
-   * Since when a node has been able to hear fewer than half of so many; undefined when it hears enough. That it could hear
-   * enough for a moment in between it may not have noticed: it counts those it is connected with.
+   * Since when a node has been able to hear fewer than half of so many; undefined when it hears enough. Where it could hear
+   * enough for less than `noticedMs` in between, that does not count.
    */
-  fewSinceMs(nodeId: NodeId, registered: number): number | undefined {
+  fewSinceMs(nodeId: NodeId, registered: number, noticedMs: number): number | undefined {
     let sinceMs: number | undefined
     let enoughSinceMs: number | undefined
     for (const { atMs, seen } of this.#counts.get(nodeId) ?? []) {
