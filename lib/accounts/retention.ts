@@ -93,7 +93,10 @@ const nameIsUnused = `not exists (
   select from transactions where organization_id = $1 and environment_id = $2
     and action_slug = transaction_names.slug and action_name = transaction_names.name)`
 
-/** Removes the names of a place that no run has any more. */
+/**
+ * Removes the names of a place that none of its runs bears. They are kept apart from the runs for the history's list of
+ * actions, so deleting runs leaves them behind.
+ */
 async function forgetNames(
   database: Database,
   organization: string,

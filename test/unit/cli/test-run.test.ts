@@ -57,6 +57,7 @@ t.test('each way to fail is a failure, and says which', async t => {
     'thrown.test.js': `console.log('1..1\\nok 1 - one'); throw new Error('why it ended')`,
     'killed.test.js': `console.log('1..1\\nok 1 - one'); process.kill(process.pid, 'SIGKILL')`,
     'bailed.test.js': `console.log('1..1\\nok 1 - one\\nBail out! no more')`,
+    // TAP's two directives, since a run has to tell them from failures: this line prints them, and leaves out nothing itself.
     'skipped.test.js': `console.log('1..2\\nok 1 - one # SKIP too long\\nnot ok 2 - two # TODO')`,
   })
   t.equal(code, 1)
