@@ -383,6 +383,60 @@ await stage.scenario(t, 'slider: below zero by its keys, where there is somethin
 
 await stage.scenario(
   t,
+  'below zero where a keypad has no minus',
+  async ({ t, page, picture }) => {
+    const sign = (field: Locator) => field.locator('xpath=..').getByRole('button', { name: 'Change sign' })
+    const field = (name: string) => page.getByLabel(new RegExp(`^${name}`))
+    await start(page, home, 'number')
+    t.equal(await sign(field('Whole')).count(), 0, 'nothing below zero is allowed there')
+    for (const name of ['Price', 'Precise', 'From']) await shown(sign(field(name)))
+    await field('Whole').fill('13')
+    await sign(field('Price')).tap()
+    await page.keyboard.type('5.5')
+    t.equal(await field('Price').inputValue(), '-5.5', 'a minus to begin with, and the caret behind it')
+    await field('Precise').fill('+0.25')
+    await sign(field('Precise')).tap()
+    await sign(field('From')).tap()
+    t.equal(await field('From').inputValue(), '7')
+    await sign(field('From')).tap()
+    t.equal(await errors(page).count(), 0)
+    t.same(await accessibilityProblems(page), [])
+    await picture('io numbers on a telephone')
+    await continueButton(page).tap()
+    t.equal(await resultOf(page), JSON.stringify({ whole: 13, price: -5.5, precise: -0.25, from: -7 }))
+    t.equal(await page.getByRole('button', { name: 'Change sign' }).count(), 0, 'answered fields keep none')
+
+    await start(page, home, 'below_zero')
+    t.equal(await sign(field('Above')).count(), 0)
+    await sign(field('Cold')).tap()
+    await page.keyboard.type('17')
+    t.equal(await page.locator('input[type="range"]').first().inputValue(), '-17')
+    await sign(field('None')).tap()
+    await field('Above').fill('1')
+    t.same(await accessibilityProblems(page), [])
+    await picture('io sliders on a telephone')
+    await continueButton(page).tap()
+    t.equal(await resultOf(page), JSON.stringify({ cold: -17, above: 1, none: 2 }))
+
+    await start(page, home, 'spreadsheet')
+    await page.locator('td').nth(2).tap()
+    await page.keyboard.type('-1')
+    t.equal(
+      await page.locator('td input').first().getAttribute('inputmode'),
+      null,
+      'a cell brings the whole keyboard',
+    )
+  },
+  { isPhone: true },
+)
+
+await stage.scenario(t, 'a minus of its own is for fingers only', async ({ t, page }) => {
+  await start(page, home, 'number')
+  t.equal(await page.getByRole('button', { name: 'Change sign' }).count(), 0)
+})
+
+await stage.scenario(
+  t,
   'all optional: nothing is required and nothing complains',
   async ({ t, page, picture }) => {
     await start(page, home, 'all_optional')

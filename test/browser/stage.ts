@@ -29,6 +29,8 @@ export interface WindowOptions {
   readonly ignoresPolicy?: boolean
   /** Where the browser is, another place than the node and the hosts: an IANA name. */
   readonly timeZone?: string
+  /** A telephone: a narrow screen and fingers. */
+  readonly isPhone?: boolean
 }
 
 export interface Scenario extends Window {
@@ -110,7 +112,9 @@ export class Stage {
       bypassCSP: options.ignoresPolicy === true,
       locale: 'en-US',
       ...(options.timeZone !== undefined && { timezoneId: options.timeZone }),
-      viewport: { width: 1280, height: 720 },
+      ...(options.isPhone === true
+        ? { viewport: { width: 390, height: 844 }, hasTouch: true, isMobile: true }
+        : { viewport: { width: 1280, height: 720 } }),
       baseURL: this.server.address,
     })
     context.setDefaultTimeout(waitMsMax)

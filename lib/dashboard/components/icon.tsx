@@ -12,6 +12,7 @@ const paths = {
   more: 'M5 12h.01M12 12h.01M19 12h.01',
   copy: 'M9 9h10v10H9zM5 15V5h10',
   download: 'M12 4v11m-4.500-4.500L12 15l4.500-4.500M5 19h14',
+  plusMinus: 'M12 4v10M7 9h10M7 19h10',
   check: 'm5 12.500 4.500 4.500L19 7.500',
   bolt: 'M13 3 5 13.500h6L10 21l8-10.500h-6z',
   terminal: 'm5 8 4 4-4 4M12 17h7',

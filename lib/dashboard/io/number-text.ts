@@ -14,3 +14,9 @@ export function plainNumber(text: string): string | null {
   )
   return /^[-+]?(\d+\.?\d*|\.\d+)$/.test(whole) ? whole : null
 }
+
+/** The text with the other sign; of nothing, a minus to begin with. */
+export function negated(text: string): string {
+  const typed = text.trim()
+  return /^[-\u2212]/.test(typed) ? typed.slice(1) : `-${typed.replace(/^\+/, '')}`
+}

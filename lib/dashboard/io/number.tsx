@@ -3,6 +3,7 @@ import { flagOf, numberOf, type Props, textOf } from '../props.js'
 import { controlProps, FieldFrame } from './field.js'
 import { type Component, type FieldProps, inputMethod, isText, type Reading, readEmpty } from './method.js'
 import { plainNumber } from './number-text.js'
+import { SignButton } from './sign-button.js'
 
 export const number = inputMethod<string>({
   initial: component => numberOf(component.props, 'defaultValue')?.toString() ?? '',
@@ -45,6 +46,7 @@ function NumberField({ id, component, draft, onDraft, isDisabled, error }: Field
   const { props } = component
   const prefix = textOf(props, 'prepend') ?? symbolOf(textOf(props, 'currency'))
   const off = isDisabled || flagOf(props, 'disabled')
+  const canBeNegative = (numberOf(props, 'min') ?? Number.NEGATIVE_INFINITY) < 0
   return (
     <FieldFrame id={id} component={component} error={error}>
       <div className="flex">
@@ -66,6 +68,7 @@ function NumberField({ id, component, draft, onDraft, isDisabled, error }: Field
           disabled={off}
           onChange={event => onDraft(event.target.value)}
         />
+        {canBeNegative && !off && <SignButton id={id} draft={draft} onDraft={onDraft} className="ml-2" />}
       </div>
     </FieldFrame>
   )

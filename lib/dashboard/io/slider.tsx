@@ -9,6 +9,7 @@ import { controlProps, FieldFrame } from './field.js'
 import { type Component, type FieldProps, inputMethod, isText, type Reading, readEmpty } from './method.js'
 import { rangeProblem } from './number.js'
 import { plainNumber } from './number-text.js'
+import { SignButton } from './sign-button.js'
 
 const extendMsMax = 1_500
 
@@ -87,6 +88,7 @@ function SliderField({ id, component, draft, onDraft, isDisabled, error }: Field
           onFocus={event => event.currentTarget.select()}
           onChange={event => onDraft(event.target.value)}
         />
+        {min < 0 && !off && <SignButton id={id} draft={draft} onDraft={onDraft} className="-ml-2" />}
       </div>
     </FieldFrame>
   )

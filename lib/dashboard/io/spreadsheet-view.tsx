@@ -511,7 +511,6 @@ function Cell(props: CellProps) {
           // biome-ignore lint/a11y/noAutofocus: typing in the cell has begun
           autoFocus
           type="text"
-          inputMode={column.kind === 'number' ? 'decimal' : undefined}
           aria-label={name}
           autoComplete="off"
           className="block h-9 w-full bg-surface px-2.5 text-ink outline-2 outline-offset-[-2px] outline-accent"

@@ -1,6 +1,6 @@
 /** Spreadsheets without a screen: typed cells, blank rows, imports with and without names. */
 import t from 'tap'
-import { plainNumber } from '../../../lib/dashboard/io/number-text.js'
+import { negated, plainNumber } from '../../../lib/dashboard/io/number-text.js'
 import { addressTyped, isEmptyHtml } from '../../../lib/dashboard/io/rich-text-value.js'
 import {
   importedOf,
@@ -200,4 +200,17 @@ t.test('formatted words that show nothing are empty; addresses are of the web', 
   t.equal(addressTyped('/inside'), '/inside')
   for (const text of ['', 'two words', 'javascript:alert(1)', 'data:text/html,x', 'java\tscript:x'])
     t.equal(addressTyped(text), null, text)
+})
+
+t.test('a number with the other sign', async t => {
+  for (const [typed, other] of [
+    ['', '-'],
+    ['-', ''],
+    ['5', '-5'],
+    ['-5', '5'],
+    ['+5', '-5'],
+    ['\u22121,000.5', '1,000.5'],
+    [' 0.5 ', '-0.5'],
+  ])
+    t.equal(negated(typed ?? ''), other)
 })
