@@ -24,6 +24,8 @@ export const clusterTimes = {
   positionsMs: 500,
   /** A hand-over that cannot drain within so long is given up: no session stands still for long. */
   drainMs: 150,
+  /** So long a hand-over waits first for calls of timers that have been begun, while sessions go on: else they are made twice. */
+  quiesceMs: 1_000,
   /** A partition does not go back to where it came from within so long. */
   restMs: 30_000,
 } as const

@@ -95,9 +95,9 @@ export interface AlarmWorker {
   hasRoom(): boolean
   /**
    * The partition is about to be handed over: nothing of it is begun any more. Resolves when what was begun is over and
-   * reported, or when that takes too long to be waited for.
+   * reported; after `msMax` at the latest.
    */
-  hold(partition: PartitionId): Promise<void>
+  hold(partition: PartitionId, msMax: number): Promise<void>
   /** The hand-over is over, whether this node leads the partition still or not. */
   release(partition: PartitionId): void
 }

@@ -1,7 +1,7 @@
 /**
  * Moves partitions from this node to where they are placed, while they are worked on; all of them when it leaves.
  *
- * A hand-over holds new messages, waits until everything decided is on all copies and everything said has been heard,
+ * A hand-over lets work on alarms come to its end first, then holds new messages, waits until everything decided is on all copies and everything said has been heard,
  * and swaps the row: the follower leads from then on, and this store follows. Sessions come first: a few are handed over
  * together, with a rest before the next; one that does not drain in a moment is given up, and a partition does not go
  * back to where it just came from.
@@ -37,7 +37,7 @@ export interface HandOversOptions {
   /** Of hand-overs to where partitions are placed. */
   readonly pace: Pace
   readonly replication: LeaderReplication
-  readonly runtime: Pick<Runtime, 'committer' | 'hold' | 'release'>
+  readonly runtime: Pick<Runtime, 'committer' | 'hold' | 'quiesce' | 'release'>
   /** Resolves with true when nothing that this node has said as a partition's leader is on its way; false: something is. */
   readonly isHeard?: ((partition: PartitionId, msMax: number) => Promise<boolean>) | undefined
   isStopping(): boolean
@@ -55,9 +55,18 @@ const readAgainMs = 250
 /** Partitions that are handed over by one change of rows: each change is written and looked at by every node. */
 const togetherMax = 4
 
+interface HandOverTimes {
+  /** What does not drain within so long stays. */
+  readonly drainMs: number
+  /** So long is waited for work on alarms. */
+  readonly quiesceMs: number
+}
+
 export class HandOvers {
   readonly #options: HandOversOptions
   readonly #handing = new Set<PartitionId>()
+  /** Partitions whose work on alarms comes to its end first: their copies may still change. */
+  readonly #quiescing = new Set<PartitionId>()
   /** Partitions whose hand-over failed a moment ago. */
   readonly #handAgainAtMs = new Map<PartitionId, number>()
 
@@ -65,13 +74,17 @@ export class HandOvers {
     this.#options = options
   }
 
-  /** Partitions whose members are being changed. */
+  /** Partitions whose members are being changed, or will be in a moment. */
   get count(): number {
-    return this.#handing.size
+    return this.#handing.size + this.#quiescing.size
   }
 
   isHanding(partition: PartitionId): boolean {
     return this.#handing.has(partition)
+  }
+
+  #isBusy(partition: PartitionId): boolean {
+    return this.#handing.has(partition) || this.#quiescing.has(partition)
   }
 
   /** Hands partitions over to where they are placed, and lets surplus copies go. Does not wait for that. */
@@ -83,7 +96,7 @@ export class HandOvers {
     let to: StoreId | undefined
     for (const partition of rows.led()) {
       const row = rows.get(partition)
-      if (!row || row.owner !== self.storeId || this.#handing.has(partition)) continue
+      if (!row || row.owner !== self.storeId || this.#isBusy(partition)) continue
       // What waits for copies cannot drain.
       if (rows.fewSinceMs(partition) !== undefined) continue
       const wanted = wantedOf(partition)
@@ -100,7 +113,7 @@ export class HandOvers {
       }
     }
     if (surplus.length > 0) this.#drop(surplus)
-    if (to && moves.length > 0) pace.add(this.#handOver(moves, to, clusterTimes.drainMs, wantedOf))
+    if (to && moves.length > 0) pace.add(this.#handOver(moves, to, clusterTimes, wantedOf))
   }
 
   #mayMove(partition: PartitionId, to: StoreId): boolean {
@@ -138,15 +151,18 @@ export class HandOvers {
     let waiting = rows.led().filter(partition => replication.following(partition).length > 0)
     // What does not drain at once is given longer: this node does not stay.
     let drainMs: number = clusterTimes.drainMs
+    // Slow calls of one partition after the other would take all the time there is.
+    const quietAtMs = clock.nowMs() + clusterTimes.quiesceMs
     while (waiting.length > 0 && clock.nowMs() < untilMs) {
       const byTarget = new Map<StoreId, PartitionId[]>()
       for (const partition of waiting) {
         const to = targetOf(partition)
-        if (to && !this.#handing.has(partition)) byTarget.set(to, [...(byTarget.get(to) ?? []), partition])
+        if (to && !this.#isBusy(partition)) byTarget.set(to, [...(byTarget.get(to) ?? []), partition])
       }
       const leave = async ([to, partitions]: [StoreId, PartitionId[]]) => {
         for (let at = 0; at < partitions.length && clock.nowMs() < untilMs; at += togetherMax) {
-          await this.#handOver(partitions.slice(at, at + togetherMax), to, drainMs)
+          const quiesceMs = Math.max(0, quietAtMs - clock.nowMs())
+          await this.#handOver(partitions.slice(at, at + togetherMax), to, { drainMs, quiesceMs })
         }
       }
       await Promise.all([...byTarget].map(leave))
@@ -159,16 +175,21 @@ export class HandOvers {
 
   /**
    * Makes a follower the leader of some partitions at once, without losing or refusing anything: messages wait meanwhile.
-   * Those that do not drain in `drainMs` stay. This store goes on as a copy, unless there are all that `wantedOf` wants.
+   * Those that do not drain stay. This store goes on as a copy, unless there are all that `wantedOf` wants.
    */
   async #handOver(
     partitions: readonly PartitionId[],
     to: StoreId,
-    drainMs: number,
+    { drainMs, quiesceMs }: HandOverTimes,
     wantedOf?: Wanted,
   ): Promise<void> {
     const { clock, log, rows, runtime, self } = this.#options
-    for (const partition of partitions) this.#handing.add(partition)
+    for (const partition of partitions) this.#quiescing.add(partition)
+    await Promise.all(partitions.map(partition => runtime.quiesce(partition, quiesceMs)))
+    for (const partition of partitions) {
+      this.#quiescing.delete(partition)
+      this.#handing.add(partition)
+    }
     const kept = new Set(partitions)
     try {
       const untilMs = clock.nowMs() + drainMs

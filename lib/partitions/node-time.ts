@@ -4,7 +4,8 @@
  *
  * Node time is this process's monotonic clock plus an offset. The offset is the median of the others' at the start,
  * before this node leads anything (a node alone trusts its clock), and is drawn towards the median afterwards, half a
- * percent at most, so that node time neither jumps nor goes back. A step of a wall clock moves nothing.
+ * percent at most, so that node time neither jumps nor goes back. What lies within the error of measuring is no
+ * difference: nodes whose clocks agree do not chase each other's round trips. A step of a wall clock moves nothing.
  *
  * Alarms follow a second, later time: what it is by the slowest clock that may have accepted one, less the error of
  * knowing it (half a round trip, and the ms that clocks round away). It is kept when a node is heard of no more, since its
@@ -117,7 +118,7 @@ export class NodeTime {
         continue
       }
       const heard = (settled.length > 0 ? settled : answers).filter(answer => answer !== undefined)
-      const offsets = heard.map(answer => answer.offsetMs)
+      const offsets = heard.map(answer => (certainMs(answer) === 0 ? 0 : answer.offsetMs))
       this.#offsetMs = median(settled.length > 0 ? offsets : [0, ...offsets])
       const nowMs = clock.nowMs() + this.#offsetMs
       for (const { dueOffsetMs, errorMs } of settled.filter(answer => answer !== undefined)) {
@@ -188,7 +189,7 @@ export class NodeTime {
     const passedMs = atMs - this.#drawnAtMs
     this.#drawnAtMs = atMs
     const fresh = [...this.#samples.values()].filter(sample => atMs - sample.atMs < sampleMsMax)
-    const apartMs = median([0, ...fresh.map(sample => sample.offsetMs - this.#offsetMs)])
+    const apartMs = median([0, ...fresh.map(sample => certainMs(sample, this.#offsetMs))])
     const drawnMs = passedMs * drawnShare
     this.#offsetMs += Math.max(-drawnMs, Math.min(drawnMs, apartMs))
     let lagMs = Math.max(0, this.#lagMs - passedMs * fadingShare)
@@ -200,6 +201,12 @@ export class NodeTime {
     const [oldest] = [...this.#samples].sort(([, a], [, b]) => a.atMs - b.atMs)
     if (oldest) this.#samples.delete(oldest[0])
   }
+}
+
+/** How far a clock is certainly off from where `fromMs` is, in ms: less what may be an error. */
+function certainMs({ errorMs, offsetMs }: Pick<Sample, 'errorMs' | 'offsetMs'>, fromMs = 0): number {
+  const apartMs = offsetMs - fromMs
+  return Math.sign(apartMs) * Math.max(0, Math.abs(apartMs) - errorMs)
 }
 
 /** The middle one, or between the two in the middle; 0 of none. */

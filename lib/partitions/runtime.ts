@@ -229,14 +229,18 @@ export class Runtime {
   }
 
   /**
+   * Begins no work on alarms of a partition while messages go on, before `hold`: resolves when what was begun is over and
+   * reported, so that the next leader does not do it again; after `msMax` at the latest. `resign` or `release` ends it.
+   */
+  async quiesce(partition: PartitionId, msMax: number): Promise<void> {
+    await Promise.all(this.#workers.map(worker => worker.hold(partition, msMax)))
+  }
+
+  /**
    * Holds messages for a partition without giving it up, for a planned change of leader: resolves when everything
-   * decided so far is on disk and on the replicas. `resign` or `lead` ends it.
+   * decided so far is on disk and on the replicas. `resign` or `release` ends it.
    */
   async hold(partition: PartitionId): Promise<void> {
-    if (this.#workers.length > 0) {
-      await Promise.all(this.#workers.map(worker => worker.hold(partition)))
-      if (!this.#served.has(partition)) return
-    }
     this.#served.delete(partition)
     const isBusy = () => {
       for (const entity of this.#live.values())

@@ -72,8 +72,6 @@ const scopeShare = 0.5
 const directMs = 1_000
 const reportAgainMsMin = 50
 const reportAgainMsMax = 1_000
-/** How long a hand-over waits for calls that have been begun, in ms. */
-const handOverMsMax = 100
 /** For so long an outcome is tried to be reported, in ms. */
 const reportMsMax = 60_000
 /** Of a receiver's name, in characters: what nobody can call may be written in any length. */
@@ -126,7 +124,7 @@ export class Firings implements AlarmWorker {
     await Promise.race([ended, pause(this.#options.clock, msMax)])
   }
 
-  async hold(partition: PartitionId): Promise<void> {
+  async hold(partition: PartitionId, msMax: number): Promise<void> {
     this.#held.add(partition)
     for (const { firing, key } of this.#dropWaiting(waiting => partitionOf(waiting.key) === partition))
       this.#work.again(key, firing.dueAtMs)
@@ -134,7 +132,7 @@ export class Firings implements AlarmWorker {
       for (const other of this.#known.values()) if (other === partition) return false
       return true
     }
-    await until(this.#options.clock, isOver, handOverMsMax)
+    await until(this.#options.clock, isOver, msMax)
   }
 
   release(partition: PartitionId): void {

@@ -40,8 +40,9 @@ function changeOf(replicas: readonly StoreId[], wanted: readonly StoreId[]): Wan
   return asked[0]
 }
 
-/** What is asked for when the only follower should lead, which has or has not said where it stands. */
-async function handedOver(isConfirmed: boolean): Promise<readonly WantedChange[]> {
+/** What is asked for, and done, when the only follower should lead, which has or has not said where it stands. */
+async function handedOver(isConfirmed: boolean) {
+  const done: string[] = []
   const clock = new VirtualClock()
   const row: Configuration = { partition, epoch: 5, owner: self, replicas: [second], nonce: '' }
   const asked: WantedChange[] = []
@@ -61,7 +62,11 @@ async function handedOver(isConfirmed: boolean): Promise<readonly WantedChange[]
     places: { wanted: () => () => [second, self] },
     leadership: { dropUnnamed: () => undefined },
     replication: { following: () => [second], isConfirmed: () => isConfirmed },
-    runtime: { hold: async () => undefined, release: () => undefined },
+    runtime: {
+      quiesce: async () => done.push(`quiesce ${handOvers.isHanding(partition)}`),
+      hold: async () => done.push(`hold ${handOvers.isHanding(partition)}`),
+      release: () => undefined,
+    },
     pace: new Pace({ atOnceMax: 1, wake: () => undefined, clock }),
     isStopping: () => false,
     clock,
@@ -69,17 +74,29 @@ async function handedOver(isConfirmed: boolean): Promise<readonly WantedChange[]
   }
   const handOvers = new HandOvers(parts as unknown as HandOversOptions)
   handOvers.moveToPlace()
+  handOvers.moveToPlace()
   while (handOvers.count > 0) await new Promise(resolve => setImmediate(resolve))
-  return asked
+  return { asked, done }
 }
 
 t.test('a partition goes to a follower only when that has said that it has everything', async t => {
   t.same(
-    (await handedOver(true)).map(({ owner }) => owner),
+    (await handedOver(true)).asked.map(({ owner }) => owner),
     [second],
   )
-  t.same(await handedOver(false), [])
+  t.same((await handedOver(false)).asked, [])
 })
+
+t.test(
+  'work on alarms comes to its end before messages are held, and copies may change meanwhile',
+  async t => {
+    t.same(
+      (await handedOver(true)).done,
+      ['quiesce false', 'hold true'],
+      'once, however often it is asked for',
+    )
+  },
+)
 
 t.test('a copy is let go when there are enough without it', async t => {
   t.same(changeOf([second, third], [self, third]), { partition, epoch: 6, owner: self, replicas: [third] })

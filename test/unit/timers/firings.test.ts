@@ -75,7 +75,7 @@ t.test('a call is made and told', async t => {
 
 t.test('while a partition is handed over nothing of it is called, and all of it comes again', async t => {
   const { due, state, worker } = rig()
-  const held = worker.hold(partitionOf(key))
+  const held = worker.hold(partitionOf(key), 1_000)
   due()
   await settled()
   await held
@@ -89,6 +89,41 @@ t.test('while a partition is handed over nothing of it is called, and all of it 
   due()
   await settled()
   t.match(state, { calls: 1, reports: 1 })
+})
+
+t.test('a hand-over waits until calls of its partition are over and told, as long as it may', async t => {
+  const { clock, dueTo, due, state, worker } = rig()
+  const partition = partitionOf(key)
+  /** Whether it has ended when so much time has passed. */
+  const endsWithin = async (held: Promise<void>, ms: number): Promise<boolean> => {
+    let isOver = false
+    void held.then(() => {
+      isOver = true
+    })
+    for (let passedMs = 0; passedMs < ms && !isOver; passedMs += 10) {
+      await settled()
+      clock.advance(10)
+    }
+    await settled()
+    return isOver
+  }
+  state.takes = false
+  due()
+  await settled()
+  const held = worker.hold(partition, 1_000)
+  t.notOk(await endsWithin(held, 500), 'it is made, but not told')
+  state.takes = true
+  t.ok(await endsWithin(held, 500))
+  t.equal(state.calls, 1)
+  worker.release(partition)
+
+  let number = 0
+  while (partitionOf(`timer:one${number}`) !== partition) number += 1
+  dueTo('http://silent.test/', 'one', number)
+  await settled()
+  const heldAgain = worker.hold(partition, 1_000)
+  t.notOk(await endsWithin(heldAgain, 900))
+  t.ok(await endsWithin(heldAgain, 200), 'but not for ever')
 })
 
 t.test('an outcome that nobody takes is told again; when that is hopeless its alarm comes again', async t => {
