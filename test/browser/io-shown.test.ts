@@ -1,5 +1,6 @@
 /** What actions show: headings, words, code, links, pictures, objects, metadata, grids. */
 import { readFileSync } from 'node:fs'
+import type { Locator } from 'playwright-core'
 import t from 'tap'
 import { ioStage, start } from './io-stage.js'
 import { accessibilityProblems, continueButton, isAt, reads, resultOf, shown } from './stage.js'
@@ -84,6 +85,40 @@ await stage.scenario(t, 'pictures and films of buffers, and ones that do not loa
     t.ok(box && box.width > 0 && box.height > 0)
   t.match((await page.locator('video[data-pw-display-video]').getAttribute('src'))?.slice(0, 5), /^data:/)
   for (const label of ['Picture', 'Far away', 'Film']) await shown(page.locator(`text="${label}"`))
+})
+
+await stage.scenario(t, 'pictures beside words: four sizes', async ({ t, page, picture }) => {
+  await start(page, home, 'pictures')
+  await shown(continueButton(page))
+  /** Widths and heights of the pictures, which are nowhere to be had: the boxes keep them. */
+  const sizes = async (place: Locator) =>
+    Promise.all(
+      (await place.locator('img').all()).map(async image => {
+        const box = await image.boundingBox()
+        return `${box?.width} ${box?.height}`
+      }),
+    )
+  const usual = ['64 64', '96 96', '160 160', '256 256', '64 64']
+  const inMenus = ['32 32', '64 64', '96 96', '128 128', '32 32']
+  t.same(
+    await sizes(page.locator('.iv-table')),
+    usual.flatMap(size => [size, '160 96']),
+  )
+  t.same(await sizes(page.locator('dl')), usual)
+  const menu = page.locator('.iv-select__menu')
+  await page.getByLabel('One of them').click()
+  t.same(await sizes(menu), inMenus)
+  await picture('io pictures in options')
+  await page.keyboard.press('ArrowDown')
+  await page.keyboard.press('Enter')
+  await page.getByLabel('Another').click()
+  t.same(await sizes(menu), inMenus)
+  await page.keyboard.press('Enter')
+  t.same(await accessibilityProblems(page, ['heading-order']), [])
+  await picture('io pictures')
+  await continueButton(page).click()
+  const { one, found } = JSON.parse(await resultOf(page))
+  t.same([one.label, found.name], ['small', 'thumbnail'])
 })
 
 await stage.scenario(t, 'metadata: three layouts, promised values arrive', async ({ t, page, picture }) => {

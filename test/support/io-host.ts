@@ -42,6 +42,15 @@ const dot = Buffer.from(
 )
 const bigPicture = Buffer.concat([dot, Buffer.alloc(600_000)])
 
+/** One of each size, and one of none. */
+const pictured = ['thumbnail', 'small', 'medium', 'large', undefined].map(size => ({
+  name: size ?? 'none',
+  image: {
+    url: `https://example.com/${size ?? 'none'}.png`,
+    ...(size !== undefined && { size: size as 'thumbnail' | 'small' | 'medium' | 'large' }),
+  },
+}))
+
 const interval = new Interval({
   endpoint,
   apiKey,
@@ -407,6 +416,34 @@ const interval = new Interval({
       })
       await io.display.video('Film', { buffer: Buffer.alloc(400_000), muted: true, loop: true })
       return 'seen'
+    },
+    pictures: async () => {
+      await io.display.table('In cells', {
+        data: pictured,
+        columns: [
+          { label: 'Seen', renderCell: ({ image }) => ({ image }) },
+          // As SDKs before 0.33 say it, and SDKs since then still send.
+          {
+            label: 'Wide',
+            renderCell: ({ image }) => ({ image: { url: image.url, width: 'medium', height: 'small' } }),
+          },
+        ],
+      })
+      await io.display.metadata('As facts', {
+        data: pictured.map(({ name, image }) => ({ label: name, value: name, image })),
+      })
+      return said(
+        await io.group({
+          one: io.select.single('One of them', {
+            options: pictured.map(({ name, image }) => ({ label: name, value: name, image })),
+          }),
+          found: io.search('Another', {
+            initialResults: pictured,
+            renderResult: ({ name, image }) => ({ label: name, image }),
+            onSearch: async () => pictured,
+          }),
+        }),
+      )
     },
     metadata: async () => {
       const data = [

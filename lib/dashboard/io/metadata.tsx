@@ -2,9 +2,10 @@
 import type { Place } from '../../clients/wire.js'
 import { LinkItem } from '../components/link-item.js'
 import { formatResult } from '../format.js'
-import { safeMediaUrl, targetOf } from '../links.js'
-import { isRecord, recordsOf, textOf } from '../props.js'
+import { targetOf } from '../links.js'
+import { recordsOf, textOf } from '../props.js'
 import { displayMethod, type FieldProps } from './method.js'
+import { Picture, pictureSource } from './picture.js'
 
 export const metadata = displayMethod(({ component, place }: FieldProps<unknown>) => {
   const layout = textOf(component.props, 'layout') ?? 'grid'
@@ -40,15 +41,12 @@ function Value({ item, place }: { item: Record<string, unknown>; place: Place })
   const error = textOf(item, 'error')
   if (error !== undefined) return <span className="text-danger">{error}</span>
   const target = targetOf(item, place)
-  const picture = isRecord(item.image) ? safeMediaUrl(textOf(item.image, 'url') ?? '') : null
-  const isPending = item.value === undefined && target === null && picture === null
+  const isPending = item.value === undefined && target === null && pictureSource(item.image) === null
   if (isPending) return <span className="block h-4 w-24 animate-pulse rounded bg-sunken" />
   const words = formatResult(item.value)
   return (
     <>
-      {picture !== null && (
-        <img src={picture} alt={words || 'Picture'} className="mb-1 size-16 rounded object-cover" />
-      )}
+      <Picture image={item.image} words={words} className="mb-1" />
       {target === null ? (
         <span>{words === '' ? '–' : words}</span>
       ) : (

@@ -1,8 +1,8 @@
 /** Options of the select methods: labels and values are any primitive or a date, and are sent back as they came. */
 
 import { formatDateTime } from '../format.js'
-import { safeMediaUrl } from '../links.js'
 import { isRecord, labelText, type Props, recordsOf, textOf } from '../props.js'
+import { imageOf } from './picture.js'
 
 export interface Option {
   /** Exactly what the host sent, for the answer. */
@@ -10,7 +10,7 @@ export interface Option {
   label: string
   value: unknown
   description: string | undefined
-  imageUrl: string | undefined
+  image: unknown
 }
 
 export function optionsOf(props: Props): Option[] {
@@ -19,12 +19,7 @@ export function optionsOf(props: Props): Option[] {
     label: labelText(original.label ?? original.value, formatDateTime),
     value: original.value,
     description: textOf(original, 'description'),
-    imageUrl:
-      safeMediaUrl(
-        textOf(original, 'imageUrl') ??
-          (isRecord(original.image) ? textOf(original.image, 'url') : undefined) ??
-          '',
-      ) ?? undefined,
+    image: imageOf(original),
   }))
 }
 

@@ -3,10 +3,10 @@
  * follows, the results are hidden. Values of earlier answers stay valid, so the draft keeps whole results.
  */
 import { useEffect, useRef, useState } from 'react'
-import { safeMediaUrl } from '../links.js'
 import { flagOf, isRecord, recordsOf, textOf } from '../props.js'
 import { ClearButton, controlProps, FieldFrame } from './field.js'
 import { type Component, type FieldProps, inputMethod, type Reading, readEmpty } from './method.js'
+import { imageOf, Picture } from './picture.js'
 
 interface Found {
   value: string
@@ -46,9 +46,7 @@ function resultsOf(component: Component) {
     value: String(result.value),
     label: String(result.label ?? ''),
     description: textOf(result, 'description'),
-    imageUrl: safeMediaUrl(
-      textOf(result, 'imageUrl') ?? (isRecord(result.image) ? (textOf(result.image, 'url') ?? '') : ''),
-    ),
+    image: imageOf(result),
   }))
 }
 
@@ -241,14 +239,7 @@ function SearchField({ id, component, draft, onDraft, isDisabled, error, onState
                     onMouseEnter={() => setActive(position)}
                     onClick={() => choose(result)}
                   >
-                    {result.imageUrl !== null && result.imageUrl !== '' && (
-                      <img
-                        src={result.imageUrl}
-                        alt={result.label}
-                        aria-hidden="true"
-                        className="size-8 rounded object-cover"
-                      />
-                    )}
+                    <Picture image={result.image} words={result.label} scale="small" />
                     <span className="min-w-0">
                       {result.label}
                       {result.description !== undefined && (

@@ -4,6 +4,7 @@ import { flagOf } from '../props.js'
 import { ClearButton, controlProps, FieldFrame } from './field.js'
 import { type FieldProps, inputMethod, readEmpty } from './method.js'
 import { indexOfDefault, type Option, optionsOf } from './options.js'
+import { Picture } from './picture.js'
 
 /** More than this is unreadable anyway; typing narrows it down. */
 const shownOptionsMax = 500
@@ -174,14 +175,7 @@ function OptionRow({ id, option, isActive, isChosen, onHover, onChoose }: Option
       onMouseEnter={onHover}
       onClick={onChoose}
     >
-      {option.imageUrl !== undefined && (
-        <img
-          src={option.imageUrl}
-          alt={option.label}
-          aria-hidden="true"
-          className="size-8 rounded object-cover"
-        />
-      )}
+      <Picture image={option.image} words={option.label} scale="small" />
       <span className="min-w-0">
         {option.label}
         {option.description !== undefined && (

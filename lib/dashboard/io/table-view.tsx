@@ -18,8 +18,9 @@ import { AppLink } from '../components/app-link.js'
 import { saveFile } from '../components/download-button.js'
 import { Icon } from '../components/icon.js'
 import { LinkItem } from '../components/link-item.js'
-import { safeMediaUrl, targetOf } from '../links.js'
+import { targetOf } from '../links.js'
 import { flagOf, isRecord, type Props, textOf } from '../props.js'
+import { Picture, pictureSource } from './picture.js'
 import { type Column, cellText, csvOf, hasMarkdown, isGiven, type Row, rangeText } from './table-model.js'
 import { type TableState, useTable } from './use-table.js'
 
@@ -345,8 +346,7 @@ function Cell({ cell, place }: { cell: unknown; place: Place }) {
   }
   if (!isRecord(cell) || cell instanceof Date) return <span className={shape}>{words}</span>
   const target = targetOf(cell, place)
-  const picture = isRecord(cell.image) ? cell.image : null
-  const source = picture ? safeMediaUrl(textOf(picture, 'url') ?? '') : null
+  const source = pictureSource(cell.image)
   const highlight = highlights[textOf(cell, 'highlightColor') ?? '']
   const hasWords = isGiven(cell.label) || isGiven(cell.value) || (source === null && target === null)
   const text = hasWords ? words : source === null ? (target?.href ?? '') : ''
@@ -357,15 +357,7 @@ function Cell({ cell, place }: { cell: unknown; place: Place }) {
   )
   return (
     <>
-      {source !== null && (
-        <img
-          src={source}
-          alt={(picture && textOf(picture, 'alt')) || text || 'Picture'}
-          width={64}
-          height={64}
-          className="mb-1 size-16 rounded object-cover"
-        />
-      )}
+      <Picture image={cell.image} words={text} className="mb-1" />
       {target === null ? (
         <span className={shape}>{written}</span>
       ) : (
