@@ -83,7 +83,8 @@ export function createLoginLimits(options: LoginLimitsOptions): LoginLimits {
 
   const takeBack = async (counts: readonly Count[], number: number): Promise<void> => {
     await database.query(
-      'update login_counts set taken = array_remove(taken, $2::bigint) where key = any($1)',
+      `with held as (select key from login_counts where key = any($1) order by array_position($1, key) for update)
+       update login_counts set taken = array_remove(taken, $2::bigint) from held where login_counts.key = held.key`,
       [counts.map(({ key }) => key), number],
     )
     for (const { key } of counts) fullUntilMs.delete(key)

@@ -4,11 +4,13 @@
  */
 import t from 'tap'
 import { addDirectoryUser, changeDirectoryUser, runAdminOperation } from '../../../lib/accounts/index.js'
+import { createLoginLimits } from '../../../lib/accounts/login-limits.js'
 import { createPasswords } from '../../../lib/accounts/passwords.js'
 import { AppError } from '../../../lib/errors.js'
 import type { OrganizationId, UserId } from '../../../lib/ids.js'
 import { limits } from '../../../lib/limits.js'
 import { testAccounts, testDatabase } from '../../support/database.js'
+import { eventually } from '../../support/eventually.js'
 import { linkIn } from '../../support/mail-server.js'
 import { codeAt } from '../../support/one-time-codes.js'
 
@@ -202,6 +204,49 @@ t.test('there are no more than there may be', async t => {
     2,
     'environments',
   )
+})
+
+t.test('what is counted and what is taken back take hold of its rows in one order', async t => {
+  // The embedded one has no two statements at a time.
+  if (database.embedded) return
+  const attempts = createLoginLimits({
+    database,
+    clock,
+    secret: 'of this test',
+    failuresPerAccountMax: 10,
+    failuresPerAddressMax: 10,
+    signUpsPerAddressMax: 1,
+  })
+  const keys = async (): Promise<string[]> =>
+    (await database.query<{ key: string }>('select key from login_counts')).rows.map(({ key }) => key)
+  // The digests of some stand in the order in which they are counted, of others the other way round.
+  for (let round = 0; round < 8; round += 1) {
+    const address = `203.0.113.${round}`
+    await database.query('delete from login_counts')
+    await attempts.attempt(`neighbour${round}@example.com`, address)
+    const before = await keys()
+    const attempt = await attempts.attempt(`side${round}@example.com`, address)
+    const [account] = (await keys()).filter(key => !before.includes(key))
+    const { rows } = await database.query<{ key: string }>(
+      'select key from login_counts where key <> $1 and cardinality(taken) = 2',
+      [account],
+    )
+    const takingBack = await database.transaction(async client => {
+      await client.query('select from login_counts where key = $1 for update', [account])
+      const work = attempt.takenBack()
+      await eventually(async () => {
+        const { rowCount } = await database.query('select from pg_locks where not granted')
+        if (rowCount === 0) throw new Error('nothing waits yet')
+      })
+      const free = await database.query(
+        'select from login_counts where key = any($1) for update skip locked',
+        [rows.map(({ key }) => key)],
+      )
+      t.equal(free.rowCount, rows.length, 'who waits for the account does not hold the address')
+      return { work }
+    })
+    await takingBack.work
+  }
 })
 
 t.test('nobody waits for somebody who waits for them', async t => {
