@@ -24,4 +24,6 @@ export interface AccountParts {
   readonly links: ConfirmationLinks
   /** False where mails only wait to be read by administrators: then nothing depends on one. */
   readonly sendsMail: boolean
+  /** Slug of the organization of operators, where one is named: nobody gets it by choosing a name. */
+  readonly operators: string | null
 }

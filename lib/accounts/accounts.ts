@@ -254,6 +254,7 @@ export function createAccounts(options: AccountsOptions): AccountsService {
     attempts,
     links,
     sendsMail: options.sendsMail ?? false,
+    operators: options.operators ?? null,
   }
   const signIn = createSignIn({ ...parts, signUp: options.signUp ?? false })
   const proofs = createIdentityProofs(parts)
@@ -311,7 +312,7 @@ export function createAccounts(options: AccountsOptions): AccountsService {
     ...createSecondFactorSetup(parts, proofs),
     ...createOwnOrganizations(parts, signIn),
     ...createHttpHostAccounts(guard),
-    ...createAdministration(guard, links),
+    ...createAdministration(guard, links, parts.operators),
     ...createChannelAccounts({
       guard,
       connections: slackConnections,
@@ -368,7 +369,7 @@ export function createAccounts(options: AccountsOptions): AccountsService {
         emailConfirmed: person.email_confirmed_at !== null,
         timeZone: person.time_zone,
         places,
-        isOperator: await isOperator(database, places, options.operators ?? null),
+        isOperator: await isOperator(database, places, parts.operators),
       }
     },
     async environments(userId, organizationSlug) {

@@ -18,14 +18,18 @@ export interface Administration
     ActionSettingsAccounts,
     AuditLogAccounts {}
 
-/** `links`: for those in mails. */
-export function createAdministration(guard: Guard, links: ConfirmationLinks): Administration {
+/** `links`: for those in mails. `operators`: slug of their organization, where one is named. */
+export function createAdministration(
+  guard: Guard,
+  links: ConfirmationLinks,
+  operators: string | null,
+): Administration {
   return {
     ...createMemberAccounts(guard),
     ...createInvitationAccounts(guard, links),
     ...createTeamAccounts(guard),
     ...createEnvironmentAccounts(guard),
-    ...createOrganizationSettings(guard),
+    ...createOrganizationSettings(guard, operators),
     ...createActionSettings(guard),
     ...createAuditLog(guard),
   }

@@ -97,6 +97,8 @@ export function createExternalSignIn(options: {
   readonly limits: Limits
   readonly audit: Audit
   readonly identities: Identities
+  /** Slug of the organization of operators, where one is named. */
+  readonly operators: string | null
   readonly signIn: Pick<SignIn, 'signUpEnabled'>
 }): ExternalSignIn {
   const { database, clock, limits, audit, identities } = options
@@ -251,7 +253,11 @@ export function createExternalSignIn(options: {
             if (invited) await acceptInvitation(client, invited, person.id, clock.nowMs())
             else {
               const whose = claims.firstName ?? fullName(personOf(person))
-              await insertOrganization(client, { name: `${whose}'s organization`, ownerId: person.id })
+              await insertOrganization(client, {
+                name: `${whose}'s organization`,
+                ownerId: person.id,
+                reserved: options.operators,
+              })
             }
           }
           await linkIdentity(client, name, claims, person.id, null, clock.nowMs())

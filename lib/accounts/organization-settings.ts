@@ -53,8 +53,16 @@ export interface OrganizationSettingsAccounts {
 
 const nameCharactersMax = 100
 
-export function createOrganizationSettings(guard: Guard): OrganizationSettingsAccounts {
+/** `reserved`: a slug that nobody takes by changing theirs. */
+export function createOrganizationSettings(
+  guard: Guard,
+  reserved: string | null,
+): OrganizationSettingsAccounts {
   const { database, identities } = guard
+  const isTaken = (cause?: unknown): AppError => {
+    const message = 'Another organization has this address.'
+    return new AppError('conflict', message, { cause, fields: { slug: message } })
+  }
 
   return {
     async settings(by) {
@@ -98,6 +106,7 @@ export function createOrganizationSettings(guard: Guard): OrganizationSettingsAc
         const message = 'Set up a second factor of your own first.'
         throw new AppError('conflict', message, { fields: { requireSecondFactor: message } })
       }
+      if (slug === reserved && slug !== actor.organization.slug) throw isTaken()
       try {
         await database.query(
           `update organizations set name = coalesce($2, name), slug = coalesce($3, slug),
@@ -105,9 +114,7 @@ export function createOrganizationSettings(guard: Guard): OrganizationSettingsAc
           [actor.organization.id, name ?? null, slug ?? null, requireSecondFactor ?? null],
         )
       } catch (error) {
-        if (violatedConstraint(error) === null) throw error
-        const message = 'Another organization has this address.'
-        throw new AppError('conflict', message, { cause: error, fields: { slug: message } })
+        throw violatedConstraint(error) === null ? error : isTaken(error)
       }
       guard.rightsChanged(by, actor, 'organization.changed', {
         ...(name !== undefined && { name }),
@@ -122,7 +129,7 @@ export function createOrganizationSettings(guard: Guard): OrganizationSettingsAc
         'select from organizations where slug = $1 and id <> $2 and deleted_at is null',
         [slug, actor.organization.id],
       )
-      return rows.length === 0
+      return rows.length === 0 && (slug !== reserved || slug === actor.organization.slug)
     },
 
     async transferOwnership(by, memberId) {

@@ -25,6 +25,8 @@ export interface NewOrganization {
   readonly name: string
   /** Taken as it is (`conflict` when it exists); without it one is made from the name. */
   readonly slug?: string
+  /** The one that is not made from any name. */
+  readonly reserved?: string | null
   readonly ownerId: UserId
   readonly promoCode?: string | null
   /** Besides the two built-in ones. */
@@ -43,6 +45,7 @@ export async function insertOrganization(
     })
   const id = newId<OrganizationId>()
   const insert = async (slug: string): Promise<OrganizationRow | undefined> => {
+    if (slug === organization.reserved) return undefined
     const { rows } = await client.query<OrganizationRow>(
       `insert into organizations (id, slug, name, owner_id, promo_code) values ($1, $2, $3, $4, $5)
        on conflict (slug) where deleted_at is null do nothing returning ${columns}`,
@@ -154,6 +157,7 @@ export async function placesOf(client: Queryable, personId: UserId): Promise<Pla
 /**
  * True for administrators of the organization that runs the installation: the one of this slug, else the first that was
  * ever made. Once that is deleted nobody is, until another one is named: it would be a stranger's where strangers sign up.
+ * For the same reason the slug that is named is nobody's to take: only set-up and `interval-server admin` give it away.
  */
 export async function isOperator(
   client: Queryable,

@@ -125,7 +125,7 @@ export function createOwnOrganizations(
             'forbidden',
             `You own ${limits.organizationsOwnedMax} organizations. That is the most.`,
           )
-        return insertOrganization(client, { name, ownerId: who.user.id })
+        return insertOrganization(client, { name, ownerId: who.user.id, reserved: parts.operators })
       })
       audit.record({
         name: 'organization.created',

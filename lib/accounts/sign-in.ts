@@ -369,6 +369,7 @@ export function createSignIn(options: SignInOptions): SignIn {
           name: account.organizationName,
           ownerId: person.id,
           promoCode: code,
+          reserved: options.operators,
         })
         await sendConfirmation(client, links, { personId: person.id, email, nowMs: clock.nowMs() })
         return { ...(await startSession(client, person, origin)), organization }

@@ -187,12 +187,12 @@ export class Api {
     return pastSnapshot(id, await callApi('GET', `/api/v1/transactions/${encodeURIComponent(id)}`))
   }
 
-  /** For administrators: the nodes and what they do. */
+  /** For operators: the nodes and what they do. */
   async cluster(): Promise<ClusterStatus> {
     return (await callApi('GET', '/api/v1/cluster')) as unknown as ClusterStatus
   }
 
-  /** For administrators: which node leads a transaction. */
+  /** For operators: which node leads a transaction. */
   async placeOfTransaction(id: string): Promise<EntityPlace> {
     const path = `/api/v1/cluster/transactions/${encodeURIComponent(id)}`
     return (await callApi('GET', path)) as unknown as EntityPlace

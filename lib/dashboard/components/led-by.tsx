@@ -1,4 +1,4 @@
-/** Which node leads a run: one line for administrators, asked again while it is on screen. */
+/** Which node leads a run: one line for operators, asked again while it is on screen. */
 import { useEffect, useState } from 'react'
 import type { EntityPlace } from '../../http/cluster-status.js'
 import { shortId } from '../format.js'

@@ -1,5 +1,5 @@
 /**
- * The cluster for administrators, as `ring status` shows it, asked again every two seconds while somebody looks. When
+ * The cluster for operators, as `ring status` shows it, asked again every two seconds while somebody looks. When
  * it cannot be asked, what was known last stays on screen under a notice. Behind a balancer another node answers each
  * time, so nodes are shown in the order of their ids, and keep their colours.
  */

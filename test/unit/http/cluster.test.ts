@@ -86,3 +86,56 @@ t.test('who administers another organization is a stranger here', async t => {
   t.equal(await isOperator(cookie), false)
   t.equal(await isOperator(own), false)
 })
+
+t.test('nobody makes themselves an operator by taking the slug that is named', async t => {
+  const named = await testAccounts(t, { signUp: true, operators: 'running-this' })
+  const there = await testServer(t, named.accounts, options)
+  const password = 'a good password'
+  const isOperator = async (who: string | undefined): Promise<unknown> =>
+    (await there.ask('GET', '/api/v1/session', { cookie: who })).body.isOperator
+  const account = (name: string, organizationName: string) => ({
+    email: `${name}@example.com`,
+    password,
+    firstName: name,
+    lastName: 'Smith',
+    organizationName,
+  })
+  const slugOf = (body: Record<string, unknown>): unknown =>
+    (body.organizations as { slug: string }[] | undefined)?.[0]?.slug
+  const ada = (await there.ask('POST', '/api/v1/setup', { body: account('ada', 'Running this') })).cookie
+  t.equal(await isOperator(ada), true, 'who sets the installation up may')
+  const away = await there.ask('PATCH', '/api/v1/organizations/running-this/settings', {
+    cookie: ada,
+    body: { slug: 'moved' },
+  })
+  t.equal(away.status, 200)
+  t.equal(await isOperator(ada), false, 'it has moved away from it')
+
+  const eve = (await there.ask('POST', '/api/v1/signup', { body: account('eve', 'Running this') })).cookie
+  t.equal(slugOf((await there.ask('GET', '/api/v1/session', { cookie: eve })).body), 'running-this-2')
+  t.equal(await isOperator(eve), false, 'not by signing up')
+  const second = await there.ask('POST', '/api/v1/organizations', {
+    cookie: eve,
+    body: { name: 'Running: this' },
+  })
+  t.equal(second.body.slug, 'running-this-3', 'nor by another organization')
+  const settings = '/api/v1/organizations/running-this-2/settings'
+  const renamed = await there.ask('PATCH', settings, { cookie: eve, body: { slug: 'running-this' } })
+  t.match(renamed, { status: 409, body: { fields: { slug: /Another organization/ } } }, 'nor by a new name')
+  const free = await there.ask('GET', `${settings}/slug?slug=running-this`, { cookie: eve })
+  t.match(free.body, { isFree: false })
+  t.equal((await there.ask('PATCH', settings, { cookie: eve, body: { name: 'Same' } })).status, 200)
+  t.equal(await isOperator(eve), false)
+
+  await runAdminOperation(
+    'createOrganization',
+    { slug: 'running-this', name: 'Back', ownerEmail: 'ada@example.com' },
+    { accounts: named.accounts },
+  )
+  t.equal(await isOperator(ada), true, 'whoever has the machine may')
+  const kept = await there.ask('PATCH', '/api/v1/organizations/running-this/settings', {
+    cookie: ada,
+    body: { slug: 'running-this', name: 'Back again' },
+  })
+  t.equal(kept.status, 200, 'and it keeps its slug')
+})
