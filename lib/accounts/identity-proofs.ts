@@ -12,7 +12,7 @@ import type { Audit } from './audit.js'
 import type { Clock } from './clock.js'
 import type { ClientIdentity } from './contract.js'
 import type { Rank } from './hash-queue.js'
-import type { Attempt, LoginLimits } from './login-limits.js'
+import { type Attempt, type LoginLimits, lookedAt } from './login-limits.js'
 import type { Passwords } from './passwords.js'
 import { type PersonRow, personById } from './people.js'
 import type { SecondFactors } from './second-factors.js'
@@ -109,7 +109,7 @@ export function createIdentityProofs(options: IdentityProofsOptions): IdentityPr
       if (error instanceof AppError && error.code === 'too-many-requests') refuse('too many failures')
       throw error
     }
-    if (!(await isRight(person, kind, proof, attempt.rank))) {
+    if (!(await lookedAt(attempt, () => isRight(person, kind, proof, attempt.rank)))) {
       refuse(kind === 'code' ? 'wrong code' : 'wrong password')
       const message = kind === 'code' ? 'The code is wrong or was used before.' : 'The password is wrong.'
       throw new AppError('bad-credentials', message, { fields: { [field]: message } })

@@ -191,6 +191,16 @@ export function createLoginLimits(options: LoginLimitsOptions): LoginLimits {
   }
 }
 
+/** Looks at what was entered. When that cannot be done, nothing was guessed: it is not counted. */
+export async function lookedAt<Result>(attempt: Attempt, look: () => Promise<Result>): Promise<Result> {
+  try {
+    return await look()
+  } catch (error) {
+    await attempt.takenBack()
+    throw error
+  }
+}
+
 function trim(collection: Map<string, unknown>): void {
   while (collection.size > entriesMax) {
     const oldest = collection.keys().next()

@@ -14,9 +14,9 @@ import { sendConfirmation } from './email-confirmations.js'
 import { globalFlag } from './flags.js'
 import { type Rank, unhurried } from './hash-queue.js'
 import { acceptInvitation, type InvitationDetails, isMailedToken, openInvitation } from './invitations.js'
-import type { Attempt } from './login-limits.js'
+import { type Attempt, lookedAt } from './login-limits.js'
 import { insertOrganization, type OrganizationRow } from './organizations.js'
-import { checkNewPassword, type Passwords } from './passwords.js'
+import { checkNewPassword } from './passwords.js'
 import {
   checkEmail,
   insertPerson,
@@ -211,17 +211,13 @@ export function createSignIn(options: SignInOptions): SignIn {
   return {
     async signIn(email, password, origin) {
       const attempt = await beginAttempt(email, origin)
-      let person: PersonRow | null
-      let check: Awaited<ReturnType<Passwords['verify']>>
-      try {
-        person = await personByEmail(database, email)
-        check = await passwords.verify(password, person?.password ?? null, attempt.rank)
-      } catch (error) {
-        // Nothing was guessed.
-        await attempt.takenBack()
+      const { person, check } = await lookedAt(attempt, async () => {
+        const person = await personByEmail(database, email)
+        return { person, check: await passwords.verify(password, person?.password ?? null, attempt.rank) }
+      }).catch((error: unknown) => {
         if (isRefused(error)) refuse(null, origin, 'busy')
         throw error
-      }
+      })
       if (!person || !check.matches) {
         refuse(person?.id ?? null, origin, person ? 'wrong password' : 'unknown address')
         throw new AppError('bad-credentials')
@@ -435,8 +431,10 @@ export function createSignIn(options: SignInOptions): SignIn {
 
     async changePassword(who, { current, wanted, endsTokens = false }, origin) {
       const attempt = await beginAttempt(who.user.email, origin, who.user.id)
-      const person = await personById(database, who.user.id)
-      const { matches } = await passwords.verify(current, person?.password ?? null, attempt.rank)
+      const { person, matches } = await lookedAt(attempt, async () => {
+        const person = await personById(database, who.user.id)
+        return { person, ...(await passwords.verify(current, person?.password ?? null, attempt.rank)) }
+      })
       if (!person || !matches) {
         refuse(who.user.id, origin, 'wrong password')
         throw new AppError('bad-credentials', 'The current password is wrong.', {

@@ -2,8 +2,10 @@ import t from 'tap'
 import { storedRules } from '../../../lib/accounts/actions.js'
 import { stranger, trusted } from '../../../lib/accounts/hash-queue.js'
 import type { HistoryRow } from '../../../lib/accounts/history.js'
+import { createIdentityProofs } from '../../../lib/accounts/identity-proofs.js'
 import { createAccounts, runAdminOperation } from '../../../lib/accounts/index.js'
 import { type Attempt, createLoginLimits, type LoginLimits } from '../../../lib/accounts/login-limits.js'
+import { createSignIn } from '../../../lib/accounts/sign-in.js'
 import type { Database, Queryable } from '../../../lib/database/index.js'
 import { AppError } from '../../../lib/errors.js'
 import type { SessionId, UserId } from '../../../lib/ids.js'
@@ -231,6 +233,40 @@ t.test('a flood of sign-ins is refused before it costs memory', async t => {
   )
   t.equal(codes.filter(code => code === 'too-many-requests').length, 91)
   t.equal(codes.filter(code => code === 'bad-credentials').length, 9, 'one at once and eight waiting')
+})
+
+t.test('who proves themselves while too many are hashed has guessed nothing', async t => {
+  const parts = {
+    database,
+    clock,
+    log: silentLog,
+    limits,
+    audit: accounts.audits,
+    identities: accounts.identities,
+    secondFactors: accounts.secondFactors,
+    links: accounts.links,
+    operators: null,
+    attempts: createLoginLimits({
+      database,
+      clock,
+      secret: 'of a busy node',
+      failuresPerAccountMax: 1,
+      failuresPerAddressMax: 1,
+      signUpsPerAddressMax: 1,
+    }),
+  }
+  const isBusy = { ...accounts.passwords, verify: () => Promise.reject(new AppError('too-many-requests')) }
+  const busy = { ...parts, passwords: isBusy }
+  const idle = { ...parts, passwords: accounts.passwords }
+  const { password } = person
+  const change = { current: password, wanted: 'another good password' }
+  const prove = (by: typeof idle) => createIdentityProofs(by).confirmIdentity(ann, { password }, null, origin)
+  const choose = (by: typeof idle) =>
+    createSignIn({ ...by, signUp: false }).changePassword(ann, change, origin)
+  await rejectsWith(t, prove(busy), 'too-many-requests')
+  await prove(idle)
+  await rejectsWith(t, choose(busy), 'too-many-requests')
+  await choose(idle)
 })
 
 t.test('history: the newest version stays, whatever order they come in', async t => {
