@@ -191,3 +191,28 @@ await stage.scenario(
     t.match(await resultOf(page), /ada@example/)
   },
 )
+
+await stage.scenario(t, 'search: one after the other on a page', async ({ t, page }) => {
+  await start(page, home, 'search_twice')
+  const results = page.locator('[data-pw-search-result]')
+  const loading = page.locator('text="Loading..."')
+  const chosen = page.locator('.iv-select__single-value[data-pw-selected-search-result]')
+  for (const [label, typed, name] of [
+    ['First person', 'gra', 'Grace'],
+    ['Second person', 'rad', 'Radia'],
+  ] as const) {
+    const field = page.getByLabel(label)
+    await field.pressSequentially(typed)
+    await shown(loading)
+    t.equal(await results.count(), 0, 'nothing that the other one found')
+    await results.first().waitFor()
+    t.same(await results.allTextContents(), [name])
+    t.equal(await loading.count(), 0)
+    await results.first().click()
+    await gone(results)
+    await reads(chosen.last(), name)
+    await continueButton(page).click()
+  }
+  t.equal(await resultOf(page), JSON.stringify(['Grace', 'Radia']))
+  t.same(await chosen.allTextContents(), ['Grace', 'Radia'], 'both stay on the page')
+})

@@ -4,6 +4,7 @@
  */
 import type { Page } from 'playwright-core'
 import t from 'tap'
+import { HostProxy } from '../cluster/host-proxy.js'
 import { eventually } from '../support/eventually.js'
 import { sdkHost, type TestPromise } from '../support/sdk-host.js'
 import { continueButton, gone, isAt, reads, resultOf, Stage, shown } from './stage.js'
@@ -127,6 +128,72 @@ await stage.scenario(t, 'the node is killed while a prompt waits', async ({ t, p
   t.equal(await resultOf(page), 'firstonesecondtyped before')
   t.same(seen, { answers: ['one', 'typed before'], starts: 1 })
 })
+
+await stage.scenario(
+  t,
+  'the host is cut off and comes back as itself: the run goes on',
+  async ({ t, page, picture }) => {
+    const instances = new Set<string>()
+    let isAway = false
+    const proxy = await HostProxy.start(
+      () => Number(new URL(stage.server.address).port),
+      ({ host, node, end }) => {
+        if (isAway) end()
+        return {
+          fromHost: data => {
+            const [, id] = /x-instance-id: (\S+)/i.exec(data.toString('latin1')) ?? []
+            if (id !== undefined) instances.add(id)
+            node.write(data)
+          },
+          fromNode: data => host.write(data),
+        }
+      },
+    )
+    t.teardown(() => proxy.close())
+    let starts = 0
+    const answers: string[] = []
+    const distant = sdkHost('2.0.0', {
+      endpoint: proxy.endpoint,
+      apiKey: seeded.developmentKey,
+      actions: {
+        far_away: async io => {
+          starts += 1
+          for (const label of ['First answer', 'Second answer', 'Third answer'])
+            answers.push(await io.input.text(label))
+          return answers.join(' ')
+        },
+      },
+    })
+    await distant.listen()
+    t.teardown(() => distant.close())
+    await start(page, 'far_away')
+    await page.getByLabel('First answer').fill('one')
+    await continueButton(page).click()
+    await page.getByLabel('Second answer').fill('two')
+    const away = page.getByText('The host that runs this is away.')
+    t.equal(await away.count(), 0)
+
+    isAway = true
+    proxy.cut()
+    await shown(away)
+    await picture('recovery host away')
+    t.equal(await page.getByLabel('Second answer').inputValue(), 'two', 'what is typed stays')
+    await continueButton(page).click()
+    await eventually(async () => {
+      t.equal(await page.getByLabel('Second answer').isDisabled(), true)
+    })
+    t.same(answers, ['one'], 'the answer is taken, and kept until the host is back')
+
+    isAway = false
+    await shown(page.getByLabel('Third answer'))
+    await gone(away)
+    await page.getByLabel('Third answer').fill('three')
+    await continueButton(page).click()
+    t.equal(await resultOf(page), 'one two three')
+    t.same([starts, answers], [1, ['one', 'two', 'three']], 'one run, each answer once')
+    t.equal(instances.size, 1, 'the same instance')
+  },
+)
 
 await stage.scenario(t, 'what is pressed while the node is away is sent once', async ({ t, page }) => {
   await start(page, 'two_questions')

@@ -86,7 +86,7 @@ async function start(page: Page, slug: string): Promise<void> {
 /** Clicks the label, as people and suites do, and chooses. */
 async function choose(page: Page, label: string, files: ReturnType<typeof text>[]): Promise<void> {
   const chooser = page.waitForEvent('filechooser')
-  await page.getByText(label, { exact: true }).click()
+  await page.locator(`text="${label}"`).click()
   await (await chooser).setFiles(files)
 }
 
@@ -169,6 +169,26 @@ await stage.scenario(t, 'none, where none is needed', async ({ t, page }) => {
   await start(page, 'optional')
   await continueButton(page).click()
   t.equal(await resultOf(page), 'nothing')
+})
+
+await stage.scenario(t, 'several, or none where none is needed', async ({ t, page }) => {
+  await start(page, 'many_optional')
+  await continueButton(page).click()
+  t.equal(await resultOf(page), 'nothing')
+  await start(page, 'many_optional')
+  const field = page.locator('label', { hasText: 'Choose some if you like' })
+  t.match(await field.textContent(), /\(optional\)$/)
+  t.not(await page.locator('input[type="file"]').getAttribute('multiple'), null)
+  await choose(page, 'Choose some if you like', [text('a.txt', 'A'), text('b.txt', 'B')])
+  await shown(page.getByText('2 files selected', { exact: true }))
+  for (const name of ['a.txt', 'b.txt']) await page.getByRole('button', { name: `Remove ${name}` }).click()
+  await gone(page.getByText('selected'))
+  await continueButton(page).click()
+  t.equal(await resultOf(page), 'nothing', 'those that were taken away again are none')
+  await start(page, 'many_optional')
+  await choose(page, 'Choose some if you like', [text('a.txt', 'A'), text('b.txt', 'B')])
+  await continueButton(page).click()
+  t.equal(await resultOf(page), 'a.txt and b.txt')
 })
 
 await stage.scenario(t, 'too large: said at once, and another one can be chosen', async ({ t, page }) => {

@@ -300,6 +300,16 @@ const interval = new Interval({
           },
         }),
       ),
+    search_twice: async () => {
+      const find = (label: string) =>
+        io.search<(typeof people)[number]>(label, {
+          renderResult: person => person.name,
+          onSearch: async query => people.filter(person => person.name.toLowerCase().startsWith(query)),
+        })
+      const first = await find('First person')
+      const second = await find('Second person')
+      return said([first.name, second.name])
+    },
     all_optional: async () =>
       said(
         await io.group([
@@ -683,6 +693,17 @@ const interval = new Interval({
       })
       const one = await io.select.table('Choose one', { data: people, minSelections: 1, maxSelections: 1 })
       return said([chosen.map(person => person.id), one.map(person => person.name)])
+    },
+    select_menu: async () => {
+      const chosen = await io.select.table('Choose beside menus', {
+        data: people.slice(0, 3),
+        columns: ['id', 'name'],
+        rowMenuItems: person => [
+          { label: `Edit ${person.name}`, route: 'text', params: { id: person.id } },
+          { label: 'Never', disabled: true },
+        ],
+      })
+      return said(chosen.map(person => person.name))
     },
     select_large: async () => {
       const chosen = await io.select.table('Choose many', { data: manyRows, columns: ['id', 'name', 'plan'] })

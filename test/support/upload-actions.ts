@@ -44,6 +44,10 @@ export const uploadActions: Record<string, Handler> = {
     const file = await filesOf(io).file('Choose if you like').optional()
     return file === undefined ? 'nothing' : file.name
   },
+  many_optional: async io => {
+    const files = await filesOf(io).file('Choose some if you like').multiple().optional()
+    return files === undefined ? 'nothing' : files.map(file => file.name).join(' and ')
+  },
   form: async io => {
     const [title, file] = (await io.group([
       io.input.text('Title'),
