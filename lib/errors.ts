@@ -75,6 +75,11 @@ export const errorKinds = {
     status: 503,
     retryable: true,
   },
+  'not-joined': {
+    message: 'This server has not joined its cluster yet. Try again shortly.',
+    status: 503,
+    retryable: true,
+  },
   draining: {
     message: 'This node is shutting down. Connect again.',
     status: 503,

@@ -1,6 +1,6 @@
 /** What a handler answers with, and how it is written. Handlers return values; only this file touches the response. */
 import { type IncomingMessage, type ServerResponse, STATUS_CODES } from 'node:http'
-import { pipeline, Readable } from 'node:stream'
+import { type Duplex, pipeline, Readable } from 'node:stream'
 import { AppError, type ErrorBody, errorBody } from '../errors.js'
 import { limits } from '../limits.js'
 import type { Log } from '../log.js'
@@ -31,6 +31,8 @@ export function errorReply(error: unknown, shape: ErrorShape, log: Log, newRefer
     status = error.kind.status
     if (status === 429) headers['retry-after'] = '60'
     if (status === 503) headers['retry-after'] = '1'
+    // Whatever stands in between may choose another node for the next request.
+    if (error.code === 'not-joined') headers.connection = 'close'
   } else {
     const reference = newReference()
     log.error('http.failed', { reference, error })
@@ -71,6 +73,14 @@ export function write(
   response.writeHead(reply.status)
   if (reply.stream && request.method !== 'HEAD') send(reply.stream, response)
   else response.end(request.method === 'HEAD' || body === undefined ? undefined : bytes)
+}
+
+/** Answers a handshake of a websocket with a reply in its place, and ends the connection. */
+export function writeInstead(socket: Duplex, { status, headers, body }: Reply): void {
+  const text = JSON.stringify(body)
+  const all = { ...headers, connection: 'close', 'content-length': Buffer.byteLength(text) }
+  const lines = Object.entries(all).map(([name, value]) => `${name}: ${value}\r\n`)
+  socket.end(`HTTP/1.1 ${status} ${STATUS_CODES[status]}\r\n${lines.join('')}\r\n${text}`)
 }
 
 /** A reader that takes nothing for a while is cut off; so is one whose bytes do not come any more. */

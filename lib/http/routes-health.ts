@@ -10,7 +10,7 @@ export interface HealthOptions {
 }
 
 export function addHealthRoutes(http: HttpServer, health: HealthOptions): void {
-  const open = { caller: 'open' } as const
+  const open = { caller: 'open', isAlways: true } as const
   const readiness = async (): Promise<readonly string[]> => {
     try {
       return await health.notReady()

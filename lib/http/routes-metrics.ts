@@ -25,7 +25,7 @@ loopback.addSubnet('::ffff:127.0.0.0', 104, 'ipv6')
 const forwardedHeaders = ['forwarded', 'x-forwarded-for', 'x-forwarded-host', 'x-real-ip', 'via'] as const
 
 export function addMetricsRoute(http: HttpServer, metrics: MetricsOptions): void {
-  http.route('GET', '/metrics', { caller: 'open' }, async ({ request, bearer }) => {
+  http.route('GET', '/metrics', { caller: 'open', isAlways: true }, async ({ request, bearer }) => {
     if (!isLocal(request) && !isToken(bearer(), metrics.token)) {
       throw new AppError(
         'forbidden',

@@ -9,6 +9,7 @@
 import { randomUUID } from 'node:crypto'
 import type { IncomingMessage, Server as NodeServer, ServerResponse } from 'node:http'
 import { join } from 'node:path'
+import type { Duplex } from 'node:stream'
 import restify from 'restify'
 import type { z } from 'zod'
 import {
@@ -30,7 +31,7 @@ import { commonHeaders } from './headers.js'
 import type { ApiDescription, ApiRoute } from './openapi.js'
 import { createPeer } from './peer.js'
 import { RateLimits } from './rate-limits.js'
-import { type ErrorShape, errorReply, type Reply, write } from './reply.js'
+import { type ErrorShape, errorReply, type Reply, write, writeInstead } from './reply.js'
 import { addAccessTokenRoutes } from './routes-access-tokens.js'
 import { addAccountRoutes } from './routes-account.js'
 import { addAdministrationRoutes } from './routes-administration.js'
@@ -75,6 +76,8 @@ export interface RouteOptions<Body = unknown> {
   readonly caller: 'browser' | 'sdk' | 'open'
   /** Of an `open` one: counted against the share of its address, since each request costs something. */
   readonly isCounted?: boolean
+  /** Answered also while all others are refused, since it says why. */
+  readonly isAlways?: boolean
   /** Makes it part of the API: it stands in its description, and takes access tokens unless that says otherwise. */
   readonly api?: ApiDescription<Body>
 }
@@ -91,6 +94,8 @@ export interface HttpServer {
   address(request: IncomingMessage): string
   /** True when the request's Origin is our own, also for websocket handshakes. */
   sameOrigin(request: IncomingMessage): boolean
+  /** Answers a websocket handshake with an error, and ends the connection. */
+  refuseUpgrade(socket: Duplex, error: AppError): void
   /** Stops listening and closes idle connections; resolves when the last request is answered or `graceMs` is over. */
   close(graceMs?: number): Promise<void>
 }
@@ -99,6 +104,8 @@ export interface HttpServerOptions {
   readonly accounts: AccountsService
   readonly log: Log
   readonly health: HealthOptions
+  /** Why nothing can be asked of this node yet, except how it is; undefined when it can. */
+  readonly refusal?: () => AppError | undefined
   readonly sdk?: SdkHooks
   /** Without it there are no serverless hosts. */
   readonly httpHosts?: HttpHostHooks
@@ -159,6 +166,7 @@ export function createHttpServer(options: HttpServerOptions): HttpServer {
   if (options.timers) {
     const first = createTimerApi({
       ...options.timers,
+      ...(options.refusal && { refusal: options.refusal }),
       limits,
       log,
       address: request => peer.address(request),
@@ -308,11 +316,18 @@ export function createHttpServer(options: HttpServerOptions): HttpServer {
     if (person) await accounts.notAMember(person.id, slug, what, context.origin)
   }
 
-  const route: HttpServer['route'] = (method, path, { api, caller, isCounted = false }, handler) => {
+  const route: HttpServer['route'] = (
+    method,
+    path,
+    { api, caller, isAlways = false, isCounted = false },
+    handler,
+  ) => {
     if (api) apiRoutes.push({ method, path, description: api as ApiDescription })
     const shape: ErrorShape = caller === 'sdk' ? 'sdk' : 'dashboard'
     const handle = async (request: restify.Request, response: ServerResponse): Promise<void> => {
       try {
+        const refusal = isAlways ? undefined : options.refusal?.()
+        if (refusal) throw refusal
         if (caller === 'browser' || isCounted) checkRate(request, response)
         if (caller === 'browser' && method !== 'GET') checkOrigin(request)
         answer(request, response, await handler(contextOf(request, request.params, api)))
@@ -349,6 +364,7 @@ export function createHttpServer(options: HttpServerOptions): HttpServer {
     apiRoutes,
     address: request => peer.address(request),
     sameOrigin,
+    refuseUpgrade: (socket, error) => writeInstead(socket, errorReply(error, 'dashboard', log, randomUUID)),
     close(graceMs = 5_000) {
       return new Promise(fulfil => {
         const timer = setTimeout(() => nodeServer.closeAllConnections(), graceMs)

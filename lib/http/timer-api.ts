@@ -19,6 +19,8 @@ export interface TimerApiOptions {
   readonly accounts: Pick<AccountsService, 'audit' | 'authenticateKey'>
   /** `open`: anybody who reaches the port; else a key is asked for, and timers belong to its organization. */
   readonly auth: 'key' | 'open'
+  /** Why nothing can be asked of this node yet; undefined when it can. */
+  readonly refusal?: () => AppError | undefined
   readonly limits: Limits
   readonly log: Log
   /** Of who asks. */
@@ -84,6 +86,8 @@ export function createTimerApi(options: TimerApiOptions): RawHandler {
     id: string | undefined,
   ): Promise<void> => {
     try {
+      const refusal = options.refusal?.()
+      if (refusal) throw refusal
       const scope = options.auth === 'open' ? '' : await scopeOf(request)
       if (id === undefined) await create(scope, request, response)
       else await onOne(scope, id, request, response)

@@ -541,6 +541,7 @@ class Node {
         token: this.#config.metrics.token,
         text: () => metrics.text(),
       },
+      refusal: () => this.#refusal(),
       health: { notReady: () => this.#notReady(), commit: app.commit ?? undefined },
       ...(this.#httpHosts && { httpHosts: this.#httpHosts.routes }),
       ...(this.#queue && { queue: this.#queue }),
@@ -567,6 +568,7 @@ class Node {
       accounts,
       hosts,
       clients,
+      refusal: () => this.#refusal(),
       clock: this.#clock,
       log: createLog('interval:sockets'),
     })
@@ -598,6 +600,11 @@ class Node {
   #notReady(): string[] {
     if (this.#state === 'ready') return this.#partitions?.cluster?.notReady() ?? []
     return [this.#state === 'draining' ? 'draining' : 'starting']
+  }
+
+  /** Why whoever comes had better go elsewhere; undefined when they are served, or at least held. */
+  #refusal(): AppError | undefined {
+    return this.#partitions?.cluster?.hasJoined === false ? new AppError('not-joined') : undefined
   }
 
   async #openAdmin(accounts: AccountsService): Promise<void> {

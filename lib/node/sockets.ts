@@ -3,8 +3,11 @@
  *
  * How much a socket may send at once is decided with the handshake and depends on who it is: a host sends files inside
  * calls, a browser forms, a stranger nothing. So people are known before the handshake is completed; until then nothing
- * is read but what the kernel and one stream buffer hold. A refusal is still a close with a reason after a handshake:
- * SDKs print close reasons, and hang on a refused upgrade.
+ * is read but what the kernel and one stream buffer hold. Who is refused for what they are is told by a close
+ * with a reason after a handshake, since SDKs print close reasons. What any other node would take (this one drains, is
+ * full, or has not joined its cluster) is refused in place of the handshake, at once: whatever balances connections sees
+ * that and asks the next node, and a host that comes again does so a moment later. A host that was held meanwhile would
+ * have a second socket by then, and SDKs up to 1.4 give up the good one when the other is closed.
  */
 import type { IncomingMessage } from 'node:http'
 import type { Duplex } from 'node:stream'
@@ -24,6 +27,8 @@ export interface SocketsOptions {
   readonly accounts: AccountsService
   readonly hosts: Hosts
   readonly clients: Clients
+  /** Why nobody can be served yet; undefined when they can. */
+  refusal(): AppError | undefined
   readonly clock: Clock
   readonly log: Log
 }
@@ -65,10 +70,13 @@ export class Sockets {
       return
     }
     const open = this.#options.hosts.count + this.#options.clients.count + this.#pending
-    if (this.#draining || this.#pending >= pendingMax || open >= limits.socketsPerNodeMax) {
-      socket.end(
-        'HTTP/1.1 503 Service Unavailable\r\nConnection: close\r\nRetry-After: 1\r\nContent-Length: 0\r\n\r\n',
-      )
+    const isFull = this.#pending >= pendingMax || open >= limits.socketsPerNodeMax
+    const refusal =
+      (this.#draining && new AppError('draining')) ||
+      (isFull && new AppError('queue-full')) ||
+      this.#options.refusal()
+    if (refusal) {
+      this.#options.http.refuseUpgrade(socket, refusal)
       return
     }
     this.#pending += 1

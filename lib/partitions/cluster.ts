@@ -77,6 +77,8 @@ export interface ClusterOptions {
 const lookAgainMs = 1_000
 /** Copies to another place, and hand-overs to it. */
 const movesAtOnceMax = 1
+/** Reasons for which other nodes are not reached, in what this one says of itself. */
+const problemsNamedMax = 3
 
 /** A node that leaves hands over what it leads, and waits for nobody who has died meanwhile. */
 type State = 'starting' | 'running' | 'leaving' | 'stopping'
@@ -115,6 +117,7 @@ export class Cluster implements Ring {
   readonly #loop: StepLoop
   #parts: Parts | undefined
   #state: State = 'starting'
+  #hasJoined = false
   /** When all partitions were looked at last, and what was known of the nodes then. */
   #looked = { evidence: '', atMs: Number.NEGATIVE_INFINITY }
   readonly #stop: (() => void)[] = []
@@ -223,6 +226,7 @@ export class Cluster implements Ring {
     if (this.#state !== 'starting') return
     this.#state = 'running'
     this.#loop.begin()
+    this.#noteJoined()
   }
 
   #assemble(runtime: Runtime, store: Store): Parts {
@@ -362,7 +366,17 @@ export class Cluster implements Ring {
   /** Why no work should be sent here. */
   notReady(): string[] {
     if (this.#state !== 'running') return [this.#state === 'starting' ? 'starting' : 'draining']
+    if (!this.hasJoined) return [this.#whyNotJoined()]
     return this.#isIsolated() ? ['isolated'] : []
+  }
+
+  /**
+   * False until this node has led something or has reached the leaders of half of the partitions: whatever comes to it can
+   * only wait. True from then on, whomever it loses: hosts of a node that was cut off are held.
+   */
+  get hasJoined(): boolean {
+    this.#noteJoined()
+    return this.#hasJoined
   }
 
   /** Partitions led here whose writes are refused, since those who must have them do not answer. */
@@ -400,6 +414,25 @@ export class Cluster implements Ring {
     return this.#parts?.runtime.serves(partition) ?? false
   }
 
+  #noteJoined(): void {
+    if (this.#hasJoined || this.#state !== 'running') return
+    const rows = this.#rows.all()
+    const served = rows.filter(row => this.#isServed(row))
+    this.#hasJoined = rows.some(row => this.#leads(row.partition)) || served.length * 2 >= rows.length
+  }
+
+  /** In words for people. */
+  #whyNotJoined(): string {
+    const { peers } = this.#options
+    const conditions = this.#evidence.others().map(nodeId => peers.condition(nodeId))
+    const reached = conditions.filter(({ kind }) => kind === 'connected').length
+    const problems = new Set(
+      conditions.flatMap(condition => (condition.kind === 'silent' && condition.problem) || []),
+    )
+    const why = problems.size > 0 ? ` (${[...problems].slice(0, problemsNamedMax).join('; ')})` : ''
+    return `not joined: reaches ${reached} of ${conditions.length} other nodes${why}`
+  }
+
   /** True while this node sees too few of the others, unless it has become the one that serves what they did. */
   #isIsolated(): boolean {
     if (!this.#evidence.isMinority) return false
@@ -425,6 +458,7 @@ export class Cluster implements Ring {
   async #reconcile(isWanted: boolean): Promise<number> {
     this.#evidence.reportSilent()
     this.#evidence.countSeen()
+    this.#noteJoined()
     if (this.#rows.isReadDue) await this.#rows.read()
     if (isWanted || this.#loop.isWanted || !this.#isAsBefore()) await this.#lookAtAll()
     return this.#isBusy || this.#evidence.isAnySilent ? clusterTimes.stepMs : clusterTimes.calmStepMs

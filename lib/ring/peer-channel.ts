@@ -62,6 +62,16 @@ export class DialError extends AppError {
   ) {
     super('unavailable', undefined, { cause })
   }
+
+  /** Why, in words for people. */
+  get problem(): string {
+    const { cause } = this
+    if (this.isRefused) return 'nobody listens there'
+    if (cause === undefined) return 'no answer'
+    if (cause instanceof AppError) return cause.message.replace(/\.$/, '')
+    const { code = 'the connection failed' } = cause as NodeJS.ErrnoException
+    return /^(ERR_SSL|EPROTO)/.test(code) ? 'the cluster secret is not the same' : code
+  }
 }
 
 interface AcceptedLine {

@@ -74,6 +74,8 @@ export class PeerLink {
   /** Dials failed in a row, and since when. */
   #failures = 0
   #failingSinceMs: number | undefined
+  /** Why the last dial has failed. */
+  #problem: string | undefined
   #lastDialMs = Number.NEGATIVE_INFINITY
   #beaconAtMs = Number.NEGATIVE_INFINITY
   #suspectedAtMs = Number.NEGATIVE_INFINITY
@@ -116,7 +118,8 @@ export class PeerLink {
     const isHeard = this.#options.clock.nowMs() - this.#heardAtMs <= silentAfterMs
     if (this.#line !== undefined && isHeard) return { kind: 'connected', heardAtMs: this.#heardAtMs }
     if (this.#refusedSinceMs !== undefined) return { kind: 'refused', sinceMs: this.#refusedSinceMs }
-    return { kind: 'silent', heardAtMs: this.#heardAtMs }
+    const problem = this.#line === undefined && this.#problem
+    return { kind: 'silent', heardAtMs: this.#heardAtMs, ...(problem && { problem }) }
   }
 
   /** The node lives in another life now, or elsewhere. */
@@ -206,6 +209,7 @@ export class PeerLink {
       this.#onLine(line, target)
     } catch (error) {
       this.#isDialing = false
+      this.#problem = error instanceof DialError ? error.problem : undefined
       this.#onFailure(error instanceof DialError && error.isRefused && target === this.#target)
     }
   }
@@ -222,6 +226,7 @@ export class PeerLink {
     this.#wasConnected = true
     this.#refusedSinceMs = undefined
     this.#failingSinceMs = undefined
+    this.#problem = undefined
     this.#connectedAtMs = this.#options.clock.nowMs()
     this.heard()
     if (!isOneLife(line.remote, target)) this.#options.onMet(line.remote)

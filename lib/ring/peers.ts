@@ -32,8 +32,11 @@ export type PeerCondition =
   | { readonly kind: 'connected'; readonly heardAtMs: number }
   /** The connection is lost and a fresh connect was refused (ECONNREFUSED): the process is gone. */
   | { readonly kind: 'refused'; readonly sinceMs: number }
-  /** Anything else: resets, timeouts, never connected. `heardAtMs` is -Infinity when it was never heard. */
-  | { readonly kind: 'silent'; readonly heardAtMs: number }
+  /**
+   * Anything else: resets, timeouts, never connected. `heardAtMs` is -Infinity when it was never heard; `problem` says in
+   * words for people why the last attempt to connect has failed, if it has.
+   */
+  | { readonly kind: 'silent'; readonly heardAtMs: number; readonly problem?: string }
 
 /** Answers one message. A thrown `AppError` reaches the caller with its code and message, anything else as `internal`. */
 export type CallHandler = (from: Member, body: Buffer) => Promise<Buffer> | Buffer

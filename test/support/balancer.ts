@@ -23,6 +23,8 @@ export class Balancer {
   readonly #held = new Set<number>()
   #preferred: number | null
   #turn = 0
+  /** Connections that were made to it. */
+  accepted = 0
   /** Each piece of data is passed on this much later, in order. */
   delayMs = 0
 
@@ -97,6 +99,7 @@ export class Balancer {
 
   #accept(client: Socket): void {
     const carried: Carried = { client, upstream: null, target: null }
+    this.accepted += 1
     this.#carried.add(carried)
     client.setNoDelay(true)
     client.pause()

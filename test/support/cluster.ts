@@ -85,8 +85,8 @@ export class TestCluster {
     return cluster
   }
 
-  /** Starts the node of this number. */
-  async add(index: number): Promise<TestServer> {
+  /** Starts the node of this number, with further variables. */
+  async add(index: number, more: Readonly<Record<string, string>> = {}): Promise<TestServer> {
     const flags = [
       ...this.#channelPorts.flatMap(port => ['-s', `127.0.0.1:${port}`]),
       '--channel:host=127.0.0.1',
@@ -94,18 +94,18 @@ export class TestCluster {
       ...(this.#network ? [`--forward:port=${this.#forwardPorts[index]}`] : []),
       ...this.#flags,
     ]
-    const environment = { ...this.#environment, ...this.#network?.environmentOf(index) }
+    const environment = { ...this.#environment, ...this.#network?.environmentOf(index), ...more }
     const server = await TestServer.start({ flags, environment })
     this.servers[index] = server
     return server
   }
 
-  /** Starts one node more. */
-  async grow(): Promise<number> {
+  /** Starts one node more, with further variables; resolves with its number. */
+  async grow(more: Readonly<Record<string, string>> = {}): Promise<number> {
     let port = await freePort()
     while (this.#channelPorts.includes(port)) port = await freePort()
     const index = this.#channelPorts.push(port) - 1
-    await this.add(index)
+    await this.add(index, more)
     return index
   }
 
