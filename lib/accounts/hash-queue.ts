@@ -5,7 +5,8 @@
  * Invariant: who is trusted waits behind nobody who is not. The last place is kept for them, and where too many wait the
  * one with the highest rank gives way. Among equals it is first come, first served. What can go wrong: strangers at so
  * many addresses that each asks for the first time. Nothing tells them from anybody else who is new here; people who have
- * been here before do not notice them.
+ * been here before do not notice them, unless they share the address of somebody who signs in with very many accounts: then
+ * they stand in line with everybody from there.
  */
 import { AppError } from '../errors.js'
 

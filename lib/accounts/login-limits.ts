@@ -27,6 +27,8 @@ const attemptsPerSweep = 100
 const expiredMax = 1_000
 /** Sign-ins of one account from one address in a window, before it stands in line with strangers. */
 const trustedPerWindowMax = 10
+/** The same of all accounts from one address: strangers who may make accounts would else be trusted with any number. */
+const trustedPerAddressMax = 50
 /** Numbers for one millisecond. */
 const numbersPerMs = 1_000
 
@@ -66,7 +68,7 @@ export function createLoginLimits(options: LoginLimitsOptions): LoginLimits {
   const { clock, database } = options
   /** By key, until when it is taken for full. */
   const fullUntilMs = new Map<string, number>()
-  /** By account and network, when they have signed in here lately. */
+  /** By account and network, and by network, when they have signed in here lately. */
   const signIns = new Map<string, number[]>()
   let attempts = 0
 
@@ -133,12 +135,15 @@ export function createLoginLimits(options: LoginLimitsOptions): LoginLimits {
     return (signIns.get(key) ?? []).filter(atMs => atMs > sinceMs)
   }
 
-  /** The address is known to be the account's. */
-  const remember = async (key: string): Promise<void> => {
-    const recent = [...recentSignIns(key), clock.nowMs()].slice(-trustedPerWindowMax)
+  const noteSignIn = (key: string, max: number): void => {
+    const recent = [...recentSignIns(key), clock.nowMs()].slice(-max)
     signIns.delete(key)
     signIns.set(key, recent)
     trim(signIns)
+  }
+
+  /** The address is known to be the account's. */
+  const remember = async (key: string): Promise<void> => {
     await database.query(
       `insert into login_counts (key, taken, expires_at) values ($1, '{}', $2)
        on conflict (key) do update set expires_at = excluded.expires_at`,
@@ -173,7 +178,10 @@ export function createLoginLimits(options: LoginLimitsOptions): LoginLimits {
       full.forEach(isNowFull)
       if (full.length > 0 || counts.some(isFull)) throw tooMany()
       const entered = isKnown ? recentSignIns(known).length : 0
-      const isTrusted = isKnown && entered < trustedPerWindowMax
+      const isTrusted =
+        isKnown &&
+        entered < trustedPerWindowMax &&
+        recentSignIns(perAddress.key).length < trustedPerAddressMax
       const rank = isTrusted ? trusted : stranger + entered + Math.max(...failures)
       requireRoom?.(rank)
       const number = await take(counts)
@@ -184,6 +192,8 @@ export function createLoginLimits(options: LoginLimitsOptions): LoginLimits {
         takenBack: () => takeBack(counts, number).catch(() => undefined),
         async succeeded() {
           await takeBack(counts, number)
+          noteSignIn(known, trustedPerWindowMax)
+          noteSignIn(perAddress.key, trustedPerAddressMax)
           await remember(known)
         },
       }

@@ -202,12 +202,36 @@ t.test('nodes count together', async t => {
   )
 
   clock.advance(91 * 86_400_000)
+  t.equal((await first.attempt('home@example.com', '198.18.3.1')).rank, stranger, 'nor for ever')
   for (let count = 0; count < 110; count += 1)
     await (await first.attempt(`later-${count}@example.com`, '198.18.4.1')).takenBack()
   const left = await database.query('select from login_counts where expires_at < $1', [
     new Date(clock.nowMs()),
   ])
   t.equal(left.rowCount, 0, 'what has expired is removed')
+})
+
+t.test('whoever has made very many accounts stands in line with all of them', async t => {
+  const clock = new ManualClock()
+  const limits = createLoginLimits({
+    database,
+    clock,
+    secret: 'of this test',
+    failuresPerAccountMax: 10,
+    failuresPerAddressMax: 10,
+    signUpsPerAddressMax: 10,
+  })
+  const signIn = async (name: string, address: string): Promise<number> => {
+    const attempt = await limits.attempt(`${name}@example.com`, address)
+    await attempt.succeeded()
+    return attempt.rank
+  }
+  await signIn('elsewhere', '198.18.6.1')
+  for (let index = 0; index < 60; index += 1) await signIn(`many${index}`, '198.18.5.1')
+  t.ok((await signIn('many0', '198.18.5.1')) > trusted)
+  t.equal(await signIn('elsewhere', '198.18.6.1'), trusted, 'others do not')
+  clock.advance(600_001)
+  t.equal(await signIn('many1', '198.18.5.1'), trusted, 'nor do they afterwards')
 })
 
 t.test('a flood of sign-ins is refused before it costs memory', async t => {
