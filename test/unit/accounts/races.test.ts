@@ -3,7 +3,12 @@
  * machine has no Postgres the embedded one stands in, which does one thing after the other anyway.
  */
 import t from 'tap'
-import { addDirectoryUser, changeDirectoryUser, runAdminOperation } from '../../../lib/accounts/index.js'
+import {
+  addDirectoryUser,
+  changeDirectoryUser,
+  forgetOld,
+  runAdminOperation,
+} from '../../../lib/accounts/index.js'
 import { createLoginLimits } from '../../../lib/accounts/login-limits.js'
 import { createPasswords } from '../../../lib/accounts/passwords.js'
 import { AppError } from '../../../lib/errors.js'
@@ -247,6 +252,40 @@ t.test('what is counted and what is taken back take hold of its rows in one orde
     })
     await takingBack.work
   }
+})
+
+t.test('the name of a run that is being written is not forgotten', async t => {
+  if (database.embedded) return
+  const { organization } = await someone()
+  const { rows } = await database.query<{ id: string }>(
+    `select id from environments where organization_id = $1 and slug = 'production'`,
+    [organization.id],
+  )
+  const place = [organization.id, rows[0]?.id]
+  const name = `insert into transaction_names (organization_id, environment_id, slug, name) values ($1, $2, 'pay', 'Pay')
+     on conflict do nothing`
+  await database.query(name, place)
+  const forgetting = await database.transaction(async client => {
+    await client.query(name, place)
+    await client.query(
+      `insert into transactions (id, organization_id, environment_id, action_slug, action_name, status, created_at,
+         updated_at, epoch, seq)
+       values ('being-written', $1, $2, 'pay', 'Pay', 'RUNNING', now(), now(), 1, 1)`,
+      place,
+    )
+    const work = forgetOld(database, { historyDays: 1, notificationDays: 0, auditDays: 0 })
+    await eventually(async () => {
+      const { rowCount } = await database.query('select from pg_locks where not granted')
+      if (rowCount === 0) throw new Error('it does not wait for what is being written')
+    })
+    return { work }
+  })
+  t.equal((await forgetting.work).names, 0)
+  const { rowCount } = await database.query(
+    'select from transaction_names where organization_id = $1 and environment_id = $2',
+    place,
+  )
+  t.equal(rowCount, 1)
 })
 
 t.test('nobody waits for somebody who waits for them', async t => {

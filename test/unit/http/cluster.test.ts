@@ -72,6 +72,19 @@ t.test('who administers another organization is a stranger here', async t => {
   t.equal((await ask('GET', `/api/v1/cluster/transactions/${randomUUID()}`, { cookie })).status, 403)
   const own = (await ask('POST', '/api/v1/session', { body: { ...body, email: 'admin@example.com' } })).cookie
   t.equal(await isOperator(own), true)
+  await accounts.audits.flush()
+  const denied = await accounts.audits.list({ name: 'access.denied' })
+  t.ok(
+    denied.some(({ details }) => details?.what === 'cluster' && details.path === '/api/v1/cluster'),
+    'the audit log tells who tries',
+  )
+
+  const asks = (isAsked: boolean) =>
+    database.query(`update organizations set require_second_factor = $1 where slug = 'ours'`, [isAsked])
+  await asks(true)
+  t.equal(await isOperator(own), false, 'nor does who lacks the second factor that is asked for')
+  t.equal((await ask('GET', '/api/v1/cluster', { cookie: own })).status, 403)
+  await asks(false)
 
   t.comment('another organization may be named')
   const named = await testAccounts(t, { database, operators: 'theirs' })
