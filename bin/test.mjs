@@ -9,12 +9,27 @@
  * own command: it puts loaders into every process that a test starts, nodes, hosts and databases too, whether coverage
  * is wanted or not. On Node 20 that doubles the processor time a node takes to start.
  *
+ * What tests write (databases, nodes' stores, profiles of browsers) goes into one folder for each file, which is removed
+ * with it; in memory where there is plenty, since a quarter of the processor time of a node's start and stop, and much
+ * waiting, was for a disk on which nothing stays. TMPDIR names another place, and with TEST_LONG it is the disk's.
+ *
  * Invariant: a file has passed when it ended by itself with exit code 0, with a plan, and with as many good points as
  * it planned. Nothing is tried twice.
  */
 import { spawn } from 'node:child_process'
-import { closeSync, mkdirSync, openSync, readdirSync, readFileSync, rmSync, statSync } from 'node:fs'
-import { availableParallelism } from 'node:os'
+import {
+  chmodSync,
+  closeSync,
+  mkdirSync,
+  mkdtempSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statfsSync,
+  statSync,
+} from 'node:fs'
+import { availableParallelism, freemem, tmpdir } from 'node:os'
 import { dirname, join, relative, resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
@@ -23,6 +38,10 @@ const root = join(dirname(fileURLToPath(import.meta.url)), '..')
 const allTests = join(root, 'dist', 'test')
 /** Files at a time: one more than there are cores, since a part of them waits for clocks; each may take a gigabyte. */
 const jobsDefault = Math.min(availableParallelism() + 1, 8)
+/** A file system in memory, where a Linux has one. */
+const memory = '/dev/shm'
+/** What one file may write into it; as much again stays free. */
+const dataBytesMax = 1_000_000_000
 /** How long a file may take that sets no time of its own, in s. */
 const timeoutDefault = 900
 /** What a file that is out of time is given to say so: as much again, at most this, in ms. */
@@ -39,16 +58,21 @@ const jobs = Number(values.jobs ?? jobsDefault)
 const timeoutMs = Number(values.timeout ?? timeoutDefault) * 1_000
 if (!(Number.isInteger(jobs) && jobs > 0 && timeoutMs > 0)) fail('--jobs and --timeout are numbers above 0.')
 const results = resolve(root, values.results ?? '.tap/test-results')
+/** Where the folders are that tests write into. */
+const dataFolder = hasMemory() ? memory : tmpdir()
 const files = inOrder(
   (positionals.length > 0 ? positionals : [allTests]).flatMap(path => filesOf(resolve(path))),
 )
 if (files.length === 0) fail('There are no tests here; `node bin/build.mjs` makes them.')
 
-/** Processes that run now. */
-const running = new Set()
+/** Processes that run now, and their folders. */
+const running = new Map()
 for (const [signal, code] of Object.entries({ SIGINT: 130, SIGTERM: 143, SIGHUP: 129 })) {
   process.on(signal, () => {
-    for (const child of running) end(child, 'SIGKILL')
+    for (const [child, own] of running) {
+      end(child, 'SIGKILL')
+      clear(own)
+    }
     process.exit(code)
   })
 }
@@ -78,6 +102,14 @@ function argumentsOf() {
   } catch (error) {
     return fail(error.message)
   }
+}
+
+/** Whether tests are to write into memory, and what those write that run at a time has room there, twice. */
+function hasMemory() {
+  const { TEST_LONG, TMPDIR } = process.env
+  if ((TEST_LONG ?? TMPDIR) !== undefined || !statSync(memory, { throwIfNoEntry: false })) return false
+  const { bavail, bsize } = statfsSync(memory)
+  return Math.min(bavail * bsize, freemem()) > 2 * jobs * dataBytesMax
 }
 
 /** What a person reads last: what was left out, the slowest, the failures, the sum. */
@@ -138,6 +170,15 @@ function end(child, signal) {
   }
 }
 
+/** Removes what a test has written, with what it has left. */
+function clear(folder) {
+  try {
+    rmSync(folder, { recursive: true, force: true, maxRetries: 5 })
+  } catch (error) {
+    console.log(`${folder} stays: ${error.message}`)
+  }
+}
+
 /** Runs one file; resolves with how long it took, how much it asserted, what it left out, and what failed. */
 async function run(file) {
   const place = join(results, relative(root, resolve(root, file)).replaceAll('..', '_'))
@@ -145,15 +186,18 @@ async function run(file) {
   // Into files: what is written to a pipe may be lost when a process ends.
   const output = openSync(`${place}.tap`, 'w')
   const errors = openSync(`${place}.err`, 'w')
+  const own = mkdtempSync(join(dataFolder, 'interval-test-'))
+  // A Postgres of the machine's has a user of its own, who must come through to its folder.
+  chmodSync(own, 0o711)
   const atMs = Date.now()
   // What is printed of a failure is to name the lines that were written, not those that were compiled.
   const child = spawn(process.execPath, ['--enable-source-maps', file], {
     cwd: root,
-    env: { ...process.env, TAP_TIMEOUT: String(timeoutMs / 1_000) },
+    env: { ...process.env, TAP_TIMEOUT: String(timeoutMs / 1_000), TMPDIR: own },
     stdio: ['ignore', output, errors],
     detached: true,
   })
-  running.add(child)
+  running.set(child, own)
   let isLate = false
   const endMs = timeoutMs + Math.min(timeoutMs, graceMsMax)
   const timers = [
@@ -173,6 +217,7 @@ async function run(file) {
   running.delete(child)
   // Nodes that a failed test has left would take the processor time of those that follow.
   end(child, 'SIGKILL')
+  clear(own)
   for (const descriptor of [output, errors]) closeSync(descriptor)
   const lines = readFileSync(`${place}.tap`, 'utf8').split('\n')
   const { count, plan, points } = countsOf(lines)

@@ -3,12 +3,11 @@
  * `@sparticuz/chromium` from npm, which needs nothing of the machine, not even libraries.
  *
  * What can go wrong: that package unpacks itself into the temporary folder, file by file, and takes a half-written file
- * for a finished one. Test files run side by side, and may be interrupted, so it unpacks into a folder of its own and
- * what is complete is renamed into place.
+ * for a finished one. Test files run side by side, each with a temporary folder of its own, and may be interrupted; so it
+ * unpacks into a fresh folder and what is complete is renamed into a place that stays.
  */
 import { existsSync, mkdirSync, mkdtempSync, readdirSync, renameSync, rmSync } from 'node:fs'
 import { createRequire } from 'node:module'
-import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { type Browser, chromium } from 'playwright-core'
 import { packageRoot } from '../../lib/root.js'
@@ -48,23 +47,18 @@ export function axeSource(): string {
   return createRequire(import.meta.url)('axe-core').source as string
 }
 
+/** Where the browser from npm is, for all tests of the machine; its own settings name the fonts it brings by this path. */
+const place = '/tmp'
+
 /** The path of the browser from npm, unpacked once per machine. */
 async function unpacked(): Promise<string> {
   // Read when the package is loaded: it then also brings the libraries that a bare container lacks.
   process.env.AWS_LAMBDA_JS_RUNTIME = 'nodejs20.x'
-  const { default: sparticuz } = await import('@sparticuz/chromium')
-  const place = tmpdir()
+  const { default: sparticuz } = await withTemporary(place, () => import('@sparticuz/chromium'))
   const isThere = existsSync(join(place, 'chromium')) && existsSync(join(place, 'al2023', 'lib'))
   if (isThere) return join(place, 'chromium')
-  const before = process.env.TMPDIR
   const own = mkdtempSync(join(place, 'interval-chromium-'))
-  try {
-    process.env.TMPDIR = own
-    await sparticuz.executablePath()
-  } finally {
-    if (before === undefined) delete process.env.TMPDIR
-    else process.env.TMPDIR = before
-  }
+  await withTemporary(own, () => sparticuz.executablePath())
   // The browser itself last: it is what says that all is there.
   for (const name of readdirSync(own).sort((a, b) => Number(a === 'chromium') - Number(b === 'chromium'))) {
     try {
@@ -76,4 +70,16 @@ async function unpacked(): Promise<string> {
   }
   rmSync(own, { recursive: true, force: true })
   return join(place, 'chromium')
+}
+
+/** Does something while this is the temporary folder. */
+async function withTemporary<Result>(folder: string, work: () => Promise<Result>): Promise<Result> {
+  const before = process.env.TMPDIR
+  process.env.TMPDIR = folder
+  try {
+    return await work()
+  } finally {
+    if (before === undefined) delete process.env.TMPDIR
+    else process.env.TMPDIR = before
+  }
 }

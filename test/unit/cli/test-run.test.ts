@@ -1,8 +1,10 @@
 /** `bin/test.mjs`: what it takes for passed, what it says of what failed, and that it leaves processes as they are. */
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
+import { mkdtempSync, readdirSync, rmSync } from 'node:fs'
 import { connect } from 'node:net'
-import { join } from 'node:path'
+import { tmpdir } from 'node:os'
+import { dirname, join } from 'node:path'
 import t, { type Test } from 'tap'
 import { packageRoot } from '../../../lib/root.js'
 import { eventually } from '../../support/eventually.js'
@@ -27,10 +29,12 @@ async function testRun(
   t: Test,
   files: Record<string, string>,
   words: readonly string[] = [],
+  environment: Readonly<Record<string, string>> = {},
 ): Promise<{ code: number | null; text: string }> {
   const folder = t.testdir({ tests: files })
   const all = [`--results=${join(folder, 'results')}`, ...words, join(folder, 'tests')]
   const child = spawn(process.execPath, [join(packageRoot, 'bin/test.mjs'), ...all], {
+    env: { ...process.env, ...environment },
     stdio: ['ignore', 'pipe', 'pipe'],
   })
   let text = ''
@@ -100,6 +104,22 @@ t.test('what a file leaves behind ends with it', async t => {
     socket.destroy()
     if (isThere) throw new Error('it still listens')
   })
+})
+
+t.test('what a file writes goes with it, however it ends', async t => {
+  const temporary = mkdtempSync(join(tmpdir(), 'test-run-'))
+  t.teardown(() => rmSync(temporary, { recursive: true }))
+  const writing = `import { mkdtempSync, writeFileSync } from 'node:fs'
+    import { tmpdir } from 'node:os'
+    writeFileSync(mkdtempSync(tmpdir() + '/left-') + '/file', 'left')
+    console.log('1..1\\nok 1 - one # SKIP it wrote into ' + tmpdir())`
+  const files = { 'a.test.js': writing, 'b.test.js': `${writing}\nprocess.kill(process.pid, 'SIGKILL')` }
+  const { text } = await testRun(t, files, [], { TMPDIR: temporary })
+  const folders = [...text.matchAll(/it wrote into (.+)/g)].map(([_, folder = '']) => folder)
+  t.equal(new Set(folders.map(dirname)).size, 1)
+  t.equal(dirname(folders[0] ?? ''), temporary, 'the folder that TMPDIR names')
+  t.equal(new Set(folders).size, 2, 'each file has a folder of its own')
+  t.same(readdirSync(temporary), [], 'nothing is left')
 })
 
 t.test('what is not there is no success', async t => {
