@@ -9,8 +9,12 @@
 import { existsSync, mkdirSync, mkdtempSync, readdirSync, renameSync, rmSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import { join } from 'node:path'
-import { type Browser, chromium } from 'playwright-core'
+import type { Browser } from 'playwright-core'
 import { packageRoot } from '../../lib/root.js'
+
+const require = createRequire(import.meta.url)
+/** Required, not imported: an import reads two megabytes of it for the names that it exports, which takes as long again. */
+const { chromium } = require('playwright-core') as typeof import('playwright-core')
 
 /** Where screenshots go; git ignores it. */
 export const artifactsFolder = join(packageRoot, 'test-artifacts')
@@ -44,7 +48,7 @@ export async function openBrowser(): Promise<Browser> {
 
 /** The source of axe-core, to be evaluated in a page. */
 export function axeSource(): string {
-  return createRequire(import.meta.url)('axe-core').source as string
+  return require('axe-core').source as string
 }
 
 /** Where the browser from npm is, for all tests of the machine; its own settings name the fonts it brings by this path. */
