@@ -107,7 +107,7 @@ function argumentsOf() {
 /** Whether tests are to write into memory, and what those write that run at a time has room there, twice. */
 function hasMemory() {
   const { TEST_LONG, TMPDIR } = process.env
-  if ((TEST_LONG ?? TMPDIR) !== undefined || !statSync(memory, { throwIfNoEntry: false })) return false
+  if (TEST_LONG !== undefined || TMPDIR || !statSync(memory, { throwIfNoEntry: false })) return false
   const { bavail, bsize } = statfsSync(memory)
   return Math.min(bavail * bsize, freemem()) > 2 * jobs * dataBytesMax
 }
