@@ -214,6 +214,64 @@ await stage.scenario(t, 'the command bar: found, moved through and chosen by key
   await shown(page.getByText('Nothing fits.'))
 })
 
+await stage.scenario(t, 'what is typed before the command bar is there is meant for it', async scenario => {
+  const { t, page, picture } = scenario
+  const bar = page.locator('[data-pw-command-bar-results]')
+  const combobox = page.getByRole('combobox')
+  /** The file of the command bar is on its way until `arrive` is called. */
+  const visit = async () => {
+    let arrive = () => {}
+    const isThere = new Promise<void>(resolve => {
+      arrive = resolve
+    })
+    await page.unrouteAll()
+    await page.route('**/assets/command-bar*', async route => {
+      await isThere
+      await route.continue()
+    })
+    await page.goto(`${home}/actions/greet`)
+    const who = await shown(page.getByLabel('Who'))
+    await who.fill('A')
+    return { who, arrive }
+  }
+  const first = await visit()
+  await page.keyboard.press('Control+k')
+  await page.keyboard.type('ovee')
+  await page.keyboard.press('Backspace')
+  await shown(page.getByRole('dialog', { name: 'Commands' }).getByText('ove', { exact: true }))
+  await picture('command bar on its way')
+  t.same(await accessibilityProblems(page), [])
+  t.equal(await first.who.inputValue(), 'A', 'nothing of it is in the field that had the focus')
+  first.arrive()
+  await shown(bar)
+  t.equal(await combobox.inputValue(), 'ove')
+  await page.keyboard.type('rv')
+  t.equal(await combobox.inputValue(), 'overv', 'and it goes on behind that')
+  await shown(page.locator('[role="option"][data-active-item]', { hasText: 'Overview' }))
+  await page.keyboard.press('Escape')
+  await gone(bar)
+  await page.keyboard.press('Control+k')
+  await shown(bar)
+  t.equal(await combobox.inputValue(), '', 'opened again it is empty')
+
+  const second = await visit()
+  await page.keyboard.press('Control+k')
+  await page.keyboard.type('over')
+  await page.keyboard.press('Enter')
+  second.arrive()
+  await isAt(page, `${home}/actions/overview`)
+  await gone(bar)
+
+  const third = await visit()
+  await page.keyboard.press('Control+k')
+  await page.keyboard.type('o')
+  await page.keyboard.press('Escape')
+  await gone(page.getByRole('dialog', { name: 'Commands' }))
+  await page.keyboard.type('da')
+  t.equal(await third.who.inputValue(), 'Ada', 'given up: what is typed is in the field again')
+  third.arrive()
+})
+
 await stage.scenario(
   t,
   'single keys lead where they say, unless one types or has them off',
@@ -241,8 +299,6 @@ await stage.scenario(
     await shown(page.locator('[data-pw-actions-list]'))
     const choose = async (label: string) => {
       await page.keyboard.press('Control+k')
-      // It is loaded with its first use: what is typed before is nobody's.
-      await shown(bar)
       await page.keyboard.type(label)
       await shown(page.locator('[role="option"][data-active-item]', { hasText: label }))
       await page.keyboard.press('Enter')

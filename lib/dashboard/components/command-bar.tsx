@@ -3,14 +3,16 @@
  * adds neither words nor fields to the screen below.
  */
 import { Combobox, ComboboxItem, ComboboxList, ComboboxProvider, Dialog } from '@ariakit/react'
-import { useMemo, useState } from 'react'
+import { useEffect, useMemo, useState } from 'react'
 import type { Place } from '../../clients/wire.js'
 import { type Command, commandsOf, fittingCommands } from '../commands.js'
 import { useDirectory, useLive, useServices } from '../services.js'
 import { emptyDirectory } from '../tree.js'
 import { useGo } from './app-link.js'
+import { commandBarCard } from './command-bar-coming.js'
 import { Icon, type IconName } from './icon.js'
 import { areSingleKeysOn, switchSingleKeys } from './use-shortcuts.js'
+import type { Typed } from './use-typed-ahead.js'
 
 const icons: Record<Command['kind'], IconName> = {
   action: 'play',
@@ -21,10 +23,20 @@ const icons: Record<Command['kind'], IconName> = {
   'sign-out': 'close',
 }
 
-export default function CommandBar({ place, onClose }: { place: Place; onClose: () => void }) {
+export default function CommandBar({
+  place,
+  takeTyped,
+  onClose,
+}: {
+  place: Place
+  /** What was typed before keys could be taken here. */
+  takeTyped: () => Typed
+  onClose: () => void
+}) {
   const { session, signOut } = useLive()
   const { directory } = useDirectory(place)
   const [query, setQuery] = useState('')
+  const [isEntered, setEntered] = useState(false)
   const { api } = useServices()
   const go = useGo()
   const commands = useMemo(
@@ -42,6 +54,14 @@ export default function CommandBar({ place, onClose }: { place: Place; onClose: 
     else void api.simulateRestart()
   }
 
+  // Enter was pressed before there was anything to choose from.
+  // biome-ignore lint/correctness/useExhaustiveDependencies: once, as soon as it is known what fits
+  useEffect(() => {
+    if (!isEntered || directory === null) return
+    setEntered(false)
+    if (fitting[0]) run(fitting[0])
+  }, [isEntered, directory])
+
   return (
     <Dialog
       open
@@ -49,14 +69,19 @@ export default function CommandBar({ place, onClose }: { place: Place; onClose: 
       unmountOnHide
       aria-label="Commands"
       backdrop={<div className="bg-black/40" />}
-      className="card fixed inset-x-4 top-[12vh] z-50 mx-auto flex max-h-[70vh] max-w-xl flex-col overflow-hidden shadow-2xl outline-none"
+      className={commandBarCard}
     >
-      <ComboboxProvider open setValue={setQuery} focusLoop={false}>
+      <ComboboxProvider open value={query} setValue={setQuery} focusLoop={false}>
         <div className="flex items-center gap-3 border-b border-line px-4">
           <Icon name="search" className="size-5 text-muted" />
           <Combobox
             autoSelect="always"
             autoFocus
+            onFocus={() => {
+              const typed = takeTyped()
+              setQuery(known => known + typed.text)
+              setEntered(known => known || typed.isEntered)
+            }}
             aria-label="Go to an action, a page or a place"
             placeholder="Go to…"
             className="w-full bg-transparent py-3.5 text-base outline-none"

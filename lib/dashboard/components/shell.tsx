@@ -24,9 +24,11 @@ import { useDirectory, useLive } from '../services.js'
 import { actionOf, emptyDirectory, entriesOf } from '../tree.js'
 import { AppLink } from './app-link.js'
 import { Bell, type News, useNews } from './bell.js'
+import { CommandBarComing } from './command-bar-coming.js'
 import { Mark } from './entrance.js'
 import { Icon, type IconName } from './icon.js'
 import { useShortcuts } from './use-shortcuts.js'
+import { useTypedAhead } from './use-typed-ahead.js'
 import { DrawnWords, Words } from './words.js'
 
 const CommandBar = lazy(() => import('./command-bar.js'))
@@ -45,7 +47,16 @@ export function Shell({
   const [isCommanding, setCommanding] = useState(false)
   const { pathname } = useLocation()
   const content = useRef<HTMLDivElement>(null)
-  useShortcuts(place, () => setCommanding(true))
+  const ahead = useTypedAhead(() => setCommanding(false))
+  const beginCommands = () => {
+    if (!isCommanding) ahead.begin()
+    setCommanding(true)
+  }
+  const endCommands = () => {
+    ahead.take()
+    setCommanding(false)
+  }
+  useShortcuts(place, beginCommands)
   // biome-ignore lint/correctness/useExhaustiveDependencies: any navigation closes the drawer
   useEffect(() => setOpen(false), [pathname])
   useClosedPlace(place)
@@ -63,7 +74,7 @@ export function Shell({
             organization={organization}
             id="desktop-nav"
             news={news}
-            onCommands={() => setCommanding(true)}
+            onCommands={beginCommands}
           />
         </aside>
       </DrawnWords>
@@ -87,7 +98,7 @@ export function Shell({
           className="button plain small"
           aria-label="Commands"
           aria-haspopup="dialog"
-          onClick={() => setCommanding(true)}
+          onClick={beginCommands}
         >
           <Icon name="search" />
         </button>
@@ -108,8 +119,8 @@ export function Shell({
         {children}
       </div>
       {isCommanding && (
-        <Suspense>
-          <CommandBar place={place} onClose={() => setCommanding(false)} />
+        <Suspense fallback={<CommandBarComing text={ahead.typed.text} />}>
+          <CommandBar place={place} takeTyped={ahead.take} onClose={endCommands} />
         </Suspense>
       )}
     </div>
