@@ -3,7 +3,8 @@
  * to one's own account ask for it, and so do actions (`io.confirmIdentity`).
  *
  * Invariant: nothing is taken for a proof but what was entered here; guesses are counted together with those of the
- * sign-in, so that an open session is no way around its limits.
+ * sign-in, so that an open session is no way around its limits. What can go wrong: password or second factor change while
+ * a proof is looked at. Whoever changes an account by it holds the person first, and looks again (`holdProven`).
  */
 import type { Database, Queryable } from '../database/index.js'
 import { AppError } from '../errors.js'
@@ -14,7 +15,7 @@ import type { ClientIdentity } from './contract.js'
 import type { Rank } from './hash-queue.js'
 import { type Attempt, type LoginLimits, lookedAt } from './login-limits.js'
 import type { Passwords } from './passwords.js'
-import { type PersonRow, personById } from './people.js'
+import { lockPerson, type PersonRow, personById } from './people.js'
 import type { SecondFactors } from './second-factors.js'
 import type { Origin } from './sign-in.js'
 
@@ -145,6 +146,16 @@ export function createIdentityProofs(options: IdentityProofsOptions): IdentityPr
       return row ? { ageMs: Math.max(0, clock.nowMs() - row.at.getTime()), isForStep: row.is_for_step } : null
     },
   }
+}
+
+/**
+ * Holds somebody who has proven themselves until what they proved it for is done. Rejects with `conflict` when something
+ * else would prove it by now: a password that was entered before there was a second factor changes nothing about that.
+ */
+export async function holdProven(client: Queryable, proven: PersonRow): Promise<void> {
+  const now = await lockPerson(client, proven.id)
+  if (now?.password === proven.password && now.second_factor_id === proven.second_factor_id) return
+  throw new AppError('conflict', 'Your password or second factor was just changed. Try again.')
 }
 
 /** True when there is an app to make codes, not only a name for a system of the operator's own. */

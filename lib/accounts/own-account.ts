@@ -14,7 +14,7 @@ import {
   pendingEmail,
   sendConfirmation,
 } from './email-confirmations.js'
-import type { IdentityProofs, Proof } from './identity-proofs.js'
+import { holdProven, type IdentityProofs, type Proof } from './identity-proofs.js'
 import type { NotificationMethod } from './notifications.js'
 import { checkEmail, lockPerson, personByEmail, personById } from './people.js'
 import { tellPerson } from './person-mails.js'
@@ -139,15 +139,19 @@ export function createOwnAccount(parts: AccountParts, { prove }: Pick<IdentityPr
         const attempt = await attempts.attempt(`check ${email}`, origin.address)
         if (await personByEmail(database, email)) throw taken()
         await attempt.takenBack()
-        await database.query(
-          'update people set email = $2, email_confirmed_at = null, updated_at = now() where id = $1',
-          [person.id, email],
-        )
+        await database.transaction(async client => {
+          await holdProven(client, person)
+          await client.query(
+            'update people set email = $2, email_confirmed_at = null, updated_at = now() where id = $1',
+            [person.id, email],
+          )
+        })
         identities.forgetRights()
         audited('email.changed')
         return 'changed'
       }
       await database.transaction(async client => {
+        await holdProven(client, person)
         const isTaken = (await personByEmail(client, email)) !== null
         await cancelEmailChange(client, person.id)
         await sendConfirmation(client, links, { personId: person.id, email, nowMs: clock.nowMs() }, !isTaken)

@@ -9,7 +9,7 @@
 import { AppError } from '../errors.js'
 import type { AccountParts } from './account-parts.js'
 import type { ClientIdentity } from './contract.js'
-import type { IdentityProofs, Proof } from './identity-proofs.js'
+import { holdProven, type IdentityProofs, type Proof } from './identity-proofs.js'
 import { tellPerson } from './person-mails.js'
 import { demandSecondFactor } from './sessions.js'
 import type { Origin } from './sign-in.js'
@@ -39,7 +39,10 @@ export function createSecondFactorSetup(
   return {
     async beginSecondFactor(who, proof, origin) {
       const person = await prove(who, proof, origin)
-      return database.transaction(client => secondFactors.begin(client, person, clock.nowMs()))
+      return database.transaction(async client => {
+        await holdProven(client, person)
+        return secondFactors.begin(client, person, clock.nowMs())
+      })
     },
 
     async finishSecondFactor(who, code, origin) {
@@ -65,16 +68,20 @@ export function createSecondFactorSetup(
     },
 
     async renewRecoveryCodes(who, proof, origin) {
-      await prove(who, proof, origin)
-      const recoveryCodes = await secondFactors.renewRecoveryCodes(database, who.user.id)
+      const person = await prove(who, proof, origin)
+      const recoveryCodes = await database.transaction(async client => {
+        await holdProven(client, person)
+        return secondFactors.renewRecoveryCodes(client, person.id)
+      })
       if (!recoveryCodes) throw new AppError('not-found', 'There is no second factor.')
       note('second-factor.recovery-codes-renewed', who, origin)
       return recoveryCodes
     },
 
     async removeSecondFactor(who, proof, origin) {
-      await prove(who, proof, origin)
+      const person = await prove(who, proof, origin)
       const wasOn = await database.transaction(async client => {
+        await holdProven(client, person)
         const { rowCount } = await client.query('delete from second_factors where person_id = $1', [
           who.user.id,
         ])

@@ -3,6 +3,7 @@
  * machine has no Postgres the embedded one stands in, which does one thing after the other anyway.
  */
 import t from 'tap'
+import type { ClientIdentity } from '../../../lib/accounts/contract.js'
 import {
   addDirectoryUser,
   changeDirectoryUser,
@@ -155,6 +156,42 @@ t.test('nor without the code of a second factor that is being switched on', asyn
   const entered = await entering
   t.equal(entered.secondFactorDue, true)
   t.equal(await accounts.authenticateSession(entered.token), null)
+})
+
+t.test('nor does a password prove anything once there is a second factor', async t => {
+  const proof = { password }
+  for (const [name, change] of Object.entries({
+    'recovery codes': (who: ClientIdentity) => accounts.renewRecoveryCodes(who, proof, origin),
+    'switching it off': (who: ClientIdentity) => accounts.removeSecondFactor(who, proof, origin),
+    'another one': (who: ClientIdentity) => accounts.beginSecondFactor(who, proof, origin),
+    'another address': (who: ClientIdentity) =>
+      accounts.changeEmail(who, `else-${who.user.email}`, proof, origin),
+  })) {
+    const { email, id } = await someone()
+    const [own, other] = [
+      await accounts.signIn(email, password, origin),
+      await accounts.signIn(email, password, origin),
+    ]
+    const { secret } = await accounts.beginSecondFactor(own, proof, origin)
+    await database.query('update people set password = $2 where id = $1', [id, await slow.hash(password)])
+    await database.query('delete from login_counts')
+    const changing = change(other).then(
+      () => 'done',
+      (error: unknown) => (error instanceof AppError ? error.code : String(error)),
+    )
+    await eventually(async () => {
+      const { rowCount } = await database.query('select from login_counts where cardinality(taken) = 1')
+      if (rowCount === 0) throw new Error('the password is not looked at yet')
+    })
+    const codes = await accounts.finishSecondFactor(own, codeAt(secret, clock.nowMs()), origin)
+    t.equal(await changing, 'conflict', name)
+    const entering = await accounts.signIn(email, password, origin)
+    t.equal(entering.secondFactorDue, true, 'it is on')
+    t.ok(await accounts.enterSecondFactor(entering.token, codes[0] ?? '', origin), 'with its own codes')
+    const begun = await database.query('select from second_factor_enrolments where person_id = $1', [id])
+    const sent = await database.query('select from mails where recipient = $1', [`else-${email}`])
+    t.same([begun.rowCount, sent.rowCount], [0, 0])
+  }
 })
 
 t.test('an organization keeps an owner and an administrator, whoever removes whom', async t => {
