@@ -64,6 +64,10 @@ export async function migrate(
   }
 }
 
+/**
+ * "If not exists" does not hold between those who create it in the same moment: all but one fail, in several ways, once
+ * that one is done.
+ */
 async function createTable(transaction: Transaction): Promise<void> {
   const create = (client: Queryable): Promise<unknown> =>
     client.query(`create table if not exists migrations (
@@ -72,12 +76,12 @@ async function createTable(transaction: Transaction): Promise<void> {
       checksum text not null,
       applied_at timestamptz not null default now()
     )`)
+  const isThere = async (client: Queryable): Promise<boolean> =>
+    (await client.query(`select 1 where to_regclass('migrations') is not null`)).rows.length > 0
   try {
     await transaction(create)
   } catch (error) {
-    // "if not exists" does not hold between two who create it in the same moment; by now one of them has.
-    if (!(error instanceof AppError && error.code === 'conflict')) throw error
-    await transaction(create)
+    if (!(await transaction(isThere).catch(() => false))) throw error
   }
 }
 

@@ -79,13 +79,15 @@ export class RawHost {
     }, waitMs)
   }
 
-  initialize(slugs: readonly string[]): Promise<unknown> {
+  /** `more`: what else it says, or says otherwise. */
+  initialize(slugs: readonly string[], more: object = {}): Promise<unknown> {
     return this.call('INITIALIZE_HOST', {
       actions: slugs.map(slug => ({ slug })),
       groups: [],
       sdkName: '@interval/sdk',
       sdkVersion: '2.0.0',
       timestamp: Date.now(),
+      ...more,
     })
   }
 

@@ -51,6 +51,22 @@ t.test('from nothing, and migrated by two processes at once', async t => {
   t.same(applied.sort(), names, 'each migration ran once')
   t.same(await database.migrate(), { applied: [] })
 
+  // As a Postgres fails whoever is a moment too late, and as it fails when something else is wrong.
+  const failing = (isEmpty: boolean): Parameters<typeof migrate>[0] => {
+    let hasFailed = false
+    return async work => {
+      if (!hasFailed) {
+        hasFailed = true
+        throw Object.assign(new Error('type "migrations" already exists'), { code: '42710' })
+      }
+      return await database.transaction(client =>
+        work(isEmpty ? { query: async () => ({ rows: [] }) as never } : client),
+      )
+    }
+  }
+  t.same(await migrate(failing(false)), { applied: [] }, 'the table is there: another one has made it')
+  await t.rejects(migrate(failing(true)), { code: '42710' })
+
   const migrations = readMigrations()
   const edited = migrations.map(one => (one.number === 2 ? { ...one, checksum: 'other' } : one))
   await t.rejects(migrate(database.transaction, edited), {
