@@ -61,7 +61,7 @@ import { LastPlaces } from './last-places.js'
 import { createLoginLimits } from './login-limits.js'
 import { isMember } from './memberships.js'
 import { type NewNotification, recordNotification } from './notifications.js'
-import { findOrganization, isOperator, type Place, placesOf } from './organizations.js'
+import { findOrganization, hasOperators, isOperator, type Place, placesOf } from './organizations.js'
 import { createOwnAccount, type OwnAccount } from './own-account.js'
 import { createOwnOrganizations, type OwnOrganizations } from './own-organizations.js'
 import { createPasswordResets, type PasswordResets } from './password-resets.js'
@@ -142,6 +142,8 @@ export interface AccountsService
     /** They run the installation: they see the state of its nodes. */
     isOperator: boolean
   }>
+  /** False when nobody can be an operator, until the configuration names another organization. */
+  hasOperators(): Promise<boolean>
   environments(userId: UserId, organizationSlug: string): Promise<EnvironmentInfo[]>
   /** All keys of the organization for who may make live keys, else the person's own. */
   keys(userId: UserId, organizationSlug: string): Promise<KeyListing[]>
@@ -372,6 +374,7 @@ export function createAccounts(options: AccountsOptions): AccountsService {
         isOperator: await isOperator(database, places, parts.operators),
       }
     },
+    hasOperators: () => hasOperators(database, parts.operators),
     async environments(userId, organizationSlug) {
       const { organization } = await member(userId, organizationSlug)
       return listEnvironments(database, organization.id)

@@ -59,6 +59,10 @@ export async function insertOrganization(
     row = await insert(`${wanted}-${count}`)
   }
   if (!row) throw new AppError('conflict', `An organization "${wanted}" already exists.`)
+  await client.query(
+    'update installation set first_organization_id = $1 where first_organization_id is null',
+    [id],
+  )
   await insertEnvironment(client, { organizationId: id, slug: 'production', name: 'Production', position: 0 })
   await insertEnvironment(client, {
     organizationId: id,
@@ -156,7 +160,7 @@ export async function placesOf(client: Queryable, personId: UserId): Promise<Pla
 
 /**
  * True for administrators of the organization that runs the installation: the one of this slug, else the first that was
- * ever made. Once that is deleted nobody is, until another one is named: it would be a stranger's where strangers sign up.
+ * ever made, by set-up or otherwise. Once that is deleted nobody is, until another one is named: it would be a stranger's where strangers sign up.
  * For the same reason the slug that is named is nobody's to take: only set-up and `interval-server admin` give it away.
  */
 export async function isOperator(
@@ -166,8 +170,19 @@ export async function isOperator(
 ): Promise<boolean> {
   const own = places.filter(({ role, lacksSecondFactor }) => role === 'admin' && !lacksSecondFactor)
   if (slug !== null || own.length === 0) return own.some(place => place.slug === slug)
-  const { rows } = await client.query<{ id: OrganizationId }>(
-    'select id from organizations order by created_at, id limit 1',
+  const { rows } = await client.query<{ first_organization_id: OrganizationId | null }>(
+    'select first_organization_id from installation',
   )
-  return own.some(place => place.id === rows[0]?.id)
+  return own.some(place => place.id === rows[0]?.first_organization_id)
+}
+
+/** False when there is no such organization any more, although there are others: until one is named nobody is an operator. */
+export async function hasOperators(client: Queryable, slug: string | null): Promise<boolean> {
+  const { rows } = await client.query<{ some: boolean }>(
+    `select not exists (select from organizations where deleted_at is null) or exists (
+       select from organizations where deleted_at is null and case when $1::text is null
+         then id = (select first_organization_id from installation) else slug = $1 end) as some`,
+    [slug],
+  )
+  return rows[0]?.some === true
 }

@@ -325,7 +325,9 @@ export function createSignIn(options: SignInOptions): SignIn {
           name: account.organizationName,
           ownerId: person.id,
         })
-        await client.query('update installation set set_up_at = now()')
+        await client.query('update installation set set_up_at = now(), first_organization_id = $1', [
+          organization.id,
+        ])
         return { ...(await startSession(client, person, origin)), organization }
       })
       audit.record({ name: 'installation.set-up', userId: result.user.id, address: origin.address })

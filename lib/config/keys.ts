@@ -186,7 +186,7 @@ export const keys = {
     type: 'text',
     default: null,
     description:
-      'slug of the organization whose administrators see the state of the nodes; unset, the first that was made',
+      'slug of the organization whose administrators see the state of the nodes; unset, the first that was made, and nobody once that is deleted',
   },
   'accounts:signup': {
     type: 'boolean',

@@ -195,6 +195,7 @@ class Node {
     this.#queueSweep.start()
     this.#retention?.start()
     this.#sweepUploads()
+    this.#warnWithoutOperators(accounts)
     this.#state = 'ready'
     const howToSignIn = await this.#introduce(accounts, http)
     return {
@@ -589,6 +590,18 @@ class Node {
         notifications: await waitingDeliveries(urgent, waitingCountMax),
       }),
     }
+  }
+
+  /** Nobody waits for it. */
+  #warnWithoutOperators(accounts: AccountsService): void {
+    const named = this.#config.accounts.operators
+    const why = named === null ? 'the organization that was made first is deleted' : `there is no "${named}"`
+    const setting =
+      'accounts:operators, the slug of the organization whose administrators see the state of the nodes'
+    accounts.hasOperators().then(
+      some => some || this.#log.warn('operators.none', { why, setting }),
+      (error: unknown) => this.#log.debug('operators.not-checked', { error }),
+    )
   }
 
   /** Nobody waits for it. */

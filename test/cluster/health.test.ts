@@ -141,6 +141,19 @@ t.test('drains: says so, closes sockets with 1012, loses nothing', async t => {
     )
 })
 
+t.test('without operators: what to set is said when it starts', async t => {
+  await server.seed('Another One')
+  await server.admin('deleteOrganization', { slug: place.organization })
+  await server.kill('SIGTERM')
+  await server.run()
+  await eventually(() => {
+    const line = server.output.split('\n').find(text => text.includes('operators.none'))
+    if (!line) throw new Error(server.output)
+    t.match(line, /the organization that was made first is deleted/)
+    t.match(line, /accounts:operators/)
+  })
+})
+
 /** Children of a process, by their numbers. */
 async function childrenOf(pid: number): Promise<number[]> {
   const { readFile } = await import('node:fs/promises')

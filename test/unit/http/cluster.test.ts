@@ -100,6 +100,44 @@ t.test('who administers another organization is a stranger here', async t => {
   t.equal(await isOperator(own), false)
 })
 
+t.test('what is left when the first organization is deleted for good is nobody’s inheritance', async t => {
+  const { accounts: own } = await testAccounts(t, { signUp: true })
+  const { ask: at } = await testServer(t, own, options)
+  const account = (name: string) => ({
+    email: `${name}@example.com`,
+    password: 'a good password',
+    firstName: name,
+    lastName: 'Smith',
+    organizationName: `Of ${name}`,
+  })
+  const isOperator = async (who: string | undefined): Promise<unknown> =>
+    (await at('GET', '/api/v1/session', { cookie: who })).body.isOperator
+  const operate = (operation: string, argument: unknown) =>
+    runAdminOperation(operation, argument, { accounts: own })
+  t.equal(await own.hasOperators(), true, 'set-up makes some')
+  const ada = (await at('POST', '/api/v1/setup', { body: account('ada') })).cookie
+  const eve = (await at('POST', '/api/v1/signup', { body: account('eve') })).cookie
+  t.same([await isOperator(ada), await isOperator(eve)], [true, false])
+  t.equal(await own.hasOperators(), true)
+
+  await operate('deleteOrganization', { slug: 'of-ada' })
+  t.equal(await isOperator(eve), false, 'not the second one')
+  t.equal((await at('GET', '/api/v1/cluster', { cookie: eve })).status, 403)
+  t.equal(await own.hasOperators(), false, 'which is said when a node starts')
+  await operate('deleteUsers', { emails: ['ada@example.com'] })
+  t.equal(await isOperator(eve), false)
+
+  const named = await testAccounts(t, { database: own.database, operators: 'of-eve' })
+  t.equal(await named.accounts.hasOperators(), true)
+  const other = await testAccounts(t, { database: own.database, operators: 'of-nobody' })
+  t.equal(await other.accounts.hasOperators(), false)
+
+  await operate('deleteUsers', { emails: ['eve@example.com'] })
+  t.equal(await own.hasOperators(), true, 'nobody is there: set-up is next')
+  const bob = (await at('POST', '/api/v1/setup', { body: account('bob') })).cookie
+  t.equal(await isOperator(bob), true, 'who sets the installation up anew may')
+})
+
 t.test('nobody makes themselves an operator by taking the slug that is named', async t => {
   const named = await testAccounts(t, { signUp: true, operators: 'running-this' })
   const there = await testServer(t, named.accounts, options)
