@@ -141,6 +141,14 @@ t.test('what files bring: separators, quotes, marks, encodings, commas for point
     ['Eve', '1,5,0'],
   ])
   t.same(read('\uFEFFsep=;\r\nname;share\r\nAda;1'), [['Ada', '1']])
+  t.same(
+    read('sep=;\nname,first;share\nLovelace,Ada;1\nHopper,Grace;2'),
+    [
+      ['Lovelace,Ada', '1'],
+      ['Hopper,Grace', '2'],
+    ],
+    'the separator that is named counts, not the one that is found more often',
+  )
   t.same(read('name\tshare\rAda\t1,036'), [['Ada', '1,036']])
   t.same(recordsOfSheet([['Ada', '1,036']], people), [{ name: 'Ada', share: 1036 }])
   t.same(recordsOfSheet([['Ada', '2e-1']], people), [{ name: 'Ada', share: 0.2 }])

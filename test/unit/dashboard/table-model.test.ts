@@ -63,6 +63,9 @@ t.test('the filter looks into every cell, whatever the case', async t => {
 t.test('CSV has labels first, quotes where needed and no last line break', async t => {
   const { rows, columns } = tableOf(props)
   t.equal(csvOf(columns, rows), 'Id,Who\n10,"Ada, ""the first"""\n9,\n,grace')
+  const unlabelled = { key: '0', data: { id: 1, '1': { label: null, value: 'Eve' } } }
+  const [row] = tableOf({ ...props, data: [unlabelled] }).rows
+  t.equal(row && csvOf(columns, [row]), 'Id,Who\n1,Eve', 'a label that the host left undefined is none')
 })
 
 t.test('the range is written with separators in the total', async t => {

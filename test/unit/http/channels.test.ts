@@ -107,18 +107,20 @@ t.test('one that was kept is sent after all, others are not', async t => {
 })
 
 t.test('what did not arrive is told to who may read the outbox', async t => {
-  for (const [organizationId, id, status] of [
-    [ours, 'failed', 'FAILED'],
-    [ours, 'arrived', 'DELIVERED'],
-    [theirs, 'elsewhere', 'FAILED'],
+  for (const [organizationId, id, status, daysAgo] of [
+    [ours, 'before', 'FAILED', 2],
+    [ours, 'failed', 'FAILED', 0],
+    [ours, 'long ago', 'FAILED', 3],
+    [ours, 'arrived', 'DELIVERED', 0],
+    [theirs, 'elsewhere', 'FAILED', 0],
   ] as const) {
     await database.query(
       `with noted as (
          insert into notifications (id, organization_id, environment_id, title, message)
          select $2, $1, id, 'News', 'a secret' from environments where organization_id = $1 and slug = 'production')
-       insert into notification_deliveries (id, notification_id, recipient, method, status, error)
-       values ($2, $2, '#ops', 'SLACK', $3, 'Slack answered: channel_not_found')`,
-      [organizationId, id, status],
+       insert into notification_deliveries (id, notification_id, recipient, method, status, error, created_at)
+       values ($2, $2, '#ops', 'SLACK', $3, 'Slack answered: channel_not_found', now() - make_interval(days => $4))`,
+      [organizationId, id, status, daysAgo],
     )
   }
   const failed = '/api/v1/organizations/ours/failed-deliveries'
@@ -132,8 +134,10 @@ t.test('what did not arrive is told to who may read the outbox', async t => {
       environment: 'production',
       error: /channel_not_found/,
     },
+    { id: 'before' },
+    { id: 'long ago' },
   ])
-  t.equal((body.deliveries as unknown[]).length, 1)
+  t.equal((body.deliveries as unknown[]).length, 3)
   t.notMatch(text, /secret/, 'but not what they said')
   t.equal((await ask('GET', failed, { cookie: developer })).status, 403)
   t.equal((await ask('GET', failed, { cookie: stranger })).status, 404)
