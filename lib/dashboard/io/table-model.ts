@@ -169,8 +169,17 @@ export function csvOf(columns: readonly Column[], rows: readonly Row[]): string 
 function csvCell(value: unknown): string {
   if (value === null || value === undefined) return ''
   if (value instanceof Date) return value.toISOString()
-  if (typeof value === 'string') return csvQuoted(value)
+  if (typeof value === 'string') return csvQuoted(harmless(value))
   return csvQuoted(typeof value === 'object' || typeof value === 'bigint' ? formatCell(value) : String(value))
+}
+
+/**
+ * Spreadsheets run words that begin like a formula: those get an apostrophe in front, as in the history's export. What is
+ * a number, a phone number or a date from one end to the other is none. A semicolon or a line break may begin a cell too.
+ */
+function harmless(text: string): string {
+  if (/^[-+][\d\s().,/:-]*$/.test(text)) return text
+  return text.replace(/^[=+\-@\t\r\n＝＋－＠]|(?<=[;\t\r\n])(?:[=+@＝＋－＠]|-(?![\d\s]))/g, "'$&")
 }
 
 function csvQuoted(text: string): string {

@@ -68,6 +68,44 @@ t.test('CSV has labels first, quotes where needed and no last line break', async
   t.equal(row && csvOf(columns, [row]), 'Id,Who\n1,Eve', 'a label that the host left undefined is none')
 })
 
+t.test(
+  'words that a program would run as a formula get an apostrophe, numbers and what people write stay',
+  async t => {
+    const inCsv = (value: unknown): string => {
+      const { columns, rows } = tableOf({
+        columns: [{ label: 'A' }],
+        data: [{ key: '0', data: { '0': value } }],
+      })
+      return csvOf(columns, rows).slice('A\n'.length)
+    }
+    for (const [text, written] of [
+      ['=HYPERLINK("https://example.com")', `"'=HYPERLINK(""https://example.com"")"`],
+      ['@SUM(A1)', "'@SUM(A1)"],
+      ['+A1', "'+A1"],
+      ["-2+3+cmd|' /C calc'!A0", "'-2+3+cmd|' /C calc'!A0"],
+      ['\t=1+1', "'\t'=1+1"],
+      ['＝1', "'＝1"],
+      ['one;=1+1', "one;'=1+1"],
+      ['two\n=1+1', `"two\n'=1+1"`],
+    ])
+      t.equal(inCsv(text), written)
+    for (const text of [
+      '-5',
+      '+49 (30) 123-45',
+      '-1.5',
+      '- 3',
+      'a=b',
+      'ada@example.com',
+      'a; b',
+      'x\ny',
+      '-',
+    ])
+      t.equal(inCsv(text).replaceAll('"', ''), text)
+    t.equal(inCsv(-5), '-5')
+    t.equal(inCsv({ label: '=1', value: 1 }), "'=1")
+  },
+)
+
 t.test('the range is written with separators in the total', async t => {
   t.equal(rangeText(0, 5, 10_000), '1 - 5 of 10,000')
   t.equal(rangeText(20, 5, null), '21 - 25')
