@@ -60,8 +60,8 @@ export async function insertOrganization(
   }
   if (!row) throw new AppError('conflict', `An organization "${wanted}" already exists.`)
   await client.query(
-    'update installation set first_organization_id = $1 where first_organization_id is null',
-    [id],
+    `update installation set first_organization_id = (select id from organizations order by created_at, id limit 1)
+     where first_organization_id is null`,
   )
   await insertEnvironment(client, { organizationId: id, slug: 'production', name: 'Production', position: 0 })
   await insertEnvironment(client, {

@@ -15,9 +15,17 @@ const person = (email: string) => ({
 
 async function contents(database: Database): Promise<unknown> {
   const rows: unknown[] = []
-  for (const table of ['people', 'organizations', 'environments', 'memberships', 'api_keys', 'teams']) {
+  for (const table of [
+    'people',
+    'organizations',
+    'environments',
+    'memberships',
+    'api_keys',
+    'teams',
+    'installation',
+  ]) {
     const read = await database.query<{ row: unknown }>(
-      `select to_jsonb(t) as row from ${table} t order by id`,
+      `select to_jsonb(t) as row from ${table} t order by ${table === 'installation' ? 'only_row' : 'id'}`,
     )
     rows.push([table, read.rows.map(({ row }) => row)])
   }
