@@ -218,7 +218,10 @@ function Assign({
               type="button"
               className="button"
               aria-disabled={submission.isBusy}
-              onClick={() => void submission.run(() => assign(null))}
+              onClick={() => {
+                setMissing(false)
+                void submission.run(() => assign(null))
+              }}
             >
               For anybody
             </button>
