@@ -1,7 +1,8 @@
 /** Tables: small, with every kind of cell, upright, of 10,000 rows at the host, fetched lazily, and chosen from. */
 import { readFileSync } from 'node:fs'
-import type { Locator, Page } from 'playwright-core'
+import type { Download, Locator, Page } from 'playwright-core'
 import t from 'tap'
+import { filesOfZip } from '../support/zip.js'
 import { ioStage, start } from './io-stage.js'
 import { accessibilityProblems, continueButton, gone, reads, resultOf, shown } from './stage.js'
 
@@ -16,11 +17,23 @@ async function firstCells(table: Locator, at = 0): Promise<string[]> {
   return Promise.all(rows.map(async row => (await row.locator('[role="cell"]').nth(at).textContent()) ?? ''))
 }
 
-async function download(page: Page, table: Locator): Promise<string[]> {
+async function fileOf(page: Page, table: Locator, kind: 'CSV' | 'XLSX'): Promise<Download> {
   const arriving = page.waitForEvent('download', { timeout: 60_000 })
   await table.locator('button', { hasText: 'Table options' }).first().click()
-  await page.getByText('Download as CSV').first().click()
-  return readFileSync(await (await arriving).path(), 'utf8').split('\n')
+  await page.getByText(`Download as ${kind}`).first().click()
+  return arriving
+}
+
+async function download(page: Page, table: Locator): Promise<string[]> {
+  return readFileSync(await (await fileOf(page, table, 'CSV')).path(), 'utf8').split('\n')
+}
+
+/** The rows of the sheet in a workbook, as they are written there. */
+async function sheetRows(page: Page, table: Locator, name: string): Promise<string[]> {
+  const file = await fileOf(page, table, 'XLSX')
+  if (file.suggestedFilename() !== name) throw new Error(`it is called ${file.suggestedFilename()}`)
+  const sheet = filesOfZip(readFileSync(await file.path())).get('xl/worksheets/sheet1.xml') ?? ''
+  return sheet.match(/<row .*?<\/row>/g) ?? []
 }
 
 await stage.scenario(
@@ -193,6 +206,45 @@ await stage.scenario(t, 'rows fetched lazily by the host', async ({ t, page }) =
   const lines = await download(page, table)
   t.equal(lines.length, 10_001)
   t.equal(new Set(lines).size, 10_001)
+})
+
+await stage.scenario(t, 'a workbook: kinds of cells, and all rows', async ({ t, page, picture }) => {
+  await start(page, home, 'table')
+  await resultOf(page)
+  const loaded: string[] = []
+  page.on('request', request => loaded.push(new URL(request.url()).pathname))
+  const kinds = page.locator('.iv-table').nth(1)
+  await kinds.locator('button', { hasText: 'Table options' }).click()
+  t.same((await page.getByRole('menuitem').allTextContents()).sort(), ['Download as CSV', 'Download as XLSX'])
+  await picture('io table downloads')
+  t.same(await accessibilityProblems(page), [])
+  await page.keyboard.press('Escape')
+  const [names, first, second, ...none] = await sheetRows(page, kinds, 'Renderings.xlsx')
+  t.same(none, [])
+  t.ok(
+    loaded.some(path => /\/xlsx-.*\.js$/.test(path)),
+    'what writes it comes when it is needed',
+  )
+  const written = (cells: string | undefined) =>
+    [...(cells ?? '').matchAll(/<t [^>]*>(.*?)<\/t>/g)].map(([, text]) => text)
+  t.same(written(names).slice(0, 5), ['id', 'when', 'iso', 'Number', 'Linked'])
+  // 1:05 PM of that day, wherever the browser is, as on the screen.
+  const day = /<v>44762\.545138/
+  t.match(first, day)
+  t.equal(first?.match(new RegExp(day, 'g'))?.length, 3, 'dates, texts of dates, and dates in cells')
+  t.match(first, /<c r="A2"><v>1<\/v>/)
+  t.match(first, /<c r="D2"><v>1234567<\/v>/)
+  t.match(first, /<c r="I2" t="b"><v>1<\/v>/)
+  t.ok(written(first).includes('Site 1'))
+  t.notMatch(second, /r="B3"|r="C3"/, 'nothing is nothing')
+
+  await start(page, home, 'table_lazy')
+  await resultOf(page)
+  const lazy = page.locator('.iv-table')
+  await rowsOf(lazy).nth(19).waitFor()
+  const rows = await sheetRows(page, lazy, 'Lazy.xlsx')
+  t.equal(rows.length, 10_001)
+  t.same(written(rows[10_000]), ['Person 10000', 'PERSON 10000'])
 })
 
 await stage.scenario(t, 'a file that has not all rows is said to have not', async ({ t, page }) => {

@@ -10,9 +10,9 @@ export function DownloadButton({ text, type, fileName }: { text: string; type: s
   )
 }
 
-/** Hands a text to the browser as a download. */
-export function saveFile(text: string, type: string, fileName: string): void {
-  const address = URL.createObjectURL(new Blob([text], { type }))
+/** Hands a text, or what else a file is made of, to the browser as a download. */
+export function saveFile(content: string | Blob, type: string, fileName: string): void {
+  const address = URL.createObjectURL(new Blob([content], { type }))
   const link = document.createElement('a')
   link.href = address
   link.download = fileName.replace(/[/\\:*?"<>|]+/g, '-')

@@ -1,11 +1,12 @@
 /**
- * Tables without a screen: columns, rows, sorting, filtering, paging and CSV over what a host sent. Pure.
+ * Tables without a screen: columns, rows, sorting, filtering, paging and files of what a host sent. Pure.
  *
  * A host sends all rows, or a window of them that begins at the offset last asked for. `holdsAll` tells which; only
  * then can sorting and filtering be done here.
  */
-import { formatCell } from '../format.js'
+import { dateOfIso, formatCell } from '../format.js'
 import { flagOf, isRecord, numberOf, type Props, recordsOf, textOf } from '../props.js'
+import type { Cell } from './xlsx.js'
 
 export interface Column {
   label: string
@@ -164,6 +165,18 @@ export function rangeText(offset: number, count: number, total: number | null): 
 export function csvOf(columns: readonly Column[], rows: readonly Row[]): string {
   const lines = rows.map(row => columns.map(column => csvCell(cellValue(row.cells[column.cellKey]))))
   return [columns.map(column => csvQuoted(column.label)), ...lines].map(line => line.join(',')).join('\n')
+}
+
+/** The same rows as a spreadsheet takes them: numbers, dates and booleans as such, everything else in words. */
+export function sheetRows(columns: readonly Column[], rows: readonly Row[]): Cell[][] {
+  return rows.map(row => columns.map(column => sheetCell(cellValue(row.cells[column.cellKey]))))
+}
+
+function sheetCell(value: unknown): Cell {
+  if (value === null || value === undefined) return null
+  if (typeof value === 'boolean' || typeof value === 'number' || value instanceof Date) return value
+  if (typeof value === 'bigint') return Number.isSafeInteger(Number(value)) ? Number(value) : String(value)
+  return typeof value === 'string' ? (dateOfIso(value) ?? value) : formatCell(value)
 }
 
 function csvCell(value: unknown): string {

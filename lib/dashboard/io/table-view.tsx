@@ -21,7 +21,16 @@ import { LinkItem } from '../components/link-item.js'
 import { targetOf } from '../links.js'
 import { flagOf, isRecord, type Props, textOf } from '../props.js'
 import { Picture, pictureSource } from './picture.js'
-import { type Column, cellText, csvOf, hasMarkdown, isGiven, type Row, rangeText } from './table-model.js'
+import {
+  type Column,
+  cellText,
+  csvOf,
+  hasMarkdown,
+  isGiven,
+  type Row,
+  rangeText,
+  sheetRows,
+} from './table-model.js'
 import { type TableState, useTable } from './use-table.js'
 
 export interface Selection {
@@ -543,12 +552,19 @@ function TableOptions({ state, label }: { state: TableState; label: string }) {
   /** How many rows have come so far, while a download is on. */
   const [count, setCount] = useState<number | null>(null)
   const [problem, setProblem] = useState('')
-  const download = async () => {
+  const download = async (kind: 'csv' | 'xlsx') => {
     setCount(0)
     setProblem('')
     try {
       const rows = await state.allRows(setCount)
-      saveFile(csvOf(state.table.columns, rows), 'text/csv', `${label === '' ? 'table' : label}.csv`)
+      const { columns } = state.table
+      const name = `${label === '' ? 'table' : label}.${kind}`
+      if (kind === 'csv') saveFile(csvOf(columns, rows), 'text/csv', name)
+      else {
+        const { xlsxOf, xlsxType } = await import('./xlsx.js')
+        const names = columns.map(column => column.label)
+        saveFile(await xlsxOf(names, sheetRows(columns, rows)), xlsxType, name)
+      }
       if (state.total !== null && rows.length < state.total)
         setProblem(`Only the first ${rows.length.toLocaleString('en-US')} are in the file.`)
     } catch {
@@ -575,9 +591,16 @@ function TableOptions({ state, label }: { state: TableState; label: string }) {
           gutter={4}
           className="card z-40 grid min-w-44 p-1 shadow-xl outline-none"
         >
-          <MenuItem className={itemClass} onClick={() => void download()} render={<button type="button" />}>
-            Download as CSV
-          </MenuItem>
+          {(['csv', 'xlsx'] as const).map(kind => (
+            <MenuItem
+              key={kind}
+              className={itemClass}
+              onClick={() => void download(kind)}
+              render={<button type="button" />}
+            >
+              Download as {kind.toUpperCase()}
+            </MenuItem>
+          ))}
         </Menu>
       </MenuProvider>
     </>
