@@ -4,14 +4,17 @@
  */
 import { randomUUID } from 'node:crypto'
 import { existsSync } from 'node:fs'
+import { createServer } from 'node:http'
 import { join } from 'node:path'
 import type { Page } from 'playwright-core'
 import t from 'tap'
 import type { UploadGrant } from '../../lib/clients/wire.js'
 import { BrowserClient, refusal } from '../support/browser-client.js'
 import { eventually } from '../support/eventually.js'
+import { freePort } from '../support/ports.js'
 import { s3Bucket, s3Key, startS3 } from '../support/s3.js'
 import { sdkHost } from '../support/sdk-host.js'
+import { TestServer } from '../support/server.js'
 import { uploadActions } from '../support/upload-actions.js'
 import { continueButton, resultOf, Stage, shown } from './stage.js'
 
@@ -127,4 +130,67 @@ t.test('a link is bound to its object and length; what is not there is no answer
   t.match(read.headers.get('content-disposition'), /^attachment; filename="page\.html"/)
   await browser.answer(transactionId, step, [value])
   t.ok(await browser.event('transaction.completed', data => data.transactionId === transactionId))
+})
+
+t.test('the keys of a machine’s role, which its platform gives out and changes', async t => {
+  let given = 0
+  // They end so soon that each use asks for new ones.
+  const platform = createServer((_request, response) => {
+    given += 1
+    response.setHeader('content-type', 'application/json')
+    response.end(
+      JSON.stringify({
+        AccessKeyId: s3Key,
+        SecretAccessKey: s3Key,
+        Token: `token-${given}`,
+        Expiration: new Date(Date.now() + 60_000).toISOString(),
+      }),
+    )
+  })
+  const port = await freePort()
+  await new Promise<void>(resolve => platform.listen(port, '127.0.0.1', resolve))
+  const node = await TestServer.start({
+    environment: {
+      S3_BUCKET: s3Bucket,
+      S3_REGION: 'us-east-1',
+      S3_ENDPOINT: s3.address,
+      AWS_CONTAINER_CREDENTIALS_FULL_URI: `http://127.0.0.1:${port}/role`,
+    },
+  })
+  t.teardown(async () => {
+    await node.stop()
+    platform.closeAllConnections()
+    platform.close()
+  })
+  const { liveKey, organization, password, user } = await node.seed()
+  const there = sdkHost('2.0.0', { endpoint: node.endpoint, apiKey: liveKey, actions: uploadActions })
+  await there.listen()
+  t.teardown(() => there.close())
+  const browser = await BrowserClient.connect(node.address, await node.signIn(user.email, password))
+  t.teardown(() => browser.close())
+  const transactionId = randomUUID()
+  const place = { organization: organization.slug, environment: 'production' }
+  await eventually(() => browser.ask('transaction.start', { ...place, transactionId, slug: 'one' }))
+  const step = await browser.step('Choose a photo', transactionId)
+  const tokens: (string | null)[] = []
+  const send = async (): Promise<UploadGrant | undefined> => {
+    const { files } = await browser.ask('transaction.upload', {
+      transactionId,
+      requestId: randomUUID(),
+      inputGroupKey: step.call.inputGroupKey,
+      component: 0,
+      files: [{ name: 'a.txt', type: 'text/plain', size: 5 }],
+    })
+    const url = files[0]?.uploadUrl ?? ''
+    tokens.push(new URL(url).searchParams.get('X-Amz-Security-Token'))
+    const { status } = await fetch(url, { method: 'PUT', body: 'hello', headers: { ...files[0]?.headers } })
+    t.equal(status, 200, 'signed with the key of the role')
+    await browser.ask('transaction.uploaded', { transactionId, uploadId: files[0]?.id ?? '' })
+    return files[0]
+  }
+  await send()
+  const sent = await send()
+  for (const token of tokens) t.match(token, /^token-\d+$/)
+  t.not(tokens[0], tokens[1], 'new keys are taken when the old ones end')
+  t.equal(await (await fetch(sent?.downloadUrl ?? '')).text(), 'hello')
 })
