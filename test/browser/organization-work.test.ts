@@ -7,25 +7,12 @@ import { RawHost } from '../cluster/raw-socket.js'
 import { eventually } from '../support/eventually.js'
 import { sdkHost } from '../support/sdk-host.js'
 import { looks } from './looks.js'
-import { gone, isAt, reads, Stage, shown } from './stage.js'
+import { organizationStage } from './organization-stage.js'
+import { gone, isAt, reads, shown } from './stage.js'
 
 t.setTimeout(300_000)
-const stage = await Stage.open(t)
-const { server } = stage
-const seeded = await stage.seed()
+const { home, seeded, server, stage } = await organizationStage(t)
 const organizationId = seeded.organization.id
-const home = `/dashboard/${seeded.organization.slug}`
-const password = 'a long enough password'
-const member = (email: string, firstName: string, permissions: string[]) =>
-  server.admin<{ id: string }>('createUser', {
-    email,
-    firstName,
-    lastName: 'Quill',
-    password,
-    membership: { organizationId, permissions },
-  })
-await member('bea@example.com', 'Bea', ['DEVELOPER'])
-await member('cid@example.com', 'Cid', ['ACTION_RUNNER'])
 await server.admin('createGroup', { organizationId, slug: 'finance', name: 'Finance' })
 
 await stage.scenario(t, 'environments: added, changed, deleted', async ({ t, page, picture }) => {

@@ -5,25 +5,11 @@
 import t from 'tap'
 import { eventually } from '../support/eventually.js'
 import { looks } from './looks.js'
-import { accessibilityProblems, gone, isAt, reads, Stage, shown } from './stage.js'
+import { organizationStage } from './organization-stage.js'
+import { accessibilityProblems, gone, isAt, reads, shown } from './stage.js'
 
 t.setTimeout(300_000)
-const stage = await Stage.open(t)
-const { server } = stage
-const seeded = await stage.seed()
-const organizationId = seeded.organization.id
-const home = `/dashboard/${seeded.organization.slug}`
-const password = 'a long enough password'
-const member = (email: string, firstName: string, permissions: string[]) =>
-  server.admin<{ id: string }>('createUser', {
-    email,
-    firstName,
-    lastName: 'Quill',
-    password,
-    membership: { organizationId, permissions },
-  })
-await member('bea@example.com', 'Bea', ['DEVELOPER'])
-await member('cid@example.com', 'Cid', ['ACTION_RUNNER'])
+const { home, member, seeded, server, stage } = await organizationStage(t)
 
 await stage.scenario(t, 'teams: added, filled, renamed', async ({ t, page, picture }) => {
   await page.goto(`${home}/organization/teams`)
@@ -183,7 +169,7 @@ await stage.scenario(t, 'the audit log is read, filtered and taken along', async
 await stage.scenario(t, 'a runner sees who is there, and nothing to change', async ({ t, page }) => {
   await member('dot@example.com', 'Dot', ['ACTION_RUNNER'])
   await page.context().clearCookies()
-  const [name = '', value = ''] = (await server.signIn('dot@example.com', password)).split(/=(.*)/s)
+  const [name = '', value = ''] = (await server.signIn('dot@example.com', seeded.password)).split(/=(.*)/s)
   await page.context().addCookies([{ name, value, url: server.address }])
   await page.goto(`${home}/organization`)
   await isAt(page, `${home}/organization/users`)

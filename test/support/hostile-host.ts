@@ -3,15 +3,8 @@
  * action or a page can send to a browser carries something that calls `marker()` wherever it is not taken as words.
  */
 import { Action, ctx, Interval, io, Layout, Page } from '@interval/sdk'
+import { hostSettings } from './host-settings.js'
 import { hostileAddresses, hostileMarkup, hostileMarkups } from './hostile-texts.js'
-
-const endpoint = process.env.DEMO_ENDPOINT
-const apiKey = process.env.DEMO_KEY
-if (!endpoint || !apiKey) throw new Error('DEMO_ENDPOINT and DEMO_KEY must be set')
-
-process.stdin.resume()
-process.stdin.on('end', () => process.exit(0))
-process.stdin.on('error', () => process.exit(0))
 
 /** Named, so that a test can wait for it. */
 const evil = (name: string) => `${name} ${hostileMarkup}`
@@ -20,10 +13,7 @@ const links = hostileAddresses.map((url, index) => ({ label: evil(`link ${index}
 const rows = hostileAddresses.map((url, index) => ({ id: index, url, words: evil(`row ${index}`) }))
 
 const interval = new Interval({
-  endpoint,
-  apiKey,
-  logLevel: 'quiet',
-  retryIntervalMs: 1_500,
+  ...hostSettings,
   routes: {
     inputs: new Action({
       name: evil('inputs'),

@@ -3,14 +3,7 @@
  * tests drive it. Each action returns what it was given, so that a test sees on screen what reached the host.
  */
 import { Action, ctx, Interval, io, Layout, Page } from '@interval/sdk'
-
-const endpoint = process.env.DEMO_ENDPOINT
-const apiKey = process.env.DEMO_KEY
-if (!endpoint || !apiKey) throw new Error('DEMO_ENDPOINT and DEMO_KEY must be set')
-
-process.stdin.resume()
-process.stdin.on('end', () => process.exit(0))
-process.stdin.on('error', () => process.exit(0))
+import { hostSettings } from './host-settings.js'
 
 const pause = (ms: number) => new Promise<void>(resolve => setTimeout(resolve, ms))
 
@@ -52,10 +45,7 @@ const pictured = ['thumbnail', 'small', 'medium', 'large', undefined].map(size =
 }))
 
 const interval = new Interval({
-  endpoint,
-  apiKey,
-  logLevel: 'quiet',
-  retryIntervalMs: 1_500,
+  ...hostSettings,
   routes: {
     text: async () =>
       said([

@@ -16,6 +16,33 @@ function newWindow(): Window {
   } as unknown as Window
 }
 
+/** What the accounts say of somebody who may run whatever there is. */
+const whoMayRun = {
+  actor: async () => ({
+    user: { id: 'user-1', email: 'ann@example.com', firstName: null, lastName: null },
+    organization: { id: 'organization-1' },
+    environment: { id: 'environment-1', slug: 'production' },
+    permissions: new Set(['RUN_PROD_ACTIONS']),
+    teams: [],
+  }),
+  accessRules: async () => ({}),
+}
+
+/** A host that serves one action. */
+const whoServes = {
+  directories: {
+    view: async () => ({
+      has: () => true,
+      action: () => ({
+        definition: { slug: 'pay', name: null },
+        hosts: [{ instanceId: 'instance-1', sdkName: '@interval/sdk', sdkVersion: '2.0.0' }],
+      }),
+    }),
+  },
+  hosts: { isConnected: () => true },
+  isOutboxFull: () => false,
+}
+
 t.test('a window that never leaves its runs lets go of the oldest', async t => {
   const gone: string[] = []
   const place = { organization: 'ours', environment: 'production' }
@@ -67,31 +94,14 @@ t.test('a run that was refused puts back what it has claimed; one that may exist
     },
     clock: { nowMs: () => nowMs },
     accounts: {
-      actor: async () => ({
-        user: { id: 'user-1', email: 'ann@example.com', firstName: null, lastName: null },
-        organization: { id: 'organization-1' },
-        environment: { id: 'environment-1', slug: 'production' },
-        permissions: new Set(['RUN_PROD_ACTIONS']),
-        teams: [],
-      }),
-      accessRules: async () => ({}),
+      ...whoMayRun,
       audit: () => undefined,
       queue: {
         claim: async () => ({ params: null, paramsMeta: null, isNew }),
         release: async (_actor: unknown, claim: unknown) => released.push(claim),
       },
     },
-    directories: {
-      view: async () => ({
-        has: () => true,
-        action: () => ({
-          definition: { slug: 'pay', name: null },
-          hosts: [{ instanceId: 'instance-1', sdkName: '@interval/sdk', sdkVersion: '2.0.0' }],
-        }),
-      }),
-    },
-    hosts: { isConnected: () => true },
-    isOutboxFull: () => false,
+    ...whoServes,
     log: { debug: () => undefined, warn: () => undefined },
   } as unknown as ClientsOptions
   const window = newWindow()
@@ -196,27 +206,8 @@ t.test(
         },
       },
       clock: { nowMs: () => 0 },
-      accounts: {
-        actor: async () => ({
-          user: { id: 'user-1', email: 'ann@example.com', firstName: null, lastName: null },
-          organization: { id: 'organization-1' },
-          environment: { id: 'environment-1', slug: 'production' },
-          permissions: new Set(['RUN_PROD_ACTIONS']),
-          teams: [],
-        }),
-        accessRules: async () => ({}),
-      },
-      directories: {
-        view: async () => ({
-          has: () => true,
-          action: () => ({
-            definition: { slug: 'pay', name: null },
-            hosts: [{ instanceId: 'instance-1', sdkName: '@interval/sdk', sdkVersion: '2.0.0' }],
-          }),
-        }),
-      },
-      hosts: { isConnected: () => true },
-      isOutboxFull: () => false,
+      accounts: whoMayRun,
+      ...whoServes,
       log: { debug: () => undefined },
     } as unknown as ClientsOptions
     const data = { organization: 'ours', environment: 'production', slug: 'pay', transactionId }

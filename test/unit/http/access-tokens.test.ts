@@ -2,7 +2,7 @@
 import t from 'tap'
 import { RateLimits } from '../../../lib/http/rate-limits.js'
 import { limits } from '../../../lib/limits.js'
-import { testServer } from './test-server.js'
+import { emptySignOn, testServer } from './test-server.js'
 import { twoOrganizations } from './two-organizations.js'
 
 const { accounts, ask, audited, call, clock, database, owner, runner, stranger } = await twoOrganizations(t)
@@ -141,14 +141,7 @@ t.test('callers have a share each, and are told when they have used it', async t
 
 const few = await testServer(t, accounts, {
   limits: { ...limits, apiRequestsPerMinuteMax: 5 },
-  signOn: {
-    oidc: {} as never,
-    google: null,
-    workos: null,
-    sealing: {} as never,
-    appUrl: 'http://localhost:3000',
-    webhookSecret: null,
-  },
+  signOn: emptySignOn,
 })
 
 t.test('what cannot be a token has no share of its own, and is not remembered', async t => {

@@ -8,18 +8,11 @@ import type { OrganizationId, UserId } from '../../../lib/ids.js'
 import { testAccounts } from '../../support/database.js'
 import { eventually } from '../../support/eventually.js'
 import { linkIn } from '../../support/mail-server.js'
-import { testServer } from './test-server.js'
+import { emptySignOn, testServer } from './test-server.js'
 
 const { accounts, clock, database } = await testAccounts(t, { sendsMail: true })
 const { ask } = await testServer(t, accounts, {
-  signOn: {
-    oidc: {} as never,
-    google: null,
-    workos: null,
-    sealing: {} as never,
-    appUrl: 'http://localhost:3000',
-    webhookSecret: null,
-  },
+  signOn: emptySignOn,
 })
 const password = 'a good password'
 const operate = <Result>(name: string, argument: unknown) =>

@@ -6,6 +6,16 @@ import type { AccountsService } from '../../../lib/accounts/index.js'
 import { createHttpServer, type HttpServer, type HttpServerOptions } from '../../../lib/http/index.js'
 import { silentLog } from '../../../lib/log.js'
 
+/** Nobody signs in through any provider. */
+export const emptySignOn = {
+  oidc: {} as never,
+  google: null,
+  workos: null,
+  sealing: {} as never,
+  appUrl: 'http://localhost:3000',
+  webhookSecret: null,
+}
+
 /** An answer, read to its end. */
 export interface Answer {
   readonly status: number

@@ -1,7 +1,7 @@
 import t from 'tap'
 import { silentLog } from '../../../lib/log.js'
 import { systemClock } from '../../../lib/partitions/clock.js'
-import { type Commit, Committer } from '../../../lib/partitions/committer.js'
+import { type Commit, Committer, type CommitterOptions } from '../../../lib/partitions/committer.js'
 import { PartitionKeys } from '../../../lib/partitions/keys.js'
 import { chainAfter, comparePositions, formatHead, parseHead } from '../../../lib/partitions/position.js'
 import { openRecord, sealRecord } from '../../../lib/partitions/record.js'
@@ -17,6 +17,19 @@ async function memoryStore(): Promise<Store> {
   return await openStore({ backend: 'memdown', clock, log: silentLog, onFatal: () => undefined })
 }
 
+function committerOn(store: Store, options: Partial<CommitterOptions> = {}): Committer {
+  return new Committer({
+    store,
+    clock,
+    log: silentLog,
+    sync: false,
+    queueBytesMax: 1_000_000,
+    onFailure: () => undefined,
+    onReady: () => undefined,
+    ...options,
+  })
+}
+
 function putOperation(partition: PartitionId, name: string) {
   const key = new PartitionKeys(partition, 0).record('counter:x', name)
   const { bytes, crc } = sealRecord(key, JSON.stringify(name))
@@ -26,18 +39,11 @@ function putOperation(partition: PartitionId, name: string) {
 t.test('commits are numbered and chained per partition, and share batches', async t => {
   const store = await memoryStore()
   const groups: Commit[][] = []
-  const committer = new Committer({
-    store,
-    clock,
-    log: silentLog,
-    sync: false,
-    queueBytesMax: 1_000_000,
+  const committer = committerOn(store, {
     replication: {
       send: commits => void groups.push([...commits]),
       ackedSeq: () => Number.POSITIVE_INFINITY,
     },
-    onFailure: () => undefined,
-    onReady: () => undefined,
   })
   await committer.open([one, two])
   await Promise.all([
@@ -61,15 +67,7 @@ t.test('commits are numbered and chained per partition, and share batches', asyn
   t.ok(first && third)
   if (first && third) t.same(third.head.chain, chainAfter(first.head.chain, third.head, third.operations))
 
-  const reopened = new Committer({
-    store,
-    clock,
-    log: silentLog,
-    sync: false,
-    queueBytesMax: 1_000_000,
-    onFailure: () => undefined,
-    onReady: () => undefined,
-  })
+  const reopened = committerOn(store)
   await reopened.open([one, two])
   t.equal(reopened.head(one).epoch, 2, 'a start raises the epoch')
   t.equal(reopened.head(one).seq, 2)
@@ -84,15 +82,7 @@ t.test('the disk has the next batch before the last one is let out', async t => 
     writes += 1
     return write(operations, sync)
   }
-  const committer = new Committer({
-    store,
-    clock,
-    log: silentLog,
-    sync: false,
-    queueBytesMax: 1_000_000,
-    onFailure: () => undefined,
-    onReady: () => undefined,
-  })
+  const committer = committerOn(store)
   await committer.open([one])
   const before = writes
   const begunWhenDone: number[] = []
@@ -125,18 +115,11 @@ t.test('the disk has the next batch before the last one is let out', async t => 
 t.test('a commit waits for its replicas without holding up other partitions', async t => {
   const store = await memoryStore()
   const acked = new Map<PartitionId, number>()
-  const committer = new Committer({
-    store,
-    clock,
-    log: silentLog,
-    sync: false,
-    queueBytesMax: 1_000_000,
+  const committer = committerOn(store, {
     replication: {
       send: () => undefined,
       ackedSeq: partition => acked.get(partition) ?? Number.POSITIVE_INFINITY,
     },
-    onFailure: () => undefined,
-    onReady: () => undefined,
   })
   await committer.open([one, two])
   acked.set(one, 0)
@@ -163,15 +146,8 @@ t.test(
   'who resigns acknowledges nothing that waits, and numbers nothing twice when leading again',
   async t => {
     const store = await memoryStore()
-    const committer = new Committer({
-      store,
-      clock,
-      log: silentLog,
-      sync: false,
-      queueBytesMax: 1_000_000,
+    const committer = committerOn(store, {
       replication: { send: () => undefined, ackedSeq: () => 0 },
-      onFailure: () => undefined,
-      onReady: () => undefined,
     })
     await committer.open([one])
     const waiting = codeOf(committer.commit(one, [putOperation(one, 'a')]))
@@ -187,14 +163,8 @@ t.test(
 
 t.test('writers wait while the queue is full', async t => {
   const store = await memoryStore()
-  const committer = new Committer({
-    store,
-    clock,
-    log: silentLog,
-    sync: false,
+  const committer = committerOn(store, {
     queueBytesMax: 300,
-    onFailure: () => undefined,
-    onReady: () => undefined,
   })
   await committer.open([one])
   const commits = Array.from({ length: 20 }, (_, index) =>
@@ -212,18 +182,13 @@ t.test('a partition that waits for its replica stops itself alone', async t => {
   const store = await memoryStore()
   const acked = new Map([[one, 0]])
   let ready = 0
-  const committer = new Committer({
-    store,
-    clock,
-    log: silentLog,
-    sync: false,
+  const committer = committerOn(store, {
     queueBytesMax: 10_000,
     partitionBytesMax: 300,
     replication: {
       send: () => undefined,
       ackedSeq: partition => acked.get(partition) ?? Number.POSITIVE_INFINITY,
     },
-    onFailure: () => undefined,
     onReady: () => {
       ready += 1
     },
