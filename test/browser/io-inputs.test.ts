@@ -180,8 +180,12 @@ await stage.scenario(t, 'slider: empty until touched, keys, text', async ({ t, p
   t.equal(await range.first().inputValue(), '10')
   await range.nth(1).fill('15.5')
   t.equal(await page.getByLabel('Fine', { exact: true }).inputValue(), '15.5')
+  t.equal(await page.getByLabel('Tiny', { exact: true }).inputValue(), '0.0000003')
+  await range.nth(2).focus()
+  await page.keyboard.press('ArrowRight')
+  t.equal(await page.getByLabel('Tiny', { exact: true }).inputValue(), '0.0000004', 'as it would be typed')
   await continueButton(page).click()
-  t.equal(await resultOf(page), JSON.stringify({ coarse: 10, fine: 15.5 }))
+  t.equal(await resultOf(page), JSON.stringify({ coarse: 10, fine: 15.5, tiny: 4e-7 }))
 })
 
 await stage.scenario(t, 'date, time, datetime: typed, chosen, bounded', async ({ t, page, picture }) => {

@@ -92,6 +92,7 @@ const interval = new Interval({
         await io.group({
           coarse: io.input.slider('Coarse', { min: 9, max: 10 }),
           fine: io.input.slider('Fine', { min: 0, max: 20, step: 0.5, defaultValue: 2.5 }),
+          tiny: io.input.slider('Tiny', { min: 0, max: 1e-6, step: 1e-7, defaultValue: 3e-7 }),
         }),
       ),
     date: async () => {

@@ -20,3 +20,10 @@ export function negated(text: string): string {
   const typed = text.trim()
   return /^[-\u2212]/.test(typed) ? typed.slice(1) : `-${typed.replace(/^\+/, '')}`
 }
+
+/** A number as it would be typed: without a power of ten, which browsers and `toString` write for small and large ones. */
+export function numberText(value: number): string {
+  const text = String(value)
+  if (!text.includes('e')) return text
+  return value.toLocaleString('en-US', { useGrouping: false, maximumFractionDigits: 20 })
+}

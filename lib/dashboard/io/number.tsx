@@ -2,11 +2,14 @@
 import { flagOf, numberOf, type Props, textOf } from '../props.js'
 import { controlProps, FieldFrame } from './field.js'
 import { type Component, type FieldProps, inputMethod, isText, type Reading, readEmpty } from './method.js'
-import { plainNumber } from './number-text.js'
+import { numberText, plainNumber } from './number-text.js'
 import { SignButton } from './sign-button.js'
 
 export const number = inputMethod<string>({
-  initial: component => numberOf(component.props, 'defaultValue')?.toString() ?? '',
+  initial: component => {
+    const value = numberOf(component.props, 'defaultValue')
+    return value === undefined ? '' : numberText(value)
+  },
   accepts: isText,
   read: readNumber,
   View: NumberField,

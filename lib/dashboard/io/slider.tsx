@@ -8,13 +8,16 @@ import { flagOf, numberOf } from '../props.js'
 import { controlProps, FieldFrame } from './field.js'
 import { type Component, type FieldProps, inputMethod, isText, type Reading, readEmpty } from './method.js'
 import { rangeProblem } from './number.js'
-import { plainNumber } from './number-text.js'
+import { numberText, plainNumber } from './number-text.js'
 import { SignButton } from './sign-button.js'
 
 const extendMsMax = 1_500
 
 export const slider = inputMethod<string>({
-  initial: component => numberOf(component.props, 'defaultValue')?.toString() ?? '',
+  initial: component => {
+    const value = numberOf(component.props, 'defaultValue')
+    return value === undefined ? '' : numberText(value)
+  },
   accepts: isText,
   read: readSlider,
   View: SliderField,
@@ -71,7 +74,7 @@ function SliderField({ id, component, draft, onDraft, isDisabled, error }: Field
           step={step}
           value={handle}
           disabled={off}
-          onChange={event => onDraft(event.target.value)}
+          onChange={event => onDraft(numberText(event.target.valueAsNumber))}
           onKeyDown={typeOnRange}
           onBlur={() => {
             typed.current = { text: '', atMs: 0 }

@@ -1,6 +1,6 @@
 /** Spreadsheets without a screen: typed cells, blank rows, imports with and without names. */
 import t from 'tap'
-import { negated, plainNumber } from '../../../lib/dashboard/io/number-text.js'
+import { negated, numberText, plainNumber } from '../../../lib/dashboard/io/number-text.js'
 import { addressTyped, isEmptyHtml } from '../../../lib/dashboard/io/rich-text-value.js'
 import {
   importedOf,
@@ -188,6 +188,17 @@ t.test('numbers as people type them', async t => {
     'Infinity',
   ])
     t.equal(plainNumber(typed), null, typed)
+  for (const [value, text] of [
+    [3e-7, '0.0000003'],
+    [-2.5e-8, '-0.000000025'],
+    [1e21, '1000000000000000000000'],
+    [0.1, '0.1'],
+    [-1_000.5, '-1000.5'],
+    [0, '0'],
+  ] as const) {
+    t.equal(numberText(value), text)
+    t.equal(Number(plainNumber(text)), value, 'it is taken as it stands there')
+  }
 })
 
 t.test('imported rows follow those that hold something, up to a bound', async t => {
