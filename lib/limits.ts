@@ -301,7 +301,8 @@ export const limitTable = {
   passwordHashQueueMax: {
     value: 32,
     unit: 'waiting',
-    reason: 'a login flood is answered 429 before memory is spent; whoever waits does so for 15 s at most',
+    reason:
+      'a login flood is answered 429 before memory is spent; who waits does so for 15 s, longer behind people known here',
   },
   loginFailuresPerAccountMax: { value: 10, unit: 'in 10 min', reason: 'guessing one account' },
   signUpsPerAddressMax: {
