@@ -5,6 +5,7 @@
  * the larger one where it has a copy there; whatever happens, no answer that was acknowledged is lost, none arrives twice.
  */
 import t from 'tap'
+import { Random } from '../sim/random.js'
 import { refusal } from '../support/browser-client.js'
 import type { Network } from '../support/network.js'
 import { SteadyBrowser } from '../support/steady-browser.js'
@@ -24,15 +25,6 @@ const skip = !isLong && 'a part of npm run test:long'
 t.setTimeout(isLong ? 3_600_000 : 300_000)
 
 const pause = (delayMs: number): Promise<void> => new Promise(resolve => setTimeout(resolve, delayMs))
-
-/** From 0 up to 1; repeats itself for a seed. */
-function randomOf(seed: number): () => number {
-  let state = seed
-  return () => {
-    state = (Math.imul(state, 1_664_525) + 1_013_904_223) >>> 0
-    return state / 2 ** 32
-  }
-}
 
 /** Hosts and windows on these nodes; runs that each of the given nodes leads. */
 async function start(count: number, edges: readonly number[], owners: readonly number[]): Promise<RingRig> {
@@ -139,10 +131,10 @@ t.test('rows 7 and 8: three nodes', { timeout: 3_000_000, skip }, async t => {
 
   await t.test(`row 8: 100 ms each way, ±20, for ${lateMs / 1_000} s`, { skip }, async t => {
     await cluster.settled(3)
-    const random = randomOf(seed)
+    const random = new Random(seed)
     const before = await cluster.owners()
     const { answers } = rig
-    network.delay(() => 80 + random() * 40)
+    network.delay(() => 80 + random.next() * 40)
     const untilMs = Date.now() + lateMs
     while (Date.now() < untilMs) await rig.allGoOn()
     const after = await cluster.owners()
@@ -156,13 +148,13 @@ t.test('rows 7 and 8: three nodes', { timeout: 3_000_000, skip }, async t => {
     { skip },
     async t => {
       await cluster.settled(3)
-      const random = randomOf(seed)
+      const random = new Random(seed)
       const before = await cluster.owners()
       const { answers } = rig
       let cuts = 0
       const untilMs = Date.now() + lateMs
       while (Date.now() < untilMs) {
-        const [from, to] = network.pairs[Math.floor(random() * network.pairs.length)] ?? [0, 1]
+        const [from, to] = random.pick(network.pairs)
         network.cut(from, to)
         cuts += 1
         await pause(500)
@@ -213,19 +205,19 @@ t.test('rows 7 and 25: five nodes', { timeout: 3_000_000, skip }, async t => {
   })
 
   await t.test(`row 25: links clogged one by one and let go in another order, seed ${seed}`, async t => {
-    const random = randomOf(seed)
+    const random = new Random(seed)
     let clogged = 0
     for (let round = 0; round < rounds; round++) {
-      const clogs = network.pairs.map(pair => ({ pair, order: random(), back: random() }))
-      const chosen = clogs.sort((a, b) => a.order - b.order).slice(0, 4 + Math.floor(random() * 8))
+      const clogs = network.pairs.map(pair => ({ pair, order: random.next(), back: random.next() }))
+      const chosen = clogs.sort((a, b) => a.order - b.order).slice(0, 4 + random.below(8))
       for (const { pair } of chosen) {
         network.block(...pair)
         clogged += 1
-        await pause(random() * 1_000)
+        await pause(random.next() * 1_000)
       }
       for (const { pair } of chosen.sort((a, b) => a.back - b.back)) {
         network.unblock(...pair)
-        await pause(random() * 1_000)
+        await pause(random.next() * 1_000)
       }
       t.pass(`round ${round}: ${chosen.length} links, whole again after ${await healed(rig, network)} ms`)
     }

@@ -82,6 +82,13 @@ export class RingRig {
     return balancer
   }
 
+  /** Starts one node more, which connections may go to from then on; resolves with its number. */
+  async grow(): Promise<number> {
+    const index = await this.cluster.grow()
+    for (const balancer of this.#balancers) balancer.add(this.cluster.node(index).port)
+    return index
+  }
+
   /** A host of this version, connected to this node. */
   async addHost(
     version: SdkVersionName,

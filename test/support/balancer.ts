@@ -18,7 +18,7 @@ interface Carried {
 export class Balancer {
   readonly port: number
   readonly #server: Server
-  readonly #ports: readonly number[]
+  readonly #ports: number[]
   readonly #carried = new Set<Carried>()
   readonly #held = new Set<number>()
   #preferred: number | null
@@ -30,7 +30,7 @@ export class Balancer {
 
   private constructor(port: number, ports: readonly number[], preferred: number | null) {
     this.port = port
-    this.#ports = ports
+    this.#ports = [...ports]
     this.#preferred = preferred
     this.#turn = Math.floor(Math.random() * ports.length)
     this.#server = createServer(client => this.#accept(client))
@@ -57,6 +57,11 @@ export class Balancer {
 
   get endpoint(): string {
     return `ws://127.0.0.1:${this.port}/websocket`
+  }
+
+  /** One node more, behind the others. */
+  add(port: number): void {
+    this.#ports.push(port)
   }
 
   /** Connections from now on go to this node while it accepts them; null: to each in turn. */
