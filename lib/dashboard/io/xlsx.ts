@@ -6,6 +6,8 @@
  * are called damaged: characters that XML cannot hold are left out, texts are cut where a cell ends, and days before those
  * that spreadsheets know are texts.
  */
+import { strToU8, Zip, ZipDeflate } from 'fflate'
+
 export type Cell = string | number | boolean | Date | null
 
 export const xlsxType = 'application/vnd.openxmlformats-officedocument.spreadsheetml.sheet'
@@ -108,89 +110,21 @@ function escaped(text: string): string {
   )
 }
 
-interface Packed {
-  readonly name: Uint8Array<ArrayBuffer>
-  readonly packed: Uint8Array<ArrayBuffer>
-  readonly sum: number
-  readonly length: number
-}
-
-/** A ZIP of these files, each deflated. */
-async function zipOf(files: readonly { name: string; parts: string[] }[]): Promise<Blob> {
-  const written: Uint8Array<ArrayBuffer>[] = []
-  const directory: Uint8Array<ArrayBuffer>[] = []
-  let offset = 0
-  let directoryLength = 0
+/** A ZIP of these files. The page stays alive meanwhile: between parts it has its turn. */
+async function zipOf(files: readonly { name: string; parts: readonly string[] }[]): Promise<Blob> {
+  const packed: Uint8Array<ArrayBuffer>[] = []
+  const zip = new Zip((error, chunk) => {
+    if (error) throw error
+    packed.push(chunk as Uint8Array<ArrayBuffer>)
+  })
   for (const { name, parts } of files) {
-    const file = await packed(name, parts)
-    const here = headerOf(file, null)
-    const there = headerOf(file, offset)
-    written.push(here, file.name, file.packed)
-    directory.push(there, file.name)
-    offset += here.length + file.name.length + file.packed.length
-    directoryLength += there.length + file.name.length
+    const file = new ZipDeflate(name)
+    zip.add(file)
+    for (const [index, part] of parts.entries()) {
+      file.push(strToU8(part), index === parts.length - 1)
+      await new Promise(resolve => setTimeout(resolve))
+    }
   }
-  const end = numbers(
-    [0x06054b50, 4],
-    [0, 4],
-    [files.length, 2],
-    [files.length, 2],
-    [directoryLength, 4],
-    [offset, 4],
-    [0, 2],
-  )
-  return new Blob([...written, ...directory, end], { type: xlsxType })
-}
-
-async function packed(name: string, parts: string[]): Promise<Packed> {
-  const content = new Blob(parts)
-  const deflated = content.stream().pipeThrough(new CompressionStream('deflate-raw'))
-  return {
-    name: new TextEncoder().encode(name),
-    packed: new Uint8Array(await new Response(deflated).arrayBuffer()),
-    sum: sumOf(new Uint8Array(await content.arrayBuffer())),
-    length: content.size,
-  }
-}
-
-/** What stands before a file, or, with where that is, what the directory says of it. */
-function headerOf({ name, packed, sum, length }: Packed, offset: number | null): Uint8Array<ArrayBuffer> {
-  // Version 2.0, names in UTF-8, deflated, on the first day that a ZIP knows.
-  const common: [number, number][] = [
-    [20, 2],
-    [0x0800, 2],
-    [8, 2],
-    [0, 2],
-    [0x21, 2],
-    [sum, 4],
-    [packed.length, 4],
-    [length, 4],
-    [name.length, 2],
-    [0, 2],
-  ]
-  return offset === null
-    ? numbers([0x04034b50, 4], ...common)
-    : numbers([0x02014b50, 4], [20, 2], ...common, [0, 2], [0, 4], [0, 4], [offset, 4])
-}
-
-/** Numbers as bytes, the lowest first: each with how many bytes it takes. */
-function numbers(...values: [value: number, bytes: number][]): Uint8Array<ArrayBuffer> {
-  return Uint8Array.from(
-    values.flatMap(([value, bytes]) =>
-      Array.from({ length: bytes }, (_none, index) => (value >>> (8 * index)) & 0xff),
-    ),
-  )
-}
-
-const sums = Uint32Array.from({ length: 256 }, (_none, byte) => {
-  let sum = byte
-  for (let bit = 0; bit < 8; bit++) sum = sum & 1 ? (sum >>> 1) ^ 0xedb88320 : sum >>> 1
-  return sum
-})
-
-/** CRC-32. */
-function sumOf(bytes: Uint8Array): number {
-  let sum = 0xffffffff
-  for (const byte of bytes) sum = (sums[(sum ^ byte) & 0xff] ?? 0) ^ (sum >>> 8)
-  return (sum ^ 0xffffffff) >>> 0
+  zip.end()
+  return new Blob(packed, { type: xlsxType })
 }
