@@ -113,10 +113,22 @@ await stage.scenario(
   async scenario => {
     const { t, page, picture } = scenario
     await page.emulateMedia({ reducedMotion: 'reduce' })
+    // What is between the two comes late, and takes much room.
+    let goOn = () => {}
+    const held = new Promise<void>(resolve => {
+      goOn = resolve
+    })
+    await page.route(/markdown-view/, async route => {
+      await held
+      await route.continue()
+    })
     await page.goto(`${home}/actions/long`)
     await page.getByLabel('Above').fill('x')
     await page.keyboard.press('Enter')
     await shown(page.getByLabel('Below'))
+    await isInView(page, '[data-pw="continue-button"]')
+    goOn()
+    await shown(page.getByText('Line 59'))
     await isInView(page, '[data-pw="continue-button"]')
     t.equal(await page.evaluate('document.activeElement.labels[0].textContent'), 'Below')
     await page.emulateMedia({ reducedMotion: 'no-preference' })
