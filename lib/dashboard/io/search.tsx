@@ -7,6 +7,7 @@ import { flagOf, isRecord, recordsOf, textOf } from '../props.js'
 import { ClearButton, controlProps, FieldFrame } from './field.js'
 import { type Component, type FieldProps, inputMethod, type Reading, readEmpty } from './method.js'
 import { imageOf, Picture } from './picture.js'
+import { whenPointedAt } from './pointer.js'
 
 interface Found {
   value: string
@@ -236,7 +237,7 @@ function SearchField({ id, component, draft, onDraft, isDisabled, error, onState
                     {...(position === active ? { 'data-pw-search-result-focused': 'true' } : {})}
                     className={`flex items-center gap-3 rounded-control px-3 py-2 ${position === active ? 'bg-accent-soft' : ''}`}
                     onMouseDown={event => event.preventDefault()}
-                    onMouseEnter={() => setActive(position)}
+                    onMouseMove={whenPointedAt(() => setActive(position))}
                     onClick={() => choose(result)}
                   >
                     <Picture image={result.image} words={result.label} scale="small" />

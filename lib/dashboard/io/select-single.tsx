@@ -5,6 +5,7 @@ import { ClearButton, controlProps, FieldFrame } from './field.js'
 import { type FieldProps, inputMethod, readEmpty } from './method.js'
 import { indexOfDefault, type Option, optionsOf } from './options.js'
 import { Picture } from './picture.js'
+import { whenPointedAt } from './pointer.js'
 
 /** More than this is unreadable anyway; typing narrows it down. */
 const shownOptionsMax = 500
@@ -172,7 +173,7 @@ function OptionRow({ id, option, isActive, isChosen, onHover, onChoose }: Option
       aria-selected={isChosen}
       className={`flex items-center gap-3 rounded-control px-3 py-2 ${isActive ? 'bg-accent-soft' : ''} ${isChosen ? 'font-medium' : ''}`}
       onMouseDown={event => event.preventDefault()}
-      onMouseEnter={onHover}
+      onMouseMove={whenPointedAt(onHover)}
       onClick={onChoose}
     >
       <Picture image={option.image} words={option.label} scale="small" />
