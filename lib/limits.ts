@@ -296,7 +296,8 @@ export const limitTable = {
   passwordHashesMax: {
     value: 2,
     unit: 'at once',
-    reason: 'hashing shares the thread pool with LevelDB; one is kept for people who have been here before',
+    reason:
+      'each takes a core for a third of a second, when nothing else wants it; one is kept for people who have been here before',
   },
   passwordHashQueueMax: {
     value: 32,

@@ -4,10 +4,11 @@
  * Invariant: the stored text names its own parameters, so that stronger ones can be introduced: an old hash goes on
  * working and is replaced at the next sign-in. An unknown person costs as much time as a known one.
  */
-import { randomBytes, scrypt, timingSafeEqual } from 'node:crypto'
+import { randomBytes, timingSafeEqual } from 'node:crypto'
 import { AppError } from '../errors.js'
 import { commonPasswords } from './common-passwords.js'
 import { HashQueue, type HashQueueOptions, type Rank, trusted } from './hash-queue.js'
+import { scryptInWorker } from './hash-workers.js'
 
 export interface ScryptParameters {
   readonly cost: number
@@ -81,21 +82,12 @@ export function checkNewPassword(password: string, email: string): void {
   if (folded === email.trim().toLowerCase()) refuse('The password must not be the email address.')
 }
 
-/** In Node's thread pool, which LevelDB and files share: a few of its threads are never taken by hashes. */
 function digest(password: string, salt: Buffer, used: ScryptParameters): Promise<Buffer> {
-  return new Promise((fulfil, reject) => {
-    scrypt(
-      password.normalize('NFKC').slice(0, charactersMax),
-      salt,
-      digestBytes,
-      {
-        N: used.cost,
-        r: used.blockSize,
-        p: used.parallelization,
-        maxmem: 256 * used.cost * used.blockSize,
-      },
-      (error, key) => (error ? reject(error) : fulfil(key)),
-    )
+  return scryptInWorker(password.normalize('NFKC').slice(0, charactersMax), salt, digestBytes, {
+    N: used.cost,
+    r: used.blockSize,
+    p: used.parallelization,
+    maxmem: 256 * used.cost * used.blockSize,
   })
 }
 

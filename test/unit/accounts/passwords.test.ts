@@ -1,3 +1,5 @@
+import { readdirSync, readFileSync } from 'node:fs'
+import { getPriority } from 'node:os'
 import t from 'tap'
 import { HashQueue, stranger, trusted, unhurried } from '../../../lib/accounts/hash-queue.js'
 import { checkNewPassword, createPasswords, recommendedParameters } from '../../../lib/accounts/passwords.js'
@@ -30,6 +32,21 @@ t.test('few at once, few waiting', async t => {
     ['fulfilled', 'fulfilled', 'rejected', 'rejected'],
   )
   t.ok(await passwords.hash('a password'), 'and then goes on')
+})
+
+t.test('a hash gives way to everything else, and one that fails costs nobody else theirs', async t => {
+  const strong = createPasswords({ hashesMax: 1, queueMax: 1 })
+  const broken = createPasswords({ hashesMax: 1, queueMax: 1, parameters: { ...weak, cost: 3 } })
+  await rejectsWith(t, broken.hash('a password'), 'unavailable')
+  const hashed = await strong.hash('a password')
+  t.same(await strong.verify('a password', hashed, trusted), { matches: true, outdated: false })
+  if (process.platform !== 'linux') return
+  const priorities = readdirSync('/proc/self/task').map(thread => {
+    const stat = readFileSync(`/proc/self/task/${thread}/stat`, 'utf8')
+    return Number(stat.slice(stat.lastIndexOf(')')).split(' ')[17])
+  })
+  t.equal(Math.max(...priorities), 19)
+  t.equal(Math.min(...priorities), getPriority(), 'all others are as they were')
 })
 
 t.test('what may be a password', async t => {
