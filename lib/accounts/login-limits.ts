@@ -29,6 +29,11 @@ const expiredMax = 1_000
 const trustedPerWindowMax = 10
 /** The same of all accounts from one address: strangers who may make accounts would else be trusted with any number. */
 const trustedPerAddressMax = 50
+/**
+ * Has the statement it is part of committed without waiting for the disk. A crash of the database may forget the last
+ * guesses; a flood of them, each written through, would hold up everything else that writes to the same disk.
+ */
+const lazily = `set_config('synchronous_commit', 'off', true)`
 /** Numbers for one millisecond. */
 const numbersPerMs = 1_000
 
@@ -85,7 +90,8 @@ export function createLoginLimits(options: LoginLimitsOptions): LoginLimits {
 
   const takeBack = async (counts: readonly Count[], number: number): Promise<void> => {
     await database.query(
-      `with held as (select key from login_counts where key = any($1) order by array_position($1, key) for update)
+      `with held as (
+         select key, ${lazily} from login_counts where key = any($1) order by array_position($1, key) for update)
        update login_counts set taken = array_remove(taken, $2::bigint) from held where login_counts.key = held.key`,
       [counts.map(({ key }) => key), number],
     )
@@ -98,7 +104,7 @@ export function createLoginLimits(options: LoginLimitsOptions): LoginLimits {
     const number = nowMs * numbersPerMs + randomInt(numbersPerMs)
     const { rows } = await database.query<{ key: string; count: number }>(
       `insert into login_counts as counted (key, taken, expires_at)
-       select key, array[$2::bigint], $4 from unnest($1::text[]) as key
+       select key, array[$2::bigint], $4 from unnest($1::text[]) as key, (select ${lazily}) as commit
        on conflict (key) do update set expires_at = excluded.expires_at,
          taken = array(select number from unnest(counted.taken) as number where number > $3::bigint) || $2::bigint
        returning key, cardinality(taken) as count`,
@@ -108,7 +114,8 @@ export function createLoginLimits(options: LoginLimitsOptions): LoginLimits {
     if (attempts % attemptsPerSweep === 0) {
       await database.query(
         `delete from login_counts where key in (
-           select key from login_counts where expires_at < $1 limit $2 for update skip locked)`,
+           select key from login_counts, (select ${lazily}) as commit
+           where expires_at < $1 limit $2 for update of login_counts skip locked)`,
         [new Date(nowMs), expiredMax],
       )
     }
@@ -145,7 +152,7 @@ export function createLoginLimits(options: LoginLimitsOptions): LoginLimits {
   /** The address is known to be the account's. */
   const remember = async (key: string): Promise<void> => {
     await database.query(
-      `insert into login_counts (key, taken, expires_at) values ($1, '{}', $2)
+      `insert into login_counts (key, taken, expires_at) select $1, '{}', $2 from (select ${lazily}) as commit
        on conflict (key) do update set expires_at = excluded.expires_at`,
       [key, new Date(clock.nowMs() + knownMs)],
     )
