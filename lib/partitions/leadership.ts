@@ -155,7 +155,10 @@ export class Leadership {
           }
         }),
       )
-      if (heard.size < others.size) await rows.changed(clusterTimes.stepMs)
+      if (heard.size === others.size) break
+      await rows.changed(clusterTimes.stepMs)
+      // Where all have left and start again, a member may be registered only after this node has looked.
+      if (rows.isReadDue) await rows.read().catch(() => undefined)
     }
     await isTimed
     const mine = await this.#swapUntilKnown(() =>
