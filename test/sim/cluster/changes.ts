@@ -9,6 +9,7 @@ import { clusterTimes } from '../../../lib/partitions/index.js'
 import { comparePositions } from '../../../lib/partitions/position.js'
 import { adoptedAt } from '../../../lib/partitions/seen-rows.js'
 import type { SimCluster, SimNode } from './sim-cluster.js'
+import { silentAfterMs } from './sim-network.js'
 import type { Life } from './world.js'
 
 /** A change is asked for some questions after what it was decided on. */
@@ -66,6 +67,8 @@ export class Changes {
     const { configurations, network, world } = this.#cluster
     const registered = by.life && configurations.registeredFor(by.life)
     if (!registered) return
+    // Somebody came in the moment in which somebody else went, which it has not noticed.
+    if (network.believedNow(by.id, silentAfterMs) * 2 >= registered) return
     // It may have noticed a moment in which it could hear enough, or not: it counts those it is connected with.
     const waits = [0, noticedMs].map(
       ms => world.nowMs - (network.fewSinceMs(by.id, registered, ms) ?? world.nowMs),
@@ -86,7 +89,9 @@ export class Changes {
     if (!next || !best) return
     for (const store of [row.owner, ...row.replicas]) {
       const node = cluster.nodeOf(store)
-      if (!node?.isReady || node === next || node === by) continue
+      if (!node || node === next || node === by) continue
+      // One that has been registered this moment could not be asked before.
+      if (!node.isReady || world.nowMs - node.readyAtMs < settledMs) continue
       const restedMs = world.nowMs - cluster.writtenAtMs(node, row.partition)
       // One that starts hears whoever is there; nobody has written for it meanwhile.
       const isOwn = row.owner === by.storeId

@@ -66,6 +66,8 @@ export class SimNode {
   content: ReadonlyMap<string, Buffer> = new Map()
   /** Opened and started, as far as it got. */
   isReady = false
+  /** When it became so last. */
+  readyAtMs = 0
   /** Its disk takes nothing. */
   isFull = false
   /** It has been told to stop. */
@@ -261,6 +263,7 @@ export class SimCluster {
     })
     await partitions.start()
     node.isReady = true
+    node.readyAtMs = world.nowMs
     // Somebody could be asked all the time.
     const isSure = witnesses.some(
       other => other.isReady && network.heardSince(node.id, other.id) <= life.startedMs,

@@ -13,7 +13,7 @@ import { Fencing } from './fencing.js'
 import type { Life, World } from './world.js'
 
 /** As the real peers: a line on which nothing came for longer is silent. */
-const silentAfterMs = 500
+export const silentAfterMs = 500
 /** Gossip gives a silent member up after so long. */
 const forgottenAfterMs = 2_000
 const beaconMs = 100
@@ -281,6 +281,16 @@ export class SimNetwork {
       sinceMs ??= atMs
     }
     return enoughSinceMs === undefined ? sinceMs : undefined
+  }
+
+  /** How many a node may believe to hear now, itself included: also those whose loss it has not noticed in this time. */
+  believedNow(nodeId: NodeId, unnoticedMs: number): number {
+    const counts = this.#counts.get(nodeId) ?? []
+    const sinceMs = this.#world.nowMs - unnoticedMs
+    let believed = counts.at(-1)?.seen ?? 0
+    for (const [index, { atMs, seen }] of counts.entries())
+      if (atMs > sinceMs) believed += Math.max(0, (counts[index - 1]?.seen ?? 0) - seen)
+    return believed
   }
 
   #hears(one: SimPeers, other: SimPeers): boolean {
