@@ -82,9 +82,9 @@ const startedMs = Date.now()
 const outcomes = []
 const waiting = [...files]
 await Promise.all(
-  Array.from({ length: Math.min(jobs, files.length) }, async () => {
+  Array.from({ length: Math.min(jobs, files.length) }, async (_none, index) => {
     for (let file = waiting.shift(); file !== undefined; file = waiting.shift()) {
-      const outcome = await run(file)
+      const outcome = await run(file, `${index + 1}/${jobs}`)
       outcomes.push(outcome)
       const { failures, points, ms } = outcome
       console.log(
@@ -179,8 +179,8 @@ function clear(folder) {
   }
 }
 
-/** Runs one file; resolves with how long it took, how much it asserted, what it left out, and what failed. */
-async function run(file) {
+/** Runs one file, on its part of the ports; resolves with how long it took, how much it asserted, what it left out, and what failed. */
+async function run(file, ports) {
   const place = join(results, relative(root, resolve(root, file)).replaceAll('..', '_'))
   mkdirSync(dirname(place), { recursive: true })
   // Into files: what is written to a pipe may be lost when a process ends.
@@ -193,7 +193,7 @@ async function run(file) {
   // What is printed of a failure is to name the lines that were written, not those that were compiled.
   const child = spawn(process.execPath, ['--enable-source-maps', file], {
     cwd: root,
-    env: { ...process.env, TAP_TIMEOUT: String(timeoutMs / 1_000), TMPDIR: own },
+    env: { ...process.env, TAP_TIMEOUT: String(timeoutMs / 1_000), TMPDIR: own, TEST_PORTS: ports },
     stdio: ['ignore', output, errors],
     detached: true,
   })

@@ -296,8 +296,7 @@ export const limitTable = {
   passwordHashesMax: {
     value: 2,
     unit: 'at once',
-    reason:
-      'each takes a core for a third of a second, when nothing else wants it; one is kept for people who have been here before',
+    reason: 'each takes a core for a third of a second; one is kept for people who have been here before',
   },
   passwordHashQueueMax: {
     value: 32,

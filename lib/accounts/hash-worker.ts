@@ -1,6 +1,6 @@
 /**
- * A thread that hashes passwords, one at a time, and gives way to everything else: on Linux it takes a core only while no
- * other thread of the node wants it, so that a flood of sign-ins is slow for those who sign in, and for nobody else.
+ * A thread that hashes passwords, one at a time, and gives way to everything else: on Linux, where cores are short, it gets
+ * a third of what any other thread gets, so that a flood of sign-ins is slow for those who sign in before it is for others.
  */
 import { type ScryptOptions, scryptSync } from 'node:crypto'
 import { readlinkSync } from 'node:fs'
@@ -14,8 +14,8 @@ export interface HashWork {
   readonly options: ScryptOptions
 }
 
-/** As much as anybody may give way. */
-const priority = 19
+/** A third of the usual share; at 19 it would be a seventieth, and signing in to a busy node take half a minute. */
+const priority = 5
 
 try {
   // On Linux a thread has a priority of its own, under the last number of this path.

@@ -106,8 +106,8 @@ t.test('a person with an organization of their own, and everything in it', async
   const { people } = await operate<{ people?: string[] }>('deleteUsers', { ids: [made.id], emails: [] })
   t.ok(people === undefined || people.length === 1)
   await accounts.audits.flush()
-  // Which organization has changed is told to all nodes for an hour.
-  t.same(await tablesWith(organizationId), ['audit_log', 'changes'])
+  // Which organization has changed is told to all nodes for an hour, and which was the first is never forgotten.
+  t.same(await tablesWith(organizationId), ['audit_log', 'changes', 'installation'])
   t.same(await tablesWith(made.id), ['audit_log'])
   t.same(await tablesWith('run-1'), [])
   t.ok(await accounts.signIn('stays@example.com', password, origin))
