@@ -66,7 +66,7 @@ export class BrowserClient {
     return client
   }
 
-  /** Opens a socket and says hello; then sends again what was not answered. */
+  /** Opens a socket and says hello; then sends again what was not answered. Rejects when it is closed before that. */
   async open(): Promise<void> {
     const socket = new WebSocket(`${this.#address.replace('http', 'ws')}/websocket`, {
       headers: { cookie: this.#cookie, origin: this.#address },
@@ -82,7 +82,16 @@ export class BrowserClient {
     })
     this.closeCode = null
     const waiting = [...this.#waiting.values()]
-    await this.ask('hello', { client: this.client, protocol: 1 })
+    const id = this.#next
+    const closed = new Promise<never>((_resolve, reject) => {
+      socket.once('close', code => reject(new Error(`closed with ${code} before hello was answered`)))
+    })
+    try {
+      await Promise.race([this.ask('hello', { client: this.client, protocol: 1 }), closed])
+    } catch (error) {
+      this.#waiting.delete(id)
+      throw error
+    }
     for (const { frame } of waiting) socket.send(frame)
   }
 
