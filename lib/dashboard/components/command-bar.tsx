@@ -54,13 +54,12 @@ export default function CommandBar({
     else void api.simulateRestart()
   }
 
-  // Enter was pressed before there was anything to choose from.
-  // biome-ignore lint/correctness/useExhaustiveDependencies: once, as soon as it is known what fits
+  // An Enter that came ahead of the list takes the first that fits, once, as soon as that is known.
   useEffect(() => {
     if (!isEntered || directory === null) return
     setEntered(false)
     if (fitting[0]) run(fitting[0])
-  }, [isEntered, directory])
+  })
 
   return (
     <Dialog
