@@ -160,8 +160,9 @@ export async function placesOf(client: Queryable, personId: UserId): Promise<Pla
 
 /**
  * True for administrators of the organization that runs the installation: the one of this slug, else the first that was
- * ever made, by set-up or otherwise. Once that is deleted nobody is, until another one is named: it would be a stranger's where strangers sign up.
- * For the same reason the slug that is named is nobody's to take: only set-up and `interval-server admin` give it away.
+ * ever made, by set-up or otherwise. Once that is deleted nobody is, until another one is named: it would be a stranger's
+ * where strangers sign up. For the same reason the slug that is named is nobody's to take: only set-up and
+ * `interval-server admin` give it away.
  */
 export async function isOperator(
   client: Queryable,

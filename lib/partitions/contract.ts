@@ -97,7 +97,7 @@ export interface AlarmWorker {
    * The partition is about to be handed over: nothing of it is begun any more. Resolves when what was begun is over and
    * reported; after `msMax` at the latest.
    */
-  hold(partition: PartitionId, msMax: number): Promise<void>
+  quiesce(partition: PartitionId, msMax: number): Promise<void>
   /** The hand-over is over, whether this node leads the partition still or not. */
   release(partition: PartitionId): void
 }

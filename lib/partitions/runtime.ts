@@ -233,7 +233,7 @@ export class Runtime {
    * reported, so that the next leader does not do it again; after `msMax` at the latest. `resign` or `release` ends it.
    */
   async quiesce(partition: PartitionId, msMax: number): Promise<void> {
-    await Promise.all(this.#workers.map(worker => worker.hold(partition, msMax)))
+    await Promise.all(this.#workers.map(worker => worker.quiesce(partition, msMax)))
   }
 
   /**

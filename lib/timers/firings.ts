@@ -124,7 +124,7 @@ export class Firings implements AlarmWorker {
     await Promise.race([ended, pause(this.#options.clock, msMax)])
   }
 
-  async hold(partition: PartitionId, msMax: number): Promise<void> {
+  async quiesce(partition: PartitionId, msMax: number): Promise<void> {
     this.#held.add(partition)
     for (const { firing, key } of this.#dropWaiting(waiting => partitionOf(waiting.key) === partition))
       this.#work.again(key, firing.dueAtMs)

@@ -2,7 +2,7 @@
  * A running or finished transaction on screen: title, steps, what it waits for, result, panel. On this screen the
  * first field of the document is the form's own, and the current question is written nowhere else.
  */
-import { type RefObject, useEffect, useRef, useSyncExternalStore } from 'react'
+import { useEffect, useRef, useSyncExternalStore } from 'react'
 import { useLocation } from 'react-router'
 import type { DirectoryPage, Place, Redirect } from '../../clients/wire.js'
 import { actionHref, isConsole, listHref, parentSlug, pastRunHref, safeUrl } from '../links.js'
@@ -16,6 +16,7 @@ import { LoadingView } from './loading-view.js'
 import { Banner } from './notice.js'
 import { ResultView } from './result-view.js'
 import { StepForm } from './step-form.js'
+import { useReveal } from './use-reveal.js'
 
 /** Where others see the run, in the history; a console is its developer's alone. */
 export function sharedAt(place: Place, transactionId: string): { address?: string } {
@@ -222,55 +223,6 @@ export function useRedirect(
     }
     void follow()
   }, [runner, place, redirect])
-}
-
-/** Room around what is brought into view, in px. */
-const revealMarginPx = 24
-/** So long what is above it may still grow, since parts of it are loaded when they are shown first, in ms. */
-const revealGrowsMs = 2_000
-/** What says that the person looks elsewhere. */
-const lookingEvents = ['wheel', 'touchmove', 'pointerdown', 'keydown'] as const
-
-/**
- * Brings what is new into view: the next question, or how it ended. Not what was there when the screen opened, which is
- * read from the top; gently, unless the person prefers less motion. `undefined`: nothing is known yet.
- */
-function useReveal(newest: string | null | undefined): RefObject<HTMLDivElement | null> {
-  const target = useRef<HTMLDivElement>(null)
-  const known = useRef<string | null | undefined>(undefined)
-  useEffect(() => {
-    const isFirst = known.current === undefined
-    if (newest === undefined || newest === known.current) return
-    // Between two questions there is none; the second is new all the same.
-    if (newest !== null || isFirst) known.current = newest
-    const element = target.current
-    if (isFirst || newest === null || element === null) return
-    const reveal = () => {
-      const panel = document.querySelector('[data-pw-control-panel]')?.getBoundingClientRect().height ?? 0
-      const bar = document.querySelector('header.sticky')?.getBoundingClientRect().height ?? 0
-      element.style.scrollMarginTop = `${bar + revealMarginPx}px`
-      element.style.scrollMarginBottom = `${panel + revealMarginPx}px`
-      const room = window.innerHeight - panel - bar - 2 * revealMarginPx
-      const isCalm = window.matchMedia('(prefers-reduced-motion: reduce)').matches
-      element.scrollIntoView({
-        // Of what is larger than the screen, the beginning.
-        block: element.getBoundingClientRect().height > room ? 'start' : 'nearest',
-        behavior: isCalm ? 'auto' : 'smooth',
-      })
-    }
-    reveal()
-    const observer = new ResizeObserver(reveal)
-    observer.observe(document.body)
-    const end = () => {
-      observer.disconnect()
-      clearTimeout(timer)
-      for (const name of lookingEvents) window.removeEventListener(name, end)
-    }
-    const timer = setTimeout(end, revealGrowsMs)
-    for (const name of lookingEvents) window.addEventListener(name, end, { passive: true })
-    return end
-  }, [newest])
-  return target
 }
 
 /** Asks before a live action that wants it is left by closing the window it runs in. The console never asks. */

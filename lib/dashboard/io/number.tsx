@@ -5,11 +5,14 @@ import { type Component, type FieldProps, inputMethod, isText, type Reading, rea
 import { numberText, plainNumber } from './number-text.js'
 import { SignButton } from './sign-button.js'
 
+/** The default value as it would be typed. */
+export function initialNumber({ props }: Component): string {
+  const value = numberOf(props, 'defaultValue')
+  return value === undefined ? '' : numberText(value)
+}
+
 export const number = inputMethod<string>({
-  initial: component => {
-    const value = numberOf(component.props, 'defaultValue')
-    return value === undefined ? '' : numberText(value)
-  },
+  initial: initialNumber,
   accepts: isText,
   read: readNumber,
   View: NumberField,

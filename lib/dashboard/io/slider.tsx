@@ -7,17 +7,14 @@ import { type KeyboardEvent, useRef, useState } from 'react'
 import { flagOf, numberOf } from '../props.js'
 import { controlProps, FieldFrame } from './field.js'
 import { type Component, type FieldProps, inputMethod, isText, type Reading, readEmpty } from './method.js'
-import { rangeProblem } from './number.js'
+import { initialNumber, rangeProblem } from './number.js'
 import { numberText, plainNumber } from './number-text.js'
 import { SignButton } from './sign-button.js'
 
 const extendMsMax = 1_500
 
 export const slider = inputMethod<string>({
-  initial: component => {
-    const value = numberOf(component.props, 'defaultValue')
-    return value === undefined ? '' : numberText(value)
-  },
+  initial: initialNumber,
   accepts: isText,
   read: readSlider,
   View: SliderField,

@@ -4,6 +4,7 @@
  * A host sends all rows, or a window of them that begins at the offset last asked for. `holdsAll` tells which; only
  * then can sorting and filtering be done here.
  */
+import { csvCell } from '../../csv.js'
 import { dateOfIso, formatCell } from '../format.js'
 import { flagOf, isRecord, numberOf, type Props, recordsOf, textOf } from '../props.js'
 import type { Cell } from './xlsx.js'
@@ -163,8 +164,8 @@ export function rangeText(offset: number, count: number, total: number | null): 
 
 /** CSV of rows: labels first, ISO dates, nothing for null, quotes where they are needed, no line break at the end. */
 export function csvOf(columns: readonly Column[], rows: readonly Row[]): string {
-  const lines = rows.map(row => columns.map(column => csvCell(cellValue(row.cells[column.cellKey]))))
-  return [columns.map(column => csvQuoted(column.label)), ...lines].map(line => line.join(',')).join('\n')
+  const lines = rows.map(row => columns.map(column => csvText(cellValue(row.cells[column.cellKey]))))
+  return [columns.map(column => csvCell(column.label)), ...lines].map(line => line.join(',')).join('\n')
 }
 
 /** The same rows as a spreadsheet takes them: numbers, dates and booleans as such, everything else in words. */
@@ -179,22 +180,9 @@ function sheetCell(value: unknown): Cell {
   return typeof value === 'string' ? (dateOfIso(value) ?? value) : formatCell(value)
 }
 
-function csvCell(value: unknown): string {
+function csvText(value: unknown): string {
   if (value === null || value === undefined) return ''
   if (value instanceof Date) return value.toISOString()
-  if (typeof value === 'string') return csvQuoted(harmless(value))
-  return csvQuoted(typeof value === 'object' || typeof value === 'bigint' ? formatCell(value) : String(value))
-}
-
-/**
- * Spreadsheets run words that begin like a formula: those get an apostrophe in front, as in the history's export. What is
- * a number, a phone number or a date from one end to the other is none. A semicolon or a line break may begin a cell too.
- */
-function harmless(text: string): string {
-  if (/^[-+][\d\s().,/:-]*$/.test(text)) return text
-  return text.replace(/^[=+\-@\t\r\n＝＋－＠]|(?<=[;\t\r\n])(?:[=+@＝＋－＠]|-(?![\d\s]))/g, "'$&")
-}
-
-function csvQuoted(text: string): string {
-  return /[",\r\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text
+  if (typeof value === 'string') return csvCell(value)
+  return typeof value === 'object' || typeof value === 'bigint' ? csvCell(formatCell(value)) : String(value)
 }

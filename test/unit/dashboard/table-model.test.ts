@@ -83,9 +83,10 @@ t.test(
       ['@SUM(A1)', "'@SUM(A1)"],
       ['+A1', "'+A1"],
       ["-2+3+cmd|' /C calc'!A0", "'-2+3+cmd|' /C calc'!A0"],
-      ['\t=1+1', "'\t'=1+1"],
+      ['\t=1+1', "\t'=1+1"],
       ['＝1', "'＝1"],
       ['one;=1+1', "one;'=1+1"],
+      ["1;-2+3+cmd|' /C calc'!A0", "1;'-2+3+cmd|' /C calc'!A0"],
       ['two\n=1+1', `"two\n'=1+1"`],
     ])
       t.equal(inCsv(text), written)
@@ -97,12 +98,19 @@ t.test(
       'a=b',
       'ada@example.com',
       'a; b',
+      '1;-2;+3',
       'x\ny',
       '-',
     ])
       t.equal(inCsv(text).replaceAll('"', ''), text)
     t.equal(inCsv(-5), '-5')
+    t.equal(inCsv(-5e-7), '-5e-7')
     t.equal(inCsv({ label: '=1', value: 1 }), "'=1")
+    t.equal(
+      csvOf(tableOf({ columns: [{ label: '=A1' }], data: [] }).columns, []),
+      "'=A1",
+      'a label is a cell too',
+    )
   },
 )
 

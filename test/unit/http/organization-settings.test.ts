@@ -275,7 +275,7 @@ t.test('a file is harmless to the programs it is opened with', async t => {
   )
   t.equal(
     text,
-    `a,b\r\n'=1+1,"say ""hi"", you"\r\n'+x,'-y\r\nplain,"two\nlines"\r\na;'=1+1,a;-1; @x\r\n"'\n'=1",'＝1\r\n`,
+    `a,b\r\n'=1+1,"say ""hi"", you"\r\n'+x,'-y\r\nplain,"two\nlines"\r\na;'=1+1,a;-1; @x\r\n"\n'=1",'＝1\r\n`,
   )
 })
 

@@ -75,7 +75,7 @@ t.test('a call is made and told', async t => {
 
 t.test('while a partition is handed over nothing of it is called, and all of it comes again', async t => {
   const { due, state, worker } = rig()
-  const held = worker.hold(partitionOf(key), 1_000)
+  const held = worker.quiesce(partitionOf(key), 1_000)
   due()
   await settled()
   await held
@@ -110,7 +110,7 @@ t.test('a hand-over waits until calls of its partition are over and told, as lon
   state.takes = false
   due()
   await settled()
-  const held = worker.hold(partition, 1_000)
+  const held = worker.quiesce(partition, 1_000)
   t.notOk(await endsWithin(held, 500), 'it is made, but not told')
   state.takes = true
   t.ok(await endsWithin(held, 500))
@@ -121,7 +121,7 @@ t.test('a hand-over waits until calls of its partition are over and told, as lon
   while (partitionOf(`timer:one${number}`) !== partition) number += 1
   dueTo('http://silent.test/', 'one', number)
   await settled()
-  const heldAgain = worker.hold(partition, 1_000)
+  const heldAgain = worker.quiesce(partition, 1_000)
   t.notOk(await endsWithin(heldAgain, 900))
   t.ok(await endsWithin(heldAgain, 200), 'but not for ever')
 })
