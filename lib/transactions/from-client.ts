@@ -133,12 +133,12 @@ export function decideAnswer(
 
 /** For the history, without secrets. */
 function recordInput(change: Change, group: Group, message: Of<'answer'>): void {
-  const { inputCharacters } = change.now
+  const { inputCharacters } = change.state
   const step = { order: group.order, atMs: change.context.nowMs, toRender: group.call.toRender }
   const recorded = recordedInput(step, message, limits.historyInputCharactersMax - inputCharacters)
   if (recorded === null) return
   change.record(inputRecordName(group.order), recorded.input)
-  change.setNow({ inputCharacters: inputCharacters + recorded.characters })
+  change.state = { ...change.state, inputCharacters: inputCharacters + recorded.characters }
 }
 
 /**

@@ -47,6 +47,14 @@ export function inputsOf(records: ReadonlyMap<string, Json>): RecordedInput[] {
   return inputs.sort((a, b) => a.order - b.order)
 }
 
+/** What an input counts of the room for all of them. */
+export function charactersOf({ fields }: RecordedInput): number {
+  return fields.reduce(
+    (sum, { label, value }) => sum + label.length + (value === tooLong ? 0 : JSON.stringify(value).length),
+    0,
+  )
+}
+
 /** What is kept of an answer; null where nothing was asked. `roomCharacters` is what is left for this run. */
 export function recordedInput(
   answered: { readonly order: number; readonly atMs: number; readonly toRender: readonly IoComponent[] },

@@ -24,6 +24,7 @@ import type {
 import type { ClientId } from '../ids.js'
 import type { Json } from '../partitions/entity.js'
 import type { IoCall, LoadingState } from '../sdk/io-call.js'
+import { charactersOf, inputsOf } from './inputs.js'
 import type { TransactionStart } from './messages.js'
 
 export interface Now {
@@ -51,8 +52,6 @@ export interface Now {
   readonly logs: number
   readonly logCharacters: number
   readonly notes: number
-  /** Of what was entered and is kept for the history. */
-  readonly inputCharacters: number
   /** The person was told of steps that wait below this order. */
   readonly noticed: number
   /**
@@ -123,6 +122,8 @@ export interface TransactionState {
   readonly logs: readonly LogLine[]
   readonly notes: readonly Notification[]
   readonly uploads: readonly AllowedUpload[]
+  /** Of what was entered and is kept for the history: it follows from those records. */
+  readonly inputCharacters: number
   readonly result: TransactionResult | null
 }
 
@@ -143,7 +144,6 @@ export const emptyNow: Now = {
   logs: 0,
   logCharacters: 0,
   notes: 0,
-  inputCharacters: 0,
   noticed: 0,
   answeredRenders: [],
   answeredRequests: [],
@@ -207,6 +207,7 @@ export function loadTransaction(records: ReadonlyMap<string, Json>): Transaction
     logs,
     notes,
     uploads,
+    inputCharacters: inputsOf(records).reduce((sum, input) => sum + charactersOf(input), 0),
     result: (records.get('result') as unknown as TransactionResult | undefined) ?? null,
   }
 }

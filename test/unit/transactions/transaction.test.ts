@@ -4,7 +4,7 @@ import t from 'tap'
 import { AppError } from '../../../lib/errors.js'
 import type { ClientId, ConnectionId, EntityKey, OrganizationId, UserId } from '../../../lib/ids.js'
 import { limits } from '../../../lib/limits.js'
-import type { Decision } from '../../../lib/partitions/entity.js'
+import { type Decision, type Json, JsonText } from '../../../lib/partitions/entity.js'
 import type { IoCall } from '../../../lib/sdk/index.js'
 import {
   type Asker,
@@ -15,6 +15,7 @@ import {
   type TransactionState,
   transactionKind,
 } from '../../../lib/transactions/index.js'
+import { inputsOf } from '../../../lib/transactions/inputs.js'
 import { asker, startOf } from '../../sim/transaction-model.js'
 
 const key: EntityKey = 'transaction:transaction-1'
@@ -360,6 +361,35 @@ t.test('displays stay and answer state changes after the end; then the host is t
     codeOf(() => subject.tell({ ...page, requestId: randomUUID() })),
     'client-usurped',
   )
+})
+
+t.test('what was entered is kept up to a bound, also by whoever takes the run over', async t => {
+  const subject = new Subject()
+  const records = new Map<string, Json>()
+  const write = (): void => {
+    for (const [name, value] of subject.last?.put ?? [])
+      records.set(name, JSON.parse(value instanceof JsonText ? value.text : JSON.stringify(value)))
+    for (const name of subject.last?.del ?? []) records.delete(name)
+  }
+  write()
+  const text = 'x'.repeat(limits.historyValueCharactersMax - 10)
+  const kept: boolean[] = []
+  while (kept.length < limits.historyInputCharactersMax / text.length + 3) {
+    const call = subject.ask()
+    write()
+    subject.answer(call, [text])
+    write()
+    t.notOk(subject.last?.put?.has('now'), 'an answer writes what is new, no more')
+    kept.push(inputsOf(records).at(-1)?.fields[0]?.value === text)
+    subject.state = transactionKind.load(records, key)
+  }
+  const inputs = inputsOf(records)
+  t.ok(JSON.stringify(inputs).length < limits.historyInputCharactersMax + 1_000 * inputs.length)
+  t.equal(
+    kept.indexOf(false),
+    Math.floor(limits.historyInputCharactersMax / (text.length + 'label""'.length)),
+  )
+  t.equal(kept.lastIndexOf(true), kept.indexOf(false) - 1)
 })
 
 t.test('logs are one per index and bounded', async t => {
