@@ -180,7 +180,7 @@ export function createHttpServer(options: HttpServerOptions): HttpServer {
   }
   // Files take longer than anything else; the others are cut off by hand.
   nodeServer.requestTimeout = limits.uploadMsMax
-  nodeServer.prependListener('request', request => cutWhenSlow(request, limits.requestMsMax))
+  nodeServer.prependListener('request', slowRequestCutter(limits.requestMsMax))
   nodeServer.headersTimeout = headersMsMax
   nodeServer.keepAliveTimeout = keepAliveMs
   nodeServer.maxHeadersCount = headersMax
@@ -421,9 +421,24 @@ function pathOf(request: IncomingMessage): string {
   return (request.url ?? '').split('?')[0] ?? ''
 }
 
-/** Cuts a request off whose body has not come in time. */
+/**
+ * Cuts requests off whose bodies have not come in time. Most are whole at the end of the turn of the event loop that
+ * brought their headers: those need no timer.
+ */
+function slowRequestCutter(msMax: number): (request: IncomingMessage) => void {
+  let begun: IncomingMessage[] = []
+  const look = (): void => {
+    const requests = begun
+    begun = []
+    for (const request of requests) if (!request.complete && !request.destroyed) cutWhenSlow(request, msMax)
+  }
+  return request => {
+    if (!hasBody(request) || isUpload(request)) return
+    if (begun.push(request) === 1) setImmediate(look)
+  }
+}
+
 function cutWhenSlow(request: IncomingMessage, msMax: number): void {
-  if (!hasBody(request) || isUpload(request)) return
   const timer = setTimeout(() => {
     if (!request.complete) request.destroy()
   }, msMax).unref()

@@ -40,7 +40,7 @@ export class Timers {
    */
   newId(scope: string): string {
     let id = randomUUID()
-    for (let tries = 1; tries < newIdTriesMax && !this.#runtime.leads(keyOf(scope, id)); tries++)
+    for (let tries = 1; tries < newIdTriesMax && !this.#runtime.leads(keyOfUuid(scope, id)); tries++)
       id = randomUUID()
     return id
   }
@@ -49,20 +49,10 @@ export class Timers {
    * Resolves when the timer is durable. Rejects with `conflict` when `id` is in use; with `isNew` it was made by
    * `newId` a moment ago.
    */
-  async create(scope: string, timer: TimerDefinition, id: string, isNew = false): Promise<void> {
-    const key = keyOf(scope, id)
+  create(scope: string, timer: TimerDefinition, id: string, isNew = false): Promise<void> {
     const message: TimerMessage = { type: 'create', id, scope, timer, askedAtMs: this.#runtime.nowMs() }
-    if (isNew) await this.#createNew(key, message)
-    else await this.#runtime.send(key, message, options)
-  }
-
-  /** Nobody else has this id: where it exists already, this has been asked for twice, and the first time was heard. */
-  async #createNew(key: EntityKey, message: TimerMessage): Promise<void> {
-    try {
-      await this.#runtime.send(key, message, optionsNew)
-    } catch (error) {
-      if (!(error instanceof AppError) || error.code !== 'conflict') throw error
-    }
+    if (!isNew) return this.#runtime.send(keyOf(scope, id), message, options)
+    return this.#runtime.send<void>(keyOfUuid(scope, id), message, optionsNew).catch(unlessHeard)
   }
 
   /** Puts another timer in the place of one that is pending; its clock starts anew. Rejects with `not-found`. */
@@ -103,7 +93,20 @@ export class Timers {
 
 /** The entity of a timer. Callers may choose ids, which may be anything: one id is another timer in each scope. */
 export function keyOf(scope: string, id: string): EntityKey {
-  if (scope === '' && uuidPattern.test(id)) return `timer:${id}`
+  return scope === '' && uuidPattern.test(id) ? `timer:${id}` : hashedKeyOf(scope, id)
+}
+
+/** The same, of an id that is known to be a UUID. */
+function keyOfUuid(scope: string, id: string): EntityKey {
+  return scope === '' ? `timer:${id}` : hashedKeyOf(scope, id)
+}
+
+function hashedKeyOf(scope: string, id: string): EntityKey {
   const digest = createHash('sha256').update(`${scope}\0${id}`).digest('base64url')
   return `timer:${digest}`
+}
+
+/** Nobody else has a new id: where it exists already, it has been asked for twice, and the first time was heard. */
+function unlessHeard(error: unknown): void {
+  if (!(error instanceof AppError) || error.code !== 'conflict') throw error
 }

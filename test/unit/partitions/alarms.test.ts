@@ -185,3 +185,15 @@ t.test('many partitions whose time comes near together are read a few at a time,
   t.equal(await answer(), 0)
   alarms.stop()
 })
+
+t.test('alarms sort by their due time, from 1970 to the last one there may be', t => {
+  const keys = new PartitionKeys(3 as PartitionId, 1)
+  const times = [0, 1, 2 ** 24 - 1, 2 ** 24, 1_795_351_600_768, 1_795_351_600_769, 2 ** 47, 2 ** 48 - 1]
+  const written = times.map(dueAtMs => keys.alarm(dueAtMs, 'timer:one'))
+  t.same(
+    written,
+    times.map(dueAtMs => `p00030001/a/${dueAtMs.toString(16).padStart(12, '0')}/timer:one`),
+  )
+  t.same([...written].sort(), written)
+  t.end()
+})
