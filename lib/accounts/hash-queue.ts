@@ -46,7 +46,7 @@ export class HashQueue {
   /** Throws `too-many-requests` when somebody of this rank would be refused now. */
   requireRoom(rank: Rank): void {
     if (this.#mayBegin(rank) || this.#waiting.length < this.#options.queueMax) return
-    if (rank >= (this.#waiting.at(-1)?.rank ?? 0)) throw tooMany()
+    if (rank >= (this.#waiting.at(-1)?.rank ?? 0)) throw new BusyError()
   }
 
   /** Does it when it is their turn. Rejects with `too-many-requests` when there is no room, or none any more. */
@@ -71,7 +71,7 @@ export class HashQueue {
     if (this.#waiting.length >= this.#options.queueMax) this.#waiting.pop()?.giveWay()
     return new Promise((resolve, reject) => {
       const after = this.#waiting.findIndex(other => other.rank > rank)
-      const waiting = { rank, begin: resolve, giveWay: () => reject(tooMany()) }
+      const waiting = { rank, begin: resolve, giveWay: () => reject(new BusyError()) }
       this.#waiting.splice(after < 0 ? this.#waiting.length : after, 0, waiting)
     })
   }
@@ -86,6 +86,9 @@ export class HashQueue {
   }
 }
 
-function tooMany(): AppError {
-  return new AppError('too-many-requests', 'Too many sign-ins at once. Try again in a moment.')
+/** There is no room: nothing was looked at. */
+export class BusyError extends AppError {
+  constructor() {
+    super('too-many-requests', 'Too many sign-ins at once. Try again in a moment.')
+  }
 }

@@ -13,7 +13,7 @@ import type { Audit } from './audit.js'
 import type { Clock } from './clock.js'
 import type { ClientIdentity } from './contract.js'
 import type { Rank } from './hash-queue.js'
-import { type Attempt, type LoginLimits, lookedAt } from './login-limits.js'
+import { type Attempt, type LoginLimits, lookedAt, refusalReason } from './login-limits.js'
 import type { Passwords } from './passwords.js'
 import { lockPerson, type PersonRow, personById } from './people.js'
 import type { SecondFactors } from './second-factors.js'
@@ -99,6 +99,7 @@ export function createIdentityProofs(options: IdentityProofsOptions): IdentityPr
         address: origin.address,
         details: { reason },
       })
+    let isProof: boolean
     let attempt: Attempt
     try {
       // As at the sign-in: guesses here and there count together.
@@ -106,11 +107,14 @@ export function createIdentityProofs(options: IdentityProofsOptions): IdentityPr
         kind === 'code'
           ? await attempts.attempt(`second factor ${person.email}`, origin.address)
           : await attempts.attempt(person.email, origin.address, passwords.requireRoom)
+      const { rank } = attempt
+      isProof = await lookedAt(attempt, () => isRight(person, kind, proof, rank))
     } catch (error) {
-      if (error instanceof AppError && error.code === 'too-many-requests') refuse('too many failures')
+      const reason = refusalReason(error)
+      if (reason !== undefined) refuse(reason)
       throw error
     }
-    if (!(await lookedAt(attempt, () => isRight(person, kind, proof, attempt.rank)))) {
+    if (!isProof) {
       refuse(kind === 'code' ? 'wrong code' : 'wrong password')
       const message = kind === 'code' ? 'The code is wrong or was used before.' : 'The password is wrong.'
       throw new AppError('bad-credentials', message, { fields: { [field]: message } })

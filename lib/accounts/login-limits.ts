@@ -13,7 +13,7 @@ import type { Queryable } from '../database/index.js'
 import { AppError } from '../errors.js'
 import { networkOf } from '../networks.js'
 import type { Clock } from './clock.js'
-import { type Rank, stranger, trusted } from './hash-queue.js'
+import { BusyError, type Rank, stranger, trusted } from './hash-queue.js'
 
 const windowMs = 600_000
 /** How long the address of a sign-in is known to be the account's. */
@@ -206,6 +206,12 @@ export function createLoginLimits(options: LoginLimitsOptions): LoginLimits {
       }
     },
   }
+}
+
+/** Why an attempt was not looked at, for the audit log; undefined for any other error. */
+export function refusalReason(error: unknown): string | undefined {
+  if (!(error instanceof AppError) || error.code !== 'too-many-requests') return undefined
+  return error instanceof BusyError ? 'busy' : 'too many failures'
 }
 
 /** Looks at what was entered. When that cannot be done, nothing was guessed: it is not counted. */

@@ -12,9 +12,9 @@ import type { AccountParts } from './account-parts.js'
 import type { ClientIdentity } from './contract.js'
 import { sendConfirmation } from './email-confirmations.js'
 import { globalFlag } from './flags.js'
-import { type Rank, unhurried } from './hash-queue.js'
+import { unhurried } from './hash-queue.js'
 import { acceptInvitation, type InvitationDetails, isMailedToken, openInvitation } from './invitations.js'
-import { type Attempt, lookedAt } from './login-limits.js'
+import { type Attempt, lookedAt, refusalReason } from './login-limits.js'
 import { insertOrganization, type OrganizationRow } from './organizations.js'
 import { checkNewPassword } from './passwords.js'
 import {
@@ -116,31 +116,24 @@ export function createSignIn(options: SignInOptions): SignIn {
   const refuse = (userId: UserId | null, origin: Origin, reason: string): void =>
     audit.record({ name: 'session.refused', userId, address: origin.address, details: { reason } })
 
-  const isRefused = (error: unknown): boolean =>
-    error instanceof AppError && error.code === 'too-many-requests'
-
-  /** An attempt that costs a hash. */
-  const beginAttempt = async (
-    email: string,
+  /** What comes of an attempt; that it was not looked at is in the audit log. */
+  const unlessRefused = async <Result>(
+    userId: UserId | null,
     origin: Origin,
-    userId: UserId | null = null,
-  ): Promise<Attempt> => {
-    let reason = 'too many failures'
-    const requireRoom = (rank: Rank): void => {
-      try {
-        passwords.requireRoom(rank)
-      } catch (error) {
-        reason = 'busy'
-        throw error
-      }
-    }
+    attempt: Promise<Result>,
+  ): Promise<Result> => {
     try {
-      return await attempts.attempt(email, origin.address, requireRoom)
+      return await attempt
     } catch (error) {
-      if (isRefused(error)) refuse(userId, origin, reason)
+      const reason = refusalReason(error)
+      if (reason !== undefined) refuse(userId, origin, reason)
       throw error
     }
   }
+
+  /** An attempt that costs a hash. */
+  const beginAttempt = (email: string, origin: Origin, userId: UserId | null = null): Promise<Attempt> =>
+    unlessRefused(userId, origin, attempts.attempt(email, origin.address, passwords.requireRoom))
 
   const startSession = async (
     client: Queryable,
@@ -211,13 +204,11 @@ export function createSignIn(options: SignInOptions): SignIn {
   return {
     async signIn(email, password, origin) {
       const attempt = await beginAttempt(email, origin)
-      const { person, check } = await lookedAt(attempt, async () => {
+      const looked = lookedAt(attempt, async () => {
         const person = await personByEmail(database, email)
         return { person, check: await passwords.verify(password, person?.password ?? null, attempt.rank) }
-      }).catch((error: unknown) => {
-        if (isRefused(error)) refuse(null, origin, 'busy')
-        throw error
       })
+      const { person, check } = await unlessRefused(null, origin, looked)
       if (!person || !check.matches) {
         refuse(person?.id ?? null, origin, person ? 'wrong password' : 'unknown address')
         throw new AppError('bad-credentials')
@@ -263,13 +254,11 @@ export function createSignIn(options: SignInOptions): SignIn {
       const person = due && (await personById(database, due.personId))
       // Switched off meanwhile: then the password is enough, but it must be entered.
       if (!due || person?.second_factor_id == null) throw again()
-      let attempt: Attempt
-      try {
-        attempt = await attempts.attempt(`second factor ${person.email}`, origin.address)
-      } catch (error) {
-        if (isRefused(error)) refuse(person.id, origin, 'too many failures')
-        throw error
-      }
+      const attempt = await unlessRefused(
+        person.id,
+        origin,
+        attempts.attempt(`second factor ${person.email}`, origin.address),
+      )
       if (!(await countSecondFactorAttempt(database, due.id))) {
         await database.transaction(async client => {
           await deleteSession(client, person.id, due.id)
@@ -433,10 +422,11 @@ export function createSignIn(options: SignInOptions): SignIn {
 
     async changePassword(who, { current, wanted, endsTokens = false }, origin) {
       const attempt = await beginAttempt(who.user.email, origin, who.user.id)
-      const { person, matches } = await lookedAt(attempt, async () => {
+      const looked = lookedAt(attempt, async () => {
         const person = await personById(database, who.user.id)
         return { person, ...(await passwords.verify(current, person?.password ?? null, attempt.rank)) }
       })
+      const { person, matches } = await unlessRefused(who.user.id, origin, looked)
       if (!person || !matches) {
         refuse(who.user.id, origin, 'wrong password')
         throw new AppError('bad-credentials', 'The current password is wrong.', {

@@ -1,9 +1,9 @@
 import t from 'tap'
 import { storedRules } from '../../../lib/accounts/actions.js'
-import { stranger, trusted } from '../../../lib/accounts/hash-queue.js'
+import { BusyError, stranger, trusted } from '../../../lib/accounts/hash-queue.js'
 import type { HistoryRow } from '../../../lib/accounts/history.js'
 import { createIdentityProofs } from '../../../lib/accounts/identity-proofs.js'
-import { createAccounts, runAdminOperation } from '../../../lib/accounts/index.js'
+import { type AuditEvent, createAccounts, runAdminOperation } from '../../../lib/accounts/index.js'
 import { type Attempt, createLoginLimits, type LoginLimits } from '../../../lib/accounts/login-limits.js'
 import { createSignIn } from '../../../lib/accounts/sign-in.js'
 import type { Database, Queryable } from '../../../lib/database/index.js'
@@ -260,12 +260,16 @@ t.test('a flood of sign-ins is refused before it costs memory', async t => {
 })
 
 t.test('who proves themselves while too many are hashed has guessed nothing', async t => {
+  const reasons: unknown[] = []
   const parts = {
     database,
     clock,
     log: silentLog,
     limits,
-    audit: accounts.audits,
+    audit: {
+      ...accounts.audits,
+      record: (event: AuditEvent) => event.name === 'session.refused' && reasons.push(event.details?.reason),
+    },
     identities: accounts.identities,
     secondFactors: accounts.secondFactors,
     links: accounts.links,
@@ -279,7 +283,7 @@ t.test('who proves themselves while too many are hashed has guessed nothing', as
       signUpsPerAddressMax: 1,
     }),
   }
-  const isBusy = { ...accounts.passwords, verify: () => Promise.reject(new AppError('too-many-requests')) }
+  const isBusy = { ...accounts.passwords, verify: () => Promise.reject(new BusyError()) }
   const busy = { ...parts, passwords: isBusy }
   const idle = { ...parts, passwords: accounts.passwords }
   const { password } = person
@@ -291,6 +295,23 @@ t.test('who proves themselves while too many are hashed has guessed nothing', as
   await prove(idle)
   await rejectsWith(t, choose(busy), 'too-many-requests')
   await choose(idle)
+  t.same(reasons, ['busy', 'busy'])
+  const withoutRoom = {
+    ...parts,
+    passwords: {
+      ...accounts.passwords,
+      requireRoom() {
+        throw new BusyError()
+      },
+    },
+  }
+  await rejectsWith(t, prove(withoutRoom), 'too-many-requests')
+  await rejectsWith(t, choose(withoutRoom), 'too-many-requests')
+  t.same(reasons.splice(0), ['busy', 'busy', 'busy', 'busy'])
+  await rejectsWith(t, choose(idle), 'bad-credentials')
+  await rejectsWith(t, choose(idle), 'too-many-requests')
+  await rejectsWith(t, prove(idle), 'too-many-requests')
+  t.same(reasons, ['wrong password', 'too many failures', 'too many failures'])
 })
 
 t.test('history: the newest version stays, whatever order they come in', async t => {
