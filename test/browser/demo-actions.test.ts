@@ -10,6 +10,7 @@ import {
   continueButton,
   gone,
   isAt,
+  noting,
   reads,
   resultOf,
   type Scenario,
@@ -83,7 +84,7 @@ await stage.scenario(t, 'hello: one question, one answer', async ({ t, page, pic
   await picture('hello result')
   await isAt(page, `${home}/actions/hello`)
   await page.locator('.btn a', { hasText: 'Go back' }).click()
-  t.equal(new URL(page.url()).pathname, home, 'the address changes within the click')
+  t.equal(await page.evaluate('location.pathname'), home, 'the address changes within the click')
 })
 
 await stage.scenario(
@@ -155,9 +156,11 @@ await stage.scenario(t, 'refund: asks, works, returns', async ({ t, page, pictur
   t.equal(await page.locator('button', { hasText: 'Confirm' }).count(), 1)
   t.equal(await continueButton(page).count(), 0)
   await picture('refund confirm')
+  const label = await noting(page, '[data-pw-label]')
+  const description = await noting(page, '[data-pw-description]')
   await asked.getByRole('button', { name: 'Confirm' }).click()
-  await reads(page.locator('[data-pw-label]'), 'Refunding …')
-  await reads(page.locator('[data-pw-description]'), 'Talking to the bank')
+  await label('Refunding …')
+  await description('Talking to the bank')
   t.equal(await page.locator('[data-io-confirm]').count(), 0)
   await picture('refund loading')
   t.equal(await resultOf(page), 'refunded12.34')

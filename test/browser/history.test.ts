@@ -51,12 +51,12 @@ await stage.scenario(t, 'a run is found and read with what was entered, without 
   await isAt(page, history)
   const rows = page.locator('[data-pw-history] > li')
   await eventually(async () => {
-    // What has just ended is written a moment later.
+    // What has just begun or ended is written a moment later.
     await page.reload()
-    await shown(rows.first())
+    await rows.first().waitFor({ timeout: 2_000 })
     const texts = await rows.allInnerTexts()
     if (texts.length !== 2 || texts.some(text => text.includes('Not ended'))) throw new Error(texts.join())
-  })
+  }, 30_000)
   await reads(page.getByText('2 runs'), '2 runs')
   await looks(scenario, 'history')
 
@@ -101,8 +101,9 @@ await stage.scenario(t, 'what came out is shared by its address', async scenario
   t.match(new URL(address), { origin: stage.server.address, search: '?history' })
   await eventually(async () => {
     await page.goto(address)
-    t.equal(await resultOf(page), 'enrolledGrace')
-  })
+    await page.locator('[data-test-id="result-type"]').waitFor({ timeout: 2_000 })
+  }, 30_000)
+  t.equal(await resultOf(page), 'enrolledGrace')
   await shown(page.getByRole('button', { name: 'Share these results' }))
   await looks(scenario, 'shared results')
 })

@@ -1,7 +1,6 @@
 /** The dashboard's first screen: what waits for somebody, what goes on in the background, who may decide about it. */
 import { createRequire } from 'node:module'
 import t from 'tap'
-import { eventually } from '../support/eventually.js'
 import type { TestContext, TestIo } from '../support/sdk-host.js'
 import { looks } from './looks.js'
 import { continueButton, gone, isAt, reads, resultOf, Stage, shown } from './stage.js'
@@ -61,13 +60,11 @@ await stage.scenario(
     await gone(page.getByText('Continue'))
     await looks(scenario, 'home with a queue')
     await item.click()
-    t.equal(new URL(page.url()).pathname, `${home}/actions/waits`)
+    await isAt(page, `${home}/actions/waits`)
     t.equal(await resultOf(page), 'textfrom afarat2,031')
     // A reload after the end is a new run, of the action alone.
     await page.reload()
-    await eventually(async () => {
-      t.equal(await resultOf(page), 'textnothingatnothing')
-    })
+    t.equal(await resultOf(page), 'textnothingatnothing')
     await page.goto(home)
     await shown(page.locator('[data-pw-actions-list]'))
     await gone(item)

@@ -4,8 +4,9 @@
  */
 import type { Locator, Page } from 'playwright-core'
 import t from 'tap'
+import { eventually } from '../support/eventually.js'
 import { ioStage, start } from './io-stage.js'
-import { accessibilityProblems, continueButton, gone, reads, resultOf, shown } from './stage.js'
+import { accessibilityProblems, continueButton, gone, resultOf, shown } from './stage.js'
 
 t.setTimeout(300_000)
 const { stage, home } = await ioStage(t)
@@ -14,8 +15,10 @@ const errors = (page: Page) => page.locator('[data-pw="field-error"]')
 
 /** The form's errors, in order. */
 async function errorsAre(page: Page, ...expected: string[]): Promise<void> {
-  await reads(page.locator('body'), /./)
-  for (const text of expected) await shown(errors(page).filter({ hasText: text }).first())
+  await eventually(async () => {
+    const texts = await errors(page).filter({ visible: true }).allTextContents()
+    if (JSON.stringify(texts) !== JSON.stringify(expected)) throw new Error(`not these: ${texts.join(' | ')}`)
+  })
   t.same(await errors(page).allTextContents(), expected)
 }
 

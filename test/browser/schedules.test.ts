@@ -1,6 +1,6 @@
 /** Schedules in the browser: made, looked at, run by hand, paused, changed, deleted, and what came of them. */
 import t from 'tap'
-import { eventually } from '../support/eventually.js'
+import { eventually, eventuallyTrue } from '../support/eventually.js'
 import { sdkHost } from '../support/sdk-host.js'
 import { looks } from './looks.js'
 import { gone, isAt, reads, Stage, shown } from './stage.js'
@@ -55,14 +55,14 @@ await stage.scenario(t, 'it is run by hand, and what came of it is told', async 
   await page.getByRole('button', { name: 'Options for clean_up' }).click()
   await page.getByRole('menuitem', { name: 'Run now' }).click()
   await shown(page.getByText('“clean_up” runs now.'))
-  await eventually(() => {
-    t.same(started, [{ what: 'everything', count: 3, really: true }])
-  }, 30_000)
+  await eventuallyTrue('the action was started', () => started.length > 0, 30_000)
+  t.same(started, [{ what: 'everything', count: 3, really: true }])
   await page.getByRole('link', { name: 'clean_up' }).click()
   await isAt(page, new RegExp(`^${section}/`))
+  const runs = page.getByRole('list', { name: 'Runs' }).filter({ hasText: /by hand.*Completed/ })
   await eventually(async () => {
     await page.getByRole('button', { name: 'Refresh' }).click()
-    await reads(page.getByRole('list', { name: 'Runs' }), /by hand.*Completed/)
+    await runs.waitFor({ timeout: 1_000 })
   }, 30_000)
   await shown(page.getByText('Success and what went wrong'))
   await looks(scenario, 'schedule runs')

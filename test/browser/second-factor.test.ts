@@ -100,6 +100,7 @@ await stage.scenario(
     await window.getByRole('button', { name: 'Make new codes' }).click()
     await reads(window.locator('h3').last(), 'New recovery codes')
     const renewed = window.getByRole('list', { name: 'Recovery codes' }).locator('li')
+    await shown(renewed.first())
     const [third = ''] = await renewed.allTextContents()
     await window.getByRole('button', { name: 'I have kept them' }).click()
     await window.getByRole('button', { name: 'Switch it off' }).click()

@@ -200,6 +200,46 @@ export async function reads(locator: Locator, expected: string | RegExp): Promis
   }, waitMsMax)
 }
 
+/** Waits until the value of the one field that matches is this. */
+export async function holds(locator: Locator, expected: string): Promise<void> {
+  await eventually(async () => {
+    const value = await locator.inputValue({ timeout: 1_000 })
+    if (value !== expected) throw new Error(`${locator} holds ${JSON.stringify(value)}, not ${expected}`)
+  }, waitMsMax)
+}
+
+/**
+ * Notes from now on, in the next document too, what the elements that match read while they are visible: what is there
+ * for a moment only would be missed by looking. Resolves to what waits until one of them has read, or reads, a text.
+ */
+export async function noting(page: Page, selector: string): Promise<(expected: string) => Promise<void>> {
+  const name = JSON.stringify(selector)
+  const script = `{
+    const texts = new Set()
+    const look = () => {
+      for (const element of document.querySelectorAll(${name}))
+        if (element.checkVisibility()) texts.add(element.textContent)
+    }
+    window.noted = { ...window.noted, [${name}]: texts }
+    new MutationObserver(look).observe(document, { childList: true, subtree: true, characterData: true })
+    look()
+  }`
+  await page.addInitScript(script)
+  await page.evaluate(script)
+  return expected =>
+    eventually(async () => {
+      const texts = await page.evaluate<string[]>(`[...window.noted[${name}]]`)
+      if (!texts.includes(expected)) throw new Error(`never read ${expected}: ${texts.join(' | ')}`)
+    }, waitMsMax)
+}
+
+/** Presses New transaction and waits until nothing of the run before is on screen: it stays there for a moment. */
+export async function startAnew(page: Page): Promise<void> {
+  const before = await page.locator('main').elementHandle()
+  await page.getByRole('button', { name: 'New transaction' }).click()
+  await before?.waitForElementState('hidden')
+}
+
 /** Waits until the path of the page's address is this. */
 export async function isAt(page: Page, path: string | RegExp): Promise<void> {
   await eventually(() => {
