@@ -24,6 +24,7 @@ async function proxyTo(target: number) {
       const loses = state.losesNext
       state.losesNext = false
       let isIn = false
+      let isEnding = false
       const pass = (data: Buffer): boolean => host.writable && host.write(data)
       return {
         fromNode(data) {
@@ -32,11 +33,15 @@ async function proxyTo(target: number) {
           else pass(data)
           if (!loses || isIn || !data.includes('authenticated')) return
           isIn = true
-          setTimeout(end, 100)
         },
         fromHost(data) {
-          if (isIn) state.lost += 1
-          else node.write(data)
+          if (!isIn) {
+            node.write(data)
+            return
+          }
+          state.lost += 1
+          if (!isEnding) setTimeout(end, 100)
+          isEnding = true
         },
       }
     },

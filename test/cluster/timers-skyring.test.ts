@@ -240,7 +240,7 @@ async function validation(t: Test, { callback, client, receiver }: Rig): Promise
 async function put(t: Test, { callback, client, receiver }: Rig): Promise<void> {
   const first = callback()
   const second = callback()
-  const made = await client.post({ timeout: 400, data: 'post 1', callback: first.callback })
+  const made = await client.post({ timeout: 3_000, data: 'post 1', callback: first.callback })
   const location = String(made.headers.location)
   const replaced = await client.ask('PUT', location, {
     body: { timeout: 250, data: 'put 1', callback: second.callback },
@@ -251,12 +251,13 @@ async function put(t: Test, { callback, client, receiver }: Rig): Promise<void> 
   t.ok(call.atMs - replaced.askedAtMs >= 250, `after ${call.atMs - replaced.askedAtMs} ms`)
 
   const again = callback()
-  const restarted = await client.post({ timeout: 300, data: 'a', callback: again.callback })
+  const restarted = await client.post({ timeout: 3_000, data: 'a', callback: again.callback })
   const put = await client.ask('PUT', String(restarted.headers.location), {
-    body: { timeout: 900, data: 'b', callback: again.callback },
+    body: { timeout: 3_600, data: 'b', callback: again.callback },
   })
+  // When this one is called, the time of what was replaced is over.
   const late = await receiver.called(again.path)
-  t.ok(late.atMs - put.askedAtMs >= 900, 'the clock starts anew')
+  t.ok(late.atMs - put.askedAtMs >= 3_600, 'the clock starts anew')
   t.equal(late.body, 'b')
   t.equal(receiver.at(first.path).length, 0, 'what was replaced is never called')
   t.equal(receiver.at(second.path).length, 1)
@@ -275,12 +276,12 @@ async function put(t: Test, { callback, client, receiver }: Rig): Promise<void> 
 async function cancel(t: Test, { callback, client, receiver }: Rig): Promise<void> {
   const cancelled = callback()
   const marker = callback()
-  const made = await client.post({ timeout: 1_000, data: 'x', callback: cancelled.callback })
+  const made = await client.post({ timeout: 3_000, data: 'x', callback: cancelled.callback })
   const location = String(made.headers.location)
   t.match(await client.ask('DELETE', location), { status: 202, body: '', headers: { location } })
   t.match(await client.ask('DELETE', location), { status: 404, body: '', headers: { location } })
   // When this one has been called, the other's time is over.
-  await client.post({ timeout: 1_200, callback: marker.callback })
+  await client.post({ timeout: 3_200, callback: marker.callback })
   t.match(await client.ask('DELETE', `/timer/${randomUUID()}`), { status: 404, body: '' })
   await receiver.called(marker.path)
   t.equal(receiver.at(cancelled.path).length, 0)
@@ -380,15 +381,15 @@ async function created(t: Test, { callback, client, receiver }: Rig): Promise<vo
     callback: past.callback,
   })
   t.equal(overdue.status, 201)
-  const call = await receiver.called(past.path, 5_000)
-  t.ok(call.atMs - overdue.askedAtMs < 2_000, `after ${call.atMs - overdue.askedAtMs} ms`)
+  const call = await receiver.called(past.path)
+  t.ok(call.atMs - overdue.askedAtMs < 15_000, `after ${call.atMs - overdue.askedAtMs} ms`)
 
   const half = callback()
-  const startedAtMs = Date.now() - 1_500
-  await client.post({ timeout: 2_500, created: startedAtMs, callback: half.callback })
+  const startedAtMs = Date.now() - 60_000
+  await client.post({ timeout: 61_000, created: startedAtMs, callback: half.callback })
   const moved = await receiver.called(half.path)
   const afterMs = moved.atMs - startedAtMs
-  t.ok(afterMs >= 2_500 - errorMs && afterMs < 3_500, `after ${afterMs} ms`)
+  t.ok(afterMs >= 61_000 - errorMs && afterMs < 80_000, `after ${afterMs} ms`)
 
   const ahead = callback()
   const beginsAtMs = Date.now() + 500

@@ -199,12 +199,18 @@ t.test('who a schedule runs as hears of success where that is wanted', async t =
 })
 
 t.test('what was sent and what waits can be measured', async t => {
-  const text = await (await fetch(`${server.address}/metrics`)).text()
-  const value = (name: string) => Number(new RegExp(`^${name} (\\d+)`, 'm').exec(text)?.[1])
+  const valueIn = (text: string, name: string) => Number(new RegExp(`^${name} (\\d+)`, 'm').exec(text)?.[1])
+  // That it was sent is written a moment after the mail server has it.
+  const text = await eventually(async () => {
+    const said = await (await fetch(`${server.address}/metrics`)).text()
+    if (valueIn(said, 'interval_mails_sent_total') < mails.mails.length) throw new Error(said)
+    if (!/^interval_waiting\{for="mail"\} 0$/m.test(said)) throw new Error(said)
+    return said
+  })
+  const value = (name: string) => valueIn(text, name)
   t.equal(value('interval_mails_sent_total'), mails.mails.length)
   t.equal(value('interval_notifications_delivered_total'), mails.mails.length)
   for (const name of ['mails_failed_total', 'mails_retried_total', 'notifications_failed_total'])
     t.equal(value(`interval_${name}`), 0, name)
-  t.match(text, /^interval_waiting\{for="mail"\} 0$/m)
   t.match(text, /^interval_waiting\{for="notification"\} 0$/m)
 })

@@ -162,10 +162,10 @@ t.test(
     })
     const reminded = await ask({
       assignee: 'other@example.com',
-      remindAt: soon(1_000),
+      remindAt: soon(2_000),
       expiresAt: soon(3_600_000),
     })
-    const late = await ask({ expiresAt: soon(1_000) })
+    const late = await ask({ expiresAt: soon(2_000) })
     await server.kill()
     mine.browser.drop()
     await server.run()
