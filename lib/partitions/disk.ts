@@ -8,9 +8,8 @@
  * What is missing afterwards is found by the entities' own digests.
  */
 import type { AbstractIterator } from 'abstract-leveldown'
-
 import levelup from 'levelup'
-
+import { AppError } from '../errors.js'
 import { directoryLooksDamaged, LogWatch, markClosed, markOpened, repairDirectory } from './disk-repair.js'
 import type { KeyRange } from './keys.js'
 import { leveldown, memdown } from './leveldb.js'
@@ -31,16 +30,20 @@ export interface RangeOptions extends KeyRange {
   readonly bytesMax?: number
 }
 
-/** Ordered keys and bytes. Every method rejects with the operating system's or LevelDB's error. */
+/**
+ * Ordered keys and bytes. Every method rejects with the operating system's or LevelDB's error, and after `close` with
+ * `unavailable`.
+ */
 export interface Disk {
   get(key: string): Promise<Buffer | undefined>
   /** Of these keys, the entries that there are: a third of the cost of a range, where the keys are known. */
   some(keys: readonly string[]): Promise<DiskEntry[]>
   /** Entries in key order, from one consistent snapshot. */
   range(options: RangeOptions): Promise<DiskEntry[]>
-  /** The range as it is now, whatever is written later; read a page at a time. */
+  /** The range as it is now, whatever is written later; read a page at a time. Throws `unavailable` during a repair. */
   pages(range: KeyRange): DiskPages
   write(operations: readonly DiskOperation[], sync: boolean): Promise<void>
+  /** Resolves when what was begun has ended. */
   close(): Promise<void>
 }
 
@@ -149,6 +152,7 @@ class LevelDisk implements Disk {
   #repairsLeft = repairsMax
   #repairing: Promise<void> | undefined
   #operations = 0
+  #isClosed = false
   #whenIdle: (() => void) | undefined
 
   constructor(level: Level, repairer: Repairer | undefined) {
@@ -191,6 +195,8 @@ class LevelDisk implements Disk {
   }
 
   pages(range: KeyRange): DiskPages {
+    this.#requireOpen()
+    if (this.#repairing) throw new AppError('unavailable', 'The store is being repaired.')
     const iterator: AbstractIterator<string, Buffer> = this.#level.iterator({
       gte: range.gte,
       lt: range.lt,
@@ -232,21 +238,25 @@ class LevelDisk implements Disk {
   }
 
   async close(): Promise<void> {
+    this.#isClosed = true
     await this.#repairing
+    await this.#idle()
     await this.#level.close()
     if (this.#repairer) await markClosed(this.#repairer.path)
   }
 
   async #run<T>(operation: () => Promise<T>): Promise<T> {
     while (this.#repairing) await this.#repairing
+    this.#requireOpen()
     try {
       return await this.#counted(operation)
     } catch (error) {
-      if (!isCorruption(error) || !this.#repairer) throw error
+      if (!isCorruption(error) || !this.#repairer || this.#isClosed) throw error
       this.#repairing ??= this.#repair(this.#repairer, error).finally(() => {
         this.#repairing = undefined
       })
       await this.#repairing
+      this.#requireOpen()
       return await this.#counted(operation)
     }
   }
@@ -264,15 +274,23 @@ class LevelDisk implements Disk {
   async #repair(repairer: Repairer, error: unknown): Promise<void> {
     if (this.#repairsLeft === 0) throw error
     this.#repairsLeft -= 1
-    if (this.#operations > 0) {
-      await new Promise<void>(resolve => {
-        this.#whenIdle = resolve
-      })
-      this.#whenIdle = undefined
-    }
+    await this.#idle()
     await this.#level.close()
     await repairer.repair(error)
     this.#level = await openLevel(repairer.path)
+  }
+
+  async #idle(): Promise<void> {
+    if (this.#operations === 0) return
+    await new Promise<void>(resolve => {
+      this.#whenIdle = resolve
+    })
+    this.#whenIdle = undefined
+  }
+
+  /** A batch or an iterator of a database that was closed ends the process: nothing below looks. */
+  #requireOpen(): void {
+    if (this.#isClosed) throw new AppError('unavailable', 'The store is closed.')
   }
 }
 

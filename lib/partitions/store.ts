@@ -7,6 +7,7 @@
  * called, and the process is expected to end.
  */
 import { randomUUID } from 'node:crypto'
+import { AppError } from '../errors.js'
 import type { Log } from '../log.js'
 import type { Clock } from './clock.js'
 import {
@@ -239,7 +240,8 @@ class CheckedStore implements Store {
     try {
       await this.#disk.write(operations, sync)
     } catch (error) {
-      this.#options.onFatal(error)
+      // That it is closed is ours, and no failure.
+      if (!(error instanceof AppError)) this.#options.onFatal(error)
       throw error
     }
   }

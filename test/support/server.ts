@@ -120,9 +120,12 @@ export class TestServer {
   async kill(signal: NodeJS.Signals = 'SIGKILL'): Promise<void> {
     const child = this.#child
     if (!child || !this.isRunning) return
-    const ended = new Promise(resolve => child.once('exit', resolve))
+    const ended = new Promise<NodeJS.Signals | null>(resolve =>
+      child.once('exit', (_code, by) => resolve(by)),
+    )
     child.kill(signal)
-    await ended
+    const by = await ended
+    if (by !== null && by !== signal) throw new Error(`the server ended by ${by}:\n${this.#output}`)
   }
 
   /** Stops the process in its tracks, or lets it go on: it keeps its sockets and answers nothing. */
