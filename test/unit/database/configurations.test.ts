@@ -10,7 +10,7 @@ import type { PartitionId } from '../../../lib/ring/index.js'
 import { freePort } from '../../support/ports.js'
 import { startPostgres } from '../../support/postgres.js'
 
-t.setTimeout(120_000)
+t.setTimeout(300_000)
 
 const partition = 5 as PartitionId
 const store = 'store-a' as StoreId
