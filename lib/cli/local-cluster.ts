@@ -162,7 +162,11 @@ export class LocalCluster {
     this.#options.print(`${node.name} is ready at http://127.0.0.1:${node.port} (process ${child.pid})`)
     child.once('exit', (code, signal) => {
       if (this.#isStopping) return
-      this.#options.print(`${node.name} ended (${signal ?? `code ${code}`}); it is started again in 5 s`)
+      // Why it gave up, if it did so by itself.
+      const reason = code ? ` ${lastLine(node.output)}` : ''
+      this.#options.print(
+        `${node.name} ended (${signal ?? `code ${code}`}); it is started again in 5 s.${reason}`,
+      )
       this.#runAgain(node)
     })
   }
