@@ -138,6 +138,7 @@ await stage.scenario(t, 'metadata: three layouts, promised values arrive', async
       'Plain',
       'Number',
       'Nothing',
+      'Left out',
       'Later',
       'Soon',
       'Link',
@@ -146,6 +147,7 @@ await stage.scenario(t, 'metadata: three layouts, promised values arrive', async
     ])
     for (const value of ['words', '1,337', 'arrived', 'here', 'go', 'run', 'face'])
       t.equal(await list.locator(`dd >> text="${value}"`).count(), 1, value)
+    t.equal(await list.locator('dd >> text="–"').count(), 2, 'what has no value is not waited for')
     t.equal(await list.locator('dd a', { hasText: 'go' }).getAttribute('href'), 'https://example.com')
     t.equal(await list.locator('dd a', { hasText: 'run' }).getAttribute('href'), `${home}/actions/text?id=1`)
   }

@@ -451,6 +451,7 @@ const interval = new Interval({
         { label: 'Plain', value: 'words' },
         { label: 'Number', value: 1337 },
         { label: 'Nothing', value: null },
+        { label: 'Left out' },
         { label: 'Later', value: () => pause(700).then(() => 'arrived') },
         { label: 'Soon', value: pause(300).then(() => 'here') },
         { label: 'Link', value: 'go', url: 'https://example.com' },

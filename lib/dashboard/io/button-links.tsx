@@ -16,7 +16,7 @@ export function ButtonLinks({ items, place }: { items: readonly Record<string, u
           // biome-ignore lint/suspicious/noArrayIndexKey: items have no identity but their place
           <li key={index}>
             {isOff ? (
-              <button type="button" className="button small" disabled>
+              <button type="button" className="button" disabled>
                 {label}
               </button>
             ) : (

@@ -15,6 +15,7 @@ import {
   parseDay,
   readMoment,
 } from './moments.js'
+import { useFocusLeave } from './use-focus-leave.js'
 
 export const date = momentMethod('date')
 export const time = momentMethod('time')
@@ -44,6 +45,7 @@ function MomentField({
   const [isOpen, setOpen] = useState(false)
   const off = isDisabled || flagOf(component.props, 'disabled')
   const hasDate = kind !== 'time'
+  const focusLeave = useFocusLeave(isOpen, () => setOpen(false))
   const controls = (
     <div className="iv-datepicker flex flex-wrap items-center gap-2">
       {hasDate && (
@@ -99,13 +101,7 @@ function MomentField({
   return (
     <FieldFrame id={id} component={component} error={error}>
       {hasDate ? (
-        // biome-ignore lint/a11y/noStaticElementInteractions: only notices that the focus has left
-        <div
-          className="iv-timepicker relative justify-self-start"
-          onBlur={event => {
-            if (!event.currentTarget.contains(event.relatedTarget)) setOpen(false)
-          }}
-        >
+        <div {...focusLeave} className="iv-timepicker relative justify-self-start">
           {controls}
           {isOpen && !off && (
             <Calendar

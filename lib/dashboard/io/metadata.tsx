@@ -37,12 +37,16 @@ export const metadata = displayMethod(({ component, place }: FieldProps<unknown>
   )
 })
 
+/** What is promised is there as undefined; what an item has not, is not there. */
+const promisedKeys = ['value', 'url', 'image', 'route', 'action']
+
 function Value({ item, place }: { item: Record<string, unknown>; place: Place }) {
   const error = textOf(item, 'error')
   if (error !== undefined) return <span className="text-danger">{error}</span>
   const target = targetOf(item, place)
-  const isPending = item.value === undefined && target === null && pictureSource(item.image) === null
-  if (isPending) return <span className="block h-4 w-24 animate-pulse rounded bg-sunken" />
+  const isEmpty = item.value === undefined && target === null && pictureSource(item.image) === null
+  if (isEmpty && promisedKeys.some(key => Object.hasOwn(item, key)))
+    return <span className="block h-4 w-24 animate-pulse rounded bg-sunken" />
   const words = formatResult(item.value)
   return (
     <>
