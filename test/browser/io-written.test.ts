@@ -159,6 +159,38 @@ await stage.scenario(t, 'spreadsheet: typed in by hand', async ({ t, page, pictu
   t.equal(await resultOf(page), 'count1firstAdayears36admintrue')
 })
 
+await stage.scenario(
+  t,
+  'spreadsheet: sent right after typing, where that moves the button',
+  async ({ t, page }) => {
+    await start(page, home, 'spreadsheet')
+    const cell = (row: number, column: number) => page.locator('tbody tr').nth(row).locator('td').nth(column)
+    const last = (await page.locator('tbody tr').count()) - 1
+    await cell(last, 0).click()
+    await page.keyboard.type('Ada')
+    await continueButton(page).click()
+    await shown(page.locator('[data-pw="field-error"]'))
+    t.equal(await page.locator('tbody tr').count(), last + 2, 'there is a row below it now')
+    await cell(last, 2).click()
+    await page.keyboard.type('36')
+    const button = (await continueButton(page).boundingBox()) ?? { x: 0, y: 0, height: 0 }
+    await page.mouse.move(button.x + 10, button.y + 10)
+    await page.mouse.down()
+    await page.mouse.move(button.x + 400, button.y + 10)
+    await page.mouse.up()
+    await gone(page.locator('[data-pw="field-error"]'))
+    t.equal(await continueButton(page).isEnabled(), true, 'moved away, the press is given up')
+    await cell(last, 2).click()
+    await page.keyboard.type('many')
+    await page.keyboard.press('Enter')
+    await shown(page.locator('[data-pw="field-error"]'))
+    await cell(last, 2).click()
+    await page.keyboard.type('36')
+    await continueButton(page).click({ position: { x: 10, y: 36 } })
+    t.match(await resultOf(page), 'count1firstAda')
+  },
+)
+
 await stage.scenario(t, 'spreadsheet: pasted, and imported from a file', async ({ t, page, picture }) => {
   await start(page, home, 'spreadsheet')
   await page.getByText('Paste data', { exact: true }).click()

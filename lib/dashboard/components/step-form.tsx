@@ -16,6 +16,7 @@ import { methodOf } from '../io/registry.js'
 import { useServices } from '../services.js'
 import type { Answer, StepErrors } from '../transaction-runner.js'
 import { Busy } from './submit-button.js'
+import { useSteadyPress } from './use-steady-press.js'
 
 interface StepFormProps {
   call: IoCall
@@ -216,10 +217,12 @@ function ContinueButtons({ call, isSending }: { call: IoCall; isSending: boolean
   const buttons: Partial<ChoiceButton>[] = call.choiceButtons?.length
     ? call.choiceButtons
     : [{ label: call.continueButton?.label || 'Continue', theme: call.continueButton?.theme ?? 'primary' }]
+  const steadyPress = useSteadyPress()
   return (
     <div className="flex flex-wrap gap-3">
       {buttons.map((button, index) => (
         <button
+          {...steadyPress}
           key={button.value ?? button.label ?? index}
           type="submit"
           data-pw="continue-button"
