@@ -5,8 +5,9 @@ import { join } from 'node:path'
 import t from 'tap'
 import { BrowserClient } from '../support/browser-client.js'
 import { eventually, eventuallyTrue } from '../support/eventually.js'
+import { freePort } from '../support/ports.js'
 import { TestServer } from '../support/server.js'
-import { command, freePort } from '../unit/cli/command-process.js'
+import { command } from '../unit/cli/command-process.js'
 import { RawHost, rawBrowser } from './raw-socket.js'
 
 t.setTimeout(300_000)

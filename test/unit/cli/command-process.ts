@@ -1,7 +1,6 @@
 /** Runs commands as people do: the compiled entry in a process of its own, with an environment that the test gives. */
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { createServer } from 'node:net'
 import { fileURLToPath } from 'node:url'
 
 const entry = fileURLToPath(new URL('../../../lib/cli/main.js', import.meta.url))
@@ -45,17 +44,4 @@ export function startCommand(words: readonly string[], options: CommandOptions):
 
 export function command(words: readonly string[], options: CommandOptions): Promise<Outcome> {
   return startCommand(words, options).ended
-}
-
-/** A free port below those that systems give to outgoing connections. */
-export async function freePort(): Promise<number> {
-  for (;;) {
-    const port = 20_000 + Math.floor(Math.random() * 12_000)
-    const server = createServer()
-    const isFree = await new Promise<boolean>(resolve => {
-      server.once('error', () => resolve(false))
-      server.listen(port, '127.0.0.1', () => server.close(() => resolve(true)))
-    })
-    if (isFree) return port
-  }
 }

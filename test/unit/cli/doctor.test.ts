@@ -6,7 +6,8 @@ import t from 'tap'
 import { openDataDirectory } from '../../../lib/config/index.js'
 import { openDatabase } from '../../../lib/database/index.js'
 import { silentLog } from '../../../lib/log.js'
-import { command, freePort } from './command-process.js'
+import { freePort } from '../../support/ports.js'
+import { command } from './command-process.js'
 
 interface Check {
   readonly name: string

@@ -3,7 +3,8 @@ import { existsSync, rmSync } from 'node:fs'
 import { createServer } from 'node:net'
 import { join } from 'node:path'
 import t from 'tap'
-import { command, freePort, type StartedCommand, startCommand } from './command-process.js'
+import { freePort } from '../../support/ports.js'
+import { command, type StartedCommand, startCommand } from './command-process.js'
 
 /** Resolves with everything printed so far once the text has appeared. */
 function printed({ child, ended }: StartedCommand, text: string): Promise<string> {

@@ -1,10 +1,10 @@
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
-import { type AddressInfo, createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { AccountsService } from '../../../lib/accounts/index.js'
 import { createHttpServer, type HttpServer, type HttpServerOptions } from '../../../lib/http/index.js'
 import { silentLog } from '../../../lib/log.js'
+import { freePort } from '../../support/ports.js'
 
 /** Nobody signs in through any provider. */
 export const emptySignOn = {
@@ -87,18 +87,7 @@ export async function testServer(
 }
 
 async function listen(http: HttpServer): Promise<number> {
-  for (let port = 21_000 + (process.pid % 10_000); ; port += 1) {
-    if (await isFree(port)) {
-      await new Promise<void>(fulfil => http.nodeServer.listen(port, '127.0.0.1', fulfil))
-      return (http.nodeServer.address() as AddressInfo).port
-    }
-  }
-}
-
-function isFree(port: number): Promise<boolean> {
-  return new Promise(fulfil => {
-    const probe = createServer()
-    probe.once('error', () => fulfil(false))
-    probe.listen(port, '127.0.0.1', () => probe.close(() => fulfil(true)))
-  })
+  const port = await freePort()
+  await new Promise<void>(fulfil => http.nodeServer.listen(port, '127.0.0.1', fulfil))
+  return port
 }
