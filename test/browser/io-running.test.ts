@@ -243,6 +243,15 @@ await stage.scenario(
     await shown(page.getByText('Late words'))
     await page.goto(`${home}/actions/shop/broken`)
     await shown(page.getByText('The shelf fell down'))
+    await page.goto(`${home}/actions/shop/nameless`)
+    await shown(page.getByText('The sign fell down'))
+    await shown(page.getByText('So did the words'))
+    await reads(page.locator('h2'), 'Nameless')
+    t.equal(
+      await page.locator('header .animate-pulse').count(),
+      0,
+      'what could not be made is not waited for',
+    )
     await page.goto(`${home}/actions/shop/away`)
     await isAt(page, `${home}/actions/text`)
   },

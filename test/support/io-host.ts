@@ -757,6 +757,20 @@ const interval = new Interval({
               description: () => pause(300).then(() => 'Late words'),
             }),
         }),
+        nameless: new Page({
+          name: 'Nameless',
+          unlisted: true,
+          handler: async () =>
+            new Layout({
+              title: async () => {
+                throw new Error('The sign fell down')
+              },
+              description: async () => {
+                throw new Error('So did the words')
+              },
+              children: [io.display.markdown('Shelves')],
+            }),
+        }),
         away: new Page({
           name: 'Away',
           handler: async () => {

@@ -161,7 +161,7 @@ function Layout({
   const isAway = !hostConnected || failure?.code === 'host-not-found'
   useReopenElsewhere(page.online, isAway, onReopen)
   const hasNothing = hasRendered && layout === null
-  const title = layout?.title === undefined ? page.name : layout.title
+  const title = stillLoads(layout, 'title') ? null : (layout?.title ?? page.name)
   return (
     <main className="mx-auto grid w-full max-w-5xl content-start gap-6 px-4 py-6 sm:px-8 sm:py-8">
       <header className="grid gap-3">
@@ -173,7 +173,7 @@ function Layout({
             ) : (
               <h2 className="text-2xl font-semibold tracking-tight">{title}</h2>
             )}
-            {layout?.description === null && (
+            {stillLoads(layout, 'description') && (
               <span className="block h-4 w-64 animate-pulse rounded bg-sunken" />
             )}
             {typeof layout?.description === 'string' && <p className="text-muted">{layout.description}</p>}
@@ -220,6 +220,11 @@ function Layout({
       )}
     </main>
   )
+}
+
+/** What could not be made is not waited for. */
+function stillLoads(layout: PageLayout | null, key: 'title' | 'description'): boolean {
+  return layout?.[key] === null && !layout.errors?.some(({ layoutKey }) => layoutKey === key)
 }
 
 function LayoutErrors({ layout, onReopen }: { layout: PageLayout | null; onReopen: () => void }) {
