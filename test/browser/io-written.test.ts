@@ -165,11 +165,13 @@ await stage.scenario(
   async ({ t, page }) => {
     await start(page, home, 'spreadsheet')
     const cell = (row: number, column: number) => page.locator('tbody tr').nth(row).locator('td').nth(column)
+    await shown(cell(0, 0))
     const last = (await page.locator('tbody tr').count()) - 1
     await cell(last, 0).click()
     await page.keyboard.type('Ada')
     await continueButton(page).click()
     await shown(page.locator('[data-pw="field-error"]'))
+    await shown(cell(last + 1, 0))
     t.equal(await page.locator('tbody tr').count(), last + 2, 'there is a row below it now')
     await cell(last, 2).click()
     await page.keyboard.type('36')
