@@ -56,7 +56,7 @@ await stage.scenario(t, 'a run is found and read with what was entered, without 
     await rows.first().waitFor({ timeout: 2_000 })
     const texts = await rows.allInnerTexts()
     if (texts.length !== 2 || texts.some(text => text.includes('Not ended'))) throw new Error(texts.join())
-  }, 30_000)
+  })
   await reads(page.getByText('2 runs'), '2 runs')
   await looks(scenario, 'history')
 
@@ -102,7 +102,7 @@ await stage.scenario(t, 'what came out is shared by its address', async scenario
   await eventually(async () => {
     await page.goto(address)
     await page.locator('[data-test-id="result-type"]').waitFor({ timeout: 2_000 })
-  }, 30_000)
+  })
   t.equal(await resultOf(page), 'enrolledGrace')
   await shown(page.getByRole('button', { name: 'Share these results' }))
   await looks(scenario, 'shared results')

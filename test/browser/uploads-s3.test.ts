@@ -18,7 +18,7 @@ import { TestServer } from '../support/server.js'
 import { uploadActions } from '../support/upload-actions.js'
 import { continueButton, resultOf, Stage, shown } from './stage.js'
 
-t.setTimeout(300_000)
+t.setTimeout(120_000)
 const s3 = await startS3('http://127.0.0.1:*')
 const stage = await Stage.open(t, {
   environment: {

@@ -11,7 +11,7 @@ import { sdkHost } from '../support/sdk-host.js'
 import { filesOf, uploadActions } from '../support/upload-actions.js'
 import { accessibilityProblems, continueButton, gone, reads, resultOf, Stage, shown } from './stage.js'
 
-t.setTimeout(300_000)
+t.setTimeout(120_000)
 const stage = await Stage.open(t)
 const seeded = await stage.seed()
 

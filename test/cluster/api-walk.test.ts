@@ -9,7 +9,7 @@ import { eventually } from '../support/eventually.js'
 import { TestServer } from '../support/server.js'
 import { RawHost } from './raw-socket.js'
 
-t.setTimeout(300_000)
+t.setTimeout(120_000)
 const server = await TestServer.start()
 t.teardown(() => server.stop())
 const ours = await server.seed('Ada Owner')

@@ -19,7 +19,7 @@ const isLong = process.env.TEST_LONG !== undefined
 const skip = !isLong && 'measured in npm run test:long'
 /** Rest and flood by turns, so that whatever else the machine does slows both alike. */
 const turns = isLong ? 4 : 1
-const turnMs = isLong ? 5_000 : 2_000
+const turnMs = isLong ? 5_000 : 4_000
 const attackers = 50
 /** Who signs in besides: each as often as people do, which is not ten times in ten minutes. */
 const peopleCount = isLong ? 24 : 4
@@ -210,10 +210,7 @@ t.test('row 19: a login flood slows down nobody else and locks nobody out', asyn
   const told = refusal as Answered | null
   t.equal(told?.body.code, 'too-many-requests')
   t.match(told?.body.message, /Try again/)
-  // In a short flood nearly as many have come as may wait.
-  t.ok((statuses.get(429) ?? 0) > (statuses.get(401) ?? 0), 'most are refused without being looked at', {
-    skip,
-  })
+  t.ok((statuses.get(429) ?? 0) > (statuses.get(401) ?? 0), 'most are refused without being looked at')
   t.ok(memoryMbSeen - before < memoryMbMax, `${(memoryMbSeen - before).toFixed(0)} MB more meanwhile`)
   t.comment(
     `${guesses} guesses: ${[...statuses].map(([status, count]) => `${count} × ${status}`).join(', ')}`,

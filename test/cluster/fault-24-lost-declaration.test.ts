@@ -9,7 +9,7 @@ import { type SdkVersionName, sdkHost, sdkVersions } from '../support/sdk-host.j
 import { TestServer } from '../support/server.js'
 import { HostProxy } from './host-proxy.js'
 
-t.setTimeout(300_000)
+t.setTimeout(120_000)
 const versions: readonly SdkVersionName[] = process.env.TEST_LONG ? sdkVersions : ['1.4.0', '2.0.0']
 const retryIntervalMs = 300
 const afterRetryMs = 1_000

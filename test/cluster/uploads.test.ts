@@ -17,7 +17,7 @@ import { TestServer } from '../support/server.js'
 import { uploadActions } from '../support/upload-actions.js'
 import { query } from './measure.js'
 
-t.setTimeout(300_000)
+t.setTimeout(120_000)
 const secret = randomBytes(32).toString('base64url')
 const server = await TestServer.start({ environment: { SECRET: secret } })
 const links = new UploadLinks(secret)

@@ -10,7 +10,7 @@ import { sdkHost, sdkVersions } from '../support/sdk-host.js'
 import { TestServer } from '../support/server.js'
 import { filesOf } from '../support/upload-actions.js'
 
-t.setTimeout(300_000)
+t.setTimeout(120_000)
 const server = await TestServer.start()
 const seeded = await server.seed()
 const browser = await BrowserClient.connect(

@@ -71,7 +71,7 @@ t.test('what is wrong fails, and says what to do', async t => {
   t.match(JSON.parse(mistaken.output), [{ name: 'configuration', status: 'fail', text: /^port = "x"/ }])
 })
 
-t.test('db-init makes the embedded database, and doctor reads it', { timeout: 280_000 }, async t => {
+t.test('db-init makes the embedded database, and doctor reads it', { timeout: 90_000 }, async t => {
   const folder = t.testdir()
   const environment = { PORT: String(await freePort()), CHANNEL__PORT: '0' }
   const path = join(folder, 'data')

@@ -20,7 +20,7 @@ function printed({ child, ended }: StartedCommand, text: string): Promise<string
 
 t.test(
   'a node starts, is the only one, stops by a signal and comes back after a kill',
-  { timeout: 280_000 },
+  { timeout: 90_000 },
   async t => {
     const folder = t.testdir()
     const port = await freePort()

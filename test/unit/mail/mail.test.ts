@@ -96,7 +96,7 @@ t.test('a mail server that is down loses nothing', async t => {
 t.test('what was given up is not sent later: the connection of a server that dawdles is cut', async t => {
   const server = await DawdlingServer.start(t)
   const smtp = { url: new Secret(`smtp://127.0.0.1:${server.port}`) }
-  const transport = mailTransportOf({ from, postmark: null, smtp }, 2_000)
+  const transport = mailTransportOf({ from, postmark: null, smtp }, 400)
   t.teardown(() => transport?.close())
   const sent = Array.from({ length: 6 }, (_, index) =>
     transport?.send({ ...letter, id: `mail${index}`, to: 'ada@example.com' }),

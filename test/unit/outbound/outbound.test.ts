@@ -537,7 +537,7 @@ t.test('a slow receiver keeps only its own waiting; what waits has its time, too
     most = Math.max(most, held.length)
   })
   const quick = await serve(t, (_request, response) => response.end())
-  const asked = Array.from({ length: asking }, () => failure(ask(outbound, slow, { timeoutMs: 5_000 })))
+  const asked = Array.from({ length: asking }, () => failure(ask(outbound, slow, { timeoutMs: 1_500 })))
   await eventually(() => {
     if (held.length < limits.outboundSocketsPerOriginMax) throw new Error(`${held.length} came`)
   })
@@ -559,8 +559,7 @@ t.test('idle connections make room', async t => {
     Array.from({ length: 8 }, () => serve(t, (_request, response) => response.end())),
   )
   for (const url of [...urls, ...urls]) {
-    // Sooner than idle connections are closed, which would make room as well.
-    t.equal((await ask(outbound, url, { timeoutMs: 3_000 })).status, 200)
+    t.equal((await ask(outbound, url, { timeoutMs: 1_000 })).status, 200)
     t.ok(outbound.openConnections <= 4, `${outbound.openConnections} open`)
   }
 })

@@ -92,7 +92,7 @@ export const counterKind: EntityKind<CounterState, CounterMessage> = {
 export async function eventually(
   condition: () => boolean | Promise<boolean>,
   what: string,
-  deadlineMs = 15_000,
+  deadlineMs = 5_000,
 ): Promise<void> {
   const untilMs = performance.now() + deadlineMs
   while (!(await condition())) {

@@ -25,13 +25,13 @@ t.test('three nodes started in any order, with a dead seed and an unknown one, s
 
   for (const from of Object.values(all)) {
     for (const to of Object.values(all)) {
-      t.equal(String(await from.call(to.self.nodeId, 'who', Buffer.alloc(0), 10_000)), from.self.nodeId)
-      await t.rejects(from.call(to.self.nodeId, 'fail', Buffer.alloc(0), 10_000), { code: 'conflict' })
-      await t.rejects(from.call(to.self.nodeId, 'nothing', Buffer.alloc(0), 10_000), { code: 'bad-request' })
+      t.equal(String(await from.call(to.self.nodeId, 'who', Buffer.alloc(0), 1_000)), from.self.nodeId)
+      await t.rejects(from.call(to.self.nodeId, 'fail', Buffer.alloc(0), 1_000), { code: 'conflict' })
+      await t.rejects(from.call(to.self.nodeId, 'nothing', Buffer.alloc(0), 1_000), { code: 'bad-request' })
       t.equal(from.condition(to.self.nodeId).kind, 'connected')
     }
   }
-  await t.rejects(a.call(idOf('unknown'), 'echo', Buffer.alloc(0), 10_000), { code: 'unavailable' })
+  await t.rejects(a.call(idOf('unknown'), 'echo', Buffer.alloc(0), 1_000), { code: 'unavailable' })
   t.same(a.condition(idOf('unknown')), { kind: 'silent', heardAtMs: Number.NEGATIVE_INFINITY })
 
   const beacons = new Map<string, string>()
@@ -41,30 +41,25 @@ t.test('three nodes started in any order, with a dead seed and an unknown one, s
     roundTripsMs.push(roundTripMs)
   })
   await eventuallyTrue('beacons', () => beacons.size === 2)
-  t.ok(roundTripsMs.every(roundTripMs => roundTripMs >= 0 && roundTripMs < 5_000))
+  t.ok(roundTripsMs.every(roundTripMs => roundTripMs >= 0 && roundTripMs < 1_000))
   t.same([...beacons].sort(), [
     [idOf('b'), 'time of b'],
     [idOf('c'), 'time of c'],
   ])
 
-  const perSecond: number[] = []
-  for (let round = 0; round < 3; round++) {
-    const periods = a.gossipPeriods
-    const measuredMs = Date.now()
-    await eventuallyTrue('periods', () => a.gossipPeriods >= periods + 5)
-    perSecond.push(5_000 / (Date.now() - measuredMs))
-  }
-  // The quickest: what else the machine does only makes fewer of them.
-  const most = Math.max(...perSecond)
-  t.comment(`${perSecond.map(count => count.toFixed(1)).join(', ')} gossip periods per second`)
-  t.ok(most > 2 && most < 8, 'about five gossip periods per second while nodes have just joined')
+  const periods = a.gossipPeriods
+  const measuredMs = Date.now()
+  await eventuallyTrue('periods', () => a.gossipPeriods >= periods + 5)
+  const perSecond = 5_000 / (Date.now() - measuredMs)
+  t.comment(`${perSecond.toFixed(1)} gossip periods per second`)
+  t.ok(perSecond > 2 && perSecond < 8, 'about five gossip periods per second while nodes have just joined')
 
   const leftMs = Date.now()
   await c.leave()
   await Promise.all([a, b].map(peers => eventuallyTrue('the leaver is gone', () => sees(peers, 'a', 'b'))))
   t.comment(`left every list after ${Date.now() - leftMs} ms`)
-  t.equal(String(await a.call(idOf('c'), 'echo', Buffer.from('still there'), 10_000)), 'still there')
-  t.equal(String(await c.call(idOf('a'), 'echo', Buffer.from('still there'), 10_000)), 'still there')
+  t.equal(String(await a.call(idOf('c'), 'echo', Buffer.from('still there'), 1_000)), 'still there')
+  t.equal(String(await c.call(idOf('a'), 'echo', Buffer.from('still there'), 1_000)), 'still there')
   await c.stop()
   await eventuallyTrue('refused', () => a.condition(idOf('c')).kind === 'refused')
 })
@@ -73,7 +68,7 @@ t.test('a node known only from elsewhere can be called', async t => {
   const a = await start(t, 'a', [])
   const b = await start(t, 'b', [])
   a.learn([b.self, a.self])
-  t.equal(String(await a.call(idOf('b'), 'echo', Buffer.from('hi'), 10_000)), 'hi')
+  t.equal(String(await a.call(idOf('b'), 'echo', Buffer.from('hi'), 1_000)), 'hi')
   await eventuallyTrue('and is found by gossip', () => sees(a, 'a', 'b') && sees(b, 'a', 'b'))
 })
 
@@ -98,7 +93,7 @@ t.test('a seed whose name gets its address later, over IPv6', async t => {
   await eventuallyTrue('found', () => sees(a, 'a', 'b') && sees(b, 'a', 'b'))
   t.comment(`found ${Date.now() - knownMs} ms after its name had an address`)
   t.ok(Date.now() - knownMs <= 3_000)
-  t.equal(String(await a.call(idOf('b'), 'echo', Buffer.from('six'), 10_000)), 'six')
+  t.equal(String(await a.call(idOf('b'), 'echo', Buffer.from('six'), 1_000)), 'six')
 })
 
 t.test('two live processes with one id are reported, not swapped', async t => {

@@ -25,14 +25,12 @@ t.test('a killed node is refused at once, and connected again after its restart'
   await eventuallyTrue('refused', () => events.at(-1)?.kind === 'refused')
   const refusedMs = (events.at(-1)?.atMs ?? 0) - killedMs
   t.comment(`refused ${refusedMs} ms after SIGKILL; the call in flight: ${await outcome}`)
-  // Not by its silence, which takes longer; a machine with much to do may stop this process for a second.
-  t.notOk(events.some(({ kind, atMs }) => kind === 'silent' && atMs >= killedMs))
-  t.ok(refusedMs <= 1_500)
+  t.ok(refusedMs <= 150)
   t.equal(await outcome, 'unavailable')
   t.equal(a.condition(idOf('b')).kind, 'refused')
   const callMs = Date.now()
   await t.rejects(a.call(idOf('b'), 'echo', Buffer.alloc(1), 10_000), { code: 'unavailable' })
-  t.ok(Date.now() - callMs < 5_000, 'a call to the dead fails at once, not at its deadline')
+  t.ok(Date.now() - callMs < 500, 'a call to the dead fails at once')
   await eventuallyTrue('given up by gossip', () => sees(a, 'a'))
   t.comment(`given up by gossip after ${Date.now() - killedMs} ms`)
 
@@ -40,13 +38,13 @@ t.test('a killed node is refused at once, and connected again after its restart'
   const upMs = Date.now()
   await eventuallyTrue('connected', () => a.condition(idOf('b')).kind === 'connected')
   t.comment(`connected ${Date.now() - upMs} ms after the restarted node was up`)
-  t.ok(Date.now() - upMs <= 3_000)
+  t.ok(Date.now() - upMs <= 1_000)
   await eventuallyTrue('a member again', () => a.members().some(({ boot }) => boot === 2))
   t.same(
     a.members().find(({ nodeId }) => nodeId === idOf('b')),
     second.self,
   )
-  t.equal(String(await a.call(idOf('b'), 'echo', Buffer.from('back'), 10_000)), 'back')
+  t.equal(String(await a.call(idOf('b'), 'echo', Buffer.from('back'), 1_000)), 'back')
 
   // Restarted before gossip has given it up.
   second.child.kill('SIGKILL')
@@ -55,7 +53,7 @@ t.test('a killed node is refused at once, and connected again after its restart'
   await eventuallyTrue('connected', () => a.condition(idOf('b')).kind === 'connected')
   await eventuallyTrue('a member again', () => a.members().some(({ boot }) => boot === 3))
   t.comment(`a member again ${Date.now() - upAgainMs} ms after the quickly restarted node was up`)
-  t.ok(Date.now() - upAgainMs <= 3_000)
+  t.ok(Date.now() - upAgainMs <= 1_000)
 })
 
 t.test('a restart at another address keeps the id', async t => {

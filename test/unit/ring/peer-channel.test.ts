@@ -173,12 +173,12 @@ t.test('errors of handlers arrive as they are, anything else as internal', async
   })
   const a = await node(t, 'a')
   const line = await lineBetween(a, b)
-  await t.rejects(line.call('known', Buffer.alloc(0), 10_000), {
+  await t.rejects(line.call('known', Buffer.alloc(0), 1_000), {
     code: 'conflict',
     message: 'Taken.',
     fields: { name: 'taken' },
   })
-  await t.rejects(line.call('unknown', Buffer.alloc(0), 10_000), {
+  await t.rejects(line.call('unknown', Buffer.alloc(0), 1_000), {
     code: 'internal',
     message: 'Something went wrong on our side.',
   })
@@ -212,7 +212,7 @@ t.test('a newer dial of the same life ends the older one; beacons answer', async
   t.equal(String(await first.beacon()), 'beacon of b')
   const second = await lineBetween(a, b)
   await eventuallyTrue('the older line is closed', () => first.isClosed)
-  t.equal(String(await second.call('echo', Buffer.from('still'), 10_000)), 'still')
+  t.equal(String(await second.call('echo', Buffer.from('still'), 1_000)), 'still')
   t.ok(b.channel.isDialedBy(a.member.nodeId))
   second.close()
   await eventuallyTrue('the other side knows', () => !b.channel.isDialedBy(a.member.nodeId))
@@ -315,7 +315,7 @@ t.test('who knows the secret and speaks nonsense is hung up on, and nobody else 
     await closed
     t.pass(what)
   }
-  t.equal(String(await line.call('echo', Buffer.from('still'), 10_000)), 'still')
+  t.equal(String(await line.call('echo', Buffer.from('still'), 1_000)), 'still')
 })
 
 t.test('a peer that leaves signs of life unanswered is given up, one that answers is not', async t => {
