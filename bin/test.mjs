@@ -179,7 +179,10 @@ function clear(folder) {
   }
 }
 
-/** Runs one file, on its part of the ports; resolves with how long it took, how much it asserted, what it left out, and what failed. */
+/**
+ * Runs one file, on its part of the ports; resolves with how long it took, how much it asserted, what it left out, and
+ * what failed.
+ */
 async function run(file, ports) {
   const place = join(results, relative(root, resolve(root, file)).replaceAll('..', '_'))
   mkdirSync(dirname(place), { recursive: true })

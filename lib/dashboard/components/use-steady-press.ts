@@ -5,9 +5,9 @@ import { type PointerEvent, useRef } from 'react'
 const wanderPxMax = 12
 
 /**
- * Handlers for buttons. A press takes the focus from the field one was in, and what was typed there is taken over: a sentence
- * about it goes, a row is added below it, and the button is elsewhere when the pointer is released. It gets the click all
- * the same, unless the pointer itself was moved away.
+ * Handlers for buttons. A press takes the focus from the field one was in, and what was typed there is taken over: a
+ * sentence about it goes, a row is added below it, and the button is elsewhere when the pointer is released. It gets the
+ * click all the same, unless the pointer itself was moved away.
  */
 export function useSteadyPress(): {
   onPointerDown: (event: PointerEvent) => void
