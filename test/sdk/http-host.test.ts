@@ -160,7 +160,8 @@ t.test('it is registered, declares itself, and its requests are signed', async t
   t.ok(Math.abs(Number(seconds) - Date.now() / 1_000) < 60)
   const list = await eventually(async () => {
     const { body } = await api('GET', '/http-hosts')
-    if (body.httpHosts[0]?.status !== 'ONLINE') throw new Error(JSON.stringify(body))
+    const [first] = body.httpHosts
+    if (first?.status !== 'ONLINE' || first.sdkVersion === null) throw new Error(JSON.stringify(body))
     return body.httpHosts
   })
   t.match(list, [{ id, url: host.url, sdkName: '@interval/sdk', sdkVersion: '2.0.0' }])
