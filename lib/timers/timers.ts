@@ -1,5 +1,5 @@
 /** What callers do with timers: create, replace, cancel, look. On any node; the timer is wherever its partition is led. */
-import { createHash, randomUUID } from 'node:crypto'
+import { createHash } from 'node:crypto'
 import { AppError } from '../errors.js'
 import type { EntityKey } from '../ids.js'
 import { limits } from '../limits.js'
@@ -7,6 +7,7 @@ import type { Log } from '../log.js'
 import type { Clock, EntityRuntime } from '../partitions/index.js'
 import type { PartitionId } from '../ring/index.js'
 import { Firings, type Transport } from './firings.js'
+import { NewIds } from './new-ids.js'
 import { recordIn, type TimerDefinition, type TimerMessage, type TimerRecord, timerKind } from './timer.js'
 
 export interface TimersOptions {
@@ -16,8 +17,8 @@ export interface TimersOptions {
   readonly transports: ReadonlyMap<string, Transport>
 }
 
-/** One in as many as there are nodes is led here: of ten, 19 in 20 find one. */
-const newIdTriesMax = 30
+/** Scopes for which ids wait. */
+const readyScopesMax = 8
 const uuidPattern = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/
 const options = { deadlineMs: limits.clientCallMsMax, isRefusable: true }
 const optionsNew = { ...options, isNew: true }
@@ -27,6 +28,7 @@ export class Timers {
   /** Names that a callback may give as its transport. */
   readonly transports: ReadonlySet<string>
   readonly #runtime: EntityRuntime
+  readonly #newIds = new Map<string, NewIds>()
 
   constructor({ clock, log, runtime, transports }: TimersOptions) {
     this.#runtime = runtime
@@ -34,15 +36,17 @@ export class Timers {
     this.firings = new Firings({ runtime, clock, log, transports })
   }
 
-  /**
-   * An id that nobody has used, of a timer that this node leads if one is found soon: then creating it asks no other
-   * node but the replicas.
-   */
+  /** An id that nobody has used, of a timer that this node leads if such a one is found soon. */
   newId(scope: string): string {
-    let id = randomUUID()
-    for (let tries = 1; tries < newIdTriesMax && !this.#runtime.leads(keyOfUuid(scope, id)); tries++)
-      id = randomUUID()
-    return id
+    let ids = this.#newIds.get(scope)
+    if (!ids) {
+      const keyOf = (id: string): EntityKey => keyOfUuid(scope, id)
+      ids = new NewIds({ keyOf, leads: key => this.#runtime.leads(key) })
+      const [oldest] = this.#newIds.keys()
+      if (oldest !== undefined && this.#newIds.size >= readyScopesMax) this.#newIds.delete(oldest)
+      this.#newIds.set(scope, ids)
+    }
+    return ids.take()
   }
 
   /**
