@@ -88,7 +88,10 @@ export interface AlarmMessage {
 export interface EntityKind<State, Message extends { readonly type: string }, Reply = unknown> {
   /** The part of the key before the colon. */
   readonly name: string
-  /** All names that its records can have, where they are few and known: they are read by name. */
+  /**
+   * All names that its records can have, where they are few and known: they are read by name. A single one lies in the
+   * entity's head.
+   */
   readonly recordNames?: readonly string[]
   /** Rebuilds the state from the entity's records; called with an empty map for an entity that does not exist. */
   load(records: ReadonlyMap<string, Json>, key: EntityKey): State

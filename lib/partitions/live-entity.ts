@@ -7,6 +7,7 @@
 import type { EntityKey } from '../ids.js'
 import type { PartitionId } from '../ring/index.js'
 import type { AnyEntityKind, Signal } from './entity.js'
+import type { OnlyRecord } from './entity-head.js'
 
 /** A message on its way to an entity, with the caller that waits for its reply. */
 export interface Envelope {
@@ -34,8 +35,10 @@ export class LiveEntity {
   phase: Phase = 'loading'
   /** Of the type its kind declares; undefined while loading. */
   state: unknown
-  /** Checksum of each record, by name. */
+  /** Checksum of each record beside the head, by name. */
   readonly records = new Map<string, number>()
+  /** The record in the head: whatever changes, the head is written with it. */
+  only: OnlyRecord | undefined
   digest = 0
   /** Checksum of the head as it is (or is about to be) on disk; undefined when there is none. */
   headCrc: number | undefined

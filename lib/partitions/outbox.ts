@@ -243,6 +243,7 @@ export class Outbox {
     // Damaged or gone: there is nothing true to write. The entity is set aside when it is activated.
     if (!head || damaged.length > 0 || head.records !== records.length - 1) return { item: undefined, bytes }
     const values = new Map<string, Json>()
+    if (head.only) values.set(head.only.name, JSON.parse(head.only.text) as Json)
     for (const record of records.slice(1)) {
       bytes += record.bytes.length
       values.set(parsePartitionKey(record.key)?.rest ?? '', JSON.parse(record.text) as Json)

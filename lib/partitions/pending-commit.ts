@@ -4,7 +4,7 @@
  */
 import { AppError } from '../errors.js'
 import { type Decision, type Effect, JsonText } from './entity.js'
-import { changeDigest, formatEntityHead } from './entity-head.js'
+import { changeDigest, formatEntityHead, type OnlyRecord } from './entity-head.js'
 import type { PartitionKeys } from './keys.js'
 import type { LiveEntity } from './live-entity.js'
 import type { CommitOperation, Position } from './position.js'
@@ -24,6 +24,7 @@ export interface PendingCommit {
   /** New checksums by record name; undefined: the record is deleted. */
   readonly recordChanges: ReadonlyMap<string, number | undefined>
   readonly digest: number
+  readonly only: OnlyRecord | undefined
   readonly headCrc: number | undefined
   readonly alarmAtMs: number | null
   readonly digestChange: number
@@ -62,20 +63,30 @@ export function buildCommit(
   let { digest } = entity
   let count = entity.records.size
   const isDeleted = decision.state === null
-  const deleted = isDeleted ? entity.records.keys() : (decision.del ?? [])
-  for (const name of deleted) {
+  let only = isDeleted ? undefined : entity.only
+  const remove = (name: string): void => {
+    if (only?.name === name) only = undefined
     const crc = entity.records.get(name)
-    if (crc === undefined || recordChanges.has(name)) continue
+    if (crc === undefined || recordChanges.has(name)) return
     operations.push({ type: 'del', key: keys.record(entity.key, name) })
     recordChanges.set(name, undefined)
     digest = changeDigest(digest, 0, crc)
     count -= 1
   }
+  for (const name of isDeleted ? entity.records.keys() : (decision.del ?? [])) remove(name)
+  const names = entity.kind.recordNames
+  const onlyName = names?.length === 1 ? names[0] : undefined
   if (!isDeleted && decision.put) {
     for (const [name, value] of decision.put) {
       if (name === '') throw new Error('a record needs a name')
       const text: string | undefined = value instanceof JsonText ? value.text : JSON.stringify(value)
       if (text === undefined) throw new Error(`record ${name} is not JSON`)
+      if (name === onlyName) {
+        // It may lie beside the head still: it has been imported.
+        remove(name)
+        only = { name, text }
+        continue
+      }
       const crc = put(keys.record(entity.key, name), text)
       const before = recordChanges.has(name) ? undefined : entity.records.get(name)
       if (before === undefined) count += 1
@@ -113,13 +124,14 @@ export function buildCommit(
     if (headCrc !== undefined) operations.push({ type: 'del', key: keys.entityHead(entity.key) })
     headCrc = undefined
   } else {
-    const head = { records: count, digest, alarmAtMs, epoch: position.epoch, seq: position.seq }
+    const head = { records: count, digest, alarmAtMs, epoch: position.epoch, seq: position.seq, only }
     headCrc = put(keys.entityHead(entity.key), formatEntityHead(head))
   }
   return {
     operations,
     recordChanges,
     digest,
+    only,
     headCrc,
     alarmAtMs,
     digestChange: changeDigest(0, headCrc ?? 0, entity.headCrc ?? 0),

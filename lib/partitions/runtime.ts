@@ -37,7 +37,7 @@ import type { NodeTime } from './node-time.js'
 import { type HistoryWriter, Outbox } from './outbox.js'
 import { buildCommit, changesNothing } from './pending-commit.js'
 import type { CommitOperation, PartitionHead } from './position.js'
-import type { Store } from './store.js'
+import type { CheckedRecords, Store } from './store.js'
 
 export interface RuntimeOptions {
   readonly store: Store
@@ -367,7 +367,9 @@ export class Runtime {
       const parsed = parsePartitionKey(record.key)
       if (!parsed) continue
       const found = entities.get(parsed.key) ?? {}
-      if (parsed.rest !== '') found[parsed.rest] = JSON.parse(record.text) as Json
+      const only = parsed.rest === '' ? parseEntityHead(record.text)?.only : undefined
+      if (only) found[only.name] = JSON.parse(only.text) as Json
+      else if (parsed.rest !== '') found[parsed.rest] = JSON.parse(record.text) as Json
       entities.set(parsed.key, found)
     }
     const all = [...entities].map(([entity, found]) => ({ key: entity, records: found }))
@@ -523,11 +525,7 @@ export class Runtime {
   async #load(entity: LiveEntity): Promise<void> {
     const { log, store } = this.#options
     try {
-      const keys = this.committer.keys(entity.partition)
-      const { recordNames } = entity.kind
-      const { records, damaged } = recordNames
-        ? await store.some(['', ...recordNames].map(name => keys.record(entity.key, name)))
-        : await store.range(keys.entityRange(entity.key))
+      const { records, damaged } = await this.#read(entity)
       if (entity.phase !== 'loading') return
       const values = new Map<string, Json>()
       let head: ReturnType<typeof parseEntityHead>
@@ -536,6 +534,8 @@ export class Runtime {
         if (name === '') {
           head = parseEntityHead(record.text)
           entity.headCrc = record.crc
+          entity.only = head?.only
+          if (head?.only) values.set(head.only.name, JSON.parse(head.only.text) as Json)
         } else {
           entity.records.set(name, record.crc)
           values.set(name, JSON.parse(record.text) as Json)
@@ -567,6 +567,20 @@ export class Runtime {
       return
     }
     this.#pump(entity)
+  }
+
+  /** All of an entity: what is known by name, by name. A head with the only record is all there is. */
+  async #read({ key, kind, partition }: LiveEntity): Promise<CheckedRecords> {
+    const { store } = this.#options
+    const keys = this.committer.keys(partition)
+    const { recordNames } = kind
+    if (!recordNames) return await store.range(keys.entityRange(key))
+    if (recordNames.length === 1) {
+      const read = await store.some([keys.entityHead(key)])
+      const [head] = read.records
+      if (read.damaged.length > 0 || (head && parseEntityHead(head.text)?.only)) return read
+    }
+    return await store.some(['', ...recordNames].map(name => keys.record(key, name)))
   }
 
   #pump(entity: LiveEntity): void {
@@ -634,6 +648,7 @@ export class Runtime {
     }
     const alarmChanged = commit.alarmAtMs !== entity.alarmAtMs
     entity.digest = commit.digest
+    entity.only = commit.only
     entity.headCrc = commit.headCrc
     entity.alarmAtMs = commit.alarmAtMs
     entity.state = isDeleted ? entity.kind.load(new Map(), entity.key) : decision.state

@@ -122,7 +122,7 @@ export class StoredEntity {
       key,
       kind: kindOf(key),
       partition,
-      records: this.records.length,
+      records: this.records.length + (this.entityHead?.only ? 1 : 0),
       bytes,
       status: reason === undefined ? 'whole' : 'damaged',
       ...(reason !== undefined && { reason }),
@@ -177,12 +177,12 @@ export async function detailsOf(
   entity: StoredEntity,
 ): Promise<EntityDetails> {
   const { key } = entity.summary
-  const values = Object.fromEntries(
-    entity.records.map(record => [
-      parsePartitionKey(record.key)?.rest ?? '',
-      JSON.parse(record.text) as Json,
-    ]),
+  const texts = entity.records.map(
+    record => [parsePartitionKey(record.key)?.rest ?? '', record.text] as const,
   )
+  const only = entity.entityHead?.only
+  if (only) texts.push([only.name, only.text])
+  const values = Object.fromEntries(texts.map(([name, text]) => [name, JSON.parse(text) as Json]))
   const stored = await store.range(keys.effectRange(key))
   const effects = stored.records
     .map(record => parseEffect(parsePartitionKey(record.key)?.rest ?? '', record.text))

@@ -22,8 +22,8 @@ import { DiskSpace } from './disk-space.js'
 import { type KeyRange, metaKey, partitionsRange, quarantinePrefix, quarantineRange } from './keys.js'
 import { openRecord, sealRecord } from './record.js'
 
-/** Grows when the layout changes; a store of a newer version is refused. */
-export const storeFormat = 1
+/** Grows when the layout changes: older stores are read, newer ones refused. In 1, single records lay beside their heads. */
+export const storeFormat = 2
 
 export interface StoredRecord {
   readonly key: string
@@ -41,6 +41,8 @@ export interface RangeResult {
   /** True when the range may hold more than was read. */
   readonly hasMore: boolean
 }
+
+export type CheckedRecords = Pick<RangeResult, 'records' | 'damaged'>
 
 /** Something was found damaged and set aside. */
 export interface Damage {
@@ -61,7 +63,7 @@ export interface Store {
   readonly freeBytes: number
   get(key: string): Promise<StoredRecord | undefined>
   /** Of these keys, the records that there are. */
-  some(keys: readonly string[]): Promise<Pick<RangeResult, 'records' | 'damaged'>>
+  some(keys: readonly string[]): Promise<CheckedRecords>
   range(options: RangeOptions): Promise<RangeResult>
   /** The bytes of a range as they are now, unchecked: whoever gets them checks them. */
   pages(range: KeyRange): DiskPages
@@ -203,7 +205,7 @@ class CheckedStore implements Store {
     return undefined
   }
 
-  async some(keys: readonly string[]): Promise<Pick<RangeResult, 'records' | 'damaged'>> {
+  async some(keys: readonly string[]): Promise<CheckedRecords> {
     return await this.#checked(await this.#disk.some(keys))
   }
 
@@ -219,7 +221,7 @@ class CheckedStore implements Store {
   }
 
   /** Opens what is whole and sets aside what is not. */
-  async #checked(entries: readonly DiskEntry[]): Promise<Pick<RangeResult, 'records' | 'damaged'>> {
+  async #checked(entries: readonly DiskEntry[]): Promise<CheckedRecords> {
     const records: StoredRecord[] = []
     const bad: DiskEntry[] = []
     for (const { key, bytes } of entries) {
