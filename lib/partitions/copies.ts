@@ -26,7 +26,7 @@ import {
   type PartitionHead,
   type Position,
 } from './position.js'
-import { openRecord, sealRecord } from './record.js'
+import { isWhole, sealRecord } from './record.js'
 import type { AppendAnswer } from './replication.js'
 import type { RulesOff } from './rules.js'
 import type { Store } from './store.js'
@@ -222,7 +222,7 @@ export class Copies {
     const keys = new PartitionKeys(sent.partition, head.generation)
     const operations: CommitOperation[] = []
     for (const operation of sent.operations) {
-      if (operation.type === 'put' && !openRecord(operation.key, operation.value)) return 'gap'
+      if (operation.type === 'put' && !isWhole(operation.key, operation.value)) return 'gap'
       // One by one: copying objects into each other costs a microsecond each.
       const key = keys.prefix + operation.key
       operations.push(
@@ -296,7 +296,7 @@ export class Copies {
     const { prefix } = new PartitionKeys(partition, incoming.generation)
     const operations: DiskOperation[] = []
     for (const { key, bytes } of entries) {
-      if (!openRecord(key, bytes)) throw new AppError('invalid-frame', 'a record of the snapshot is damaged')
+      if (!isWhole(key, bytes)) throw new AppError('invalid-frame', 'a record of the snapshot is damaged')
       operations.push({ type: 'put', key: prefix + key, value: bytes })
     }
     // Whole or not at all: the head that points to it is written last, synced.

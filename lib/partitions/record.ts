@@ -46,9 +46,12 @@ export interface OpenedRecord {
 
 /** The text that was stored under `key`; undefined when the record is damaged. */
 export function openRecord(key: string, bytes: Buffer): OpenedRecord | undefined {
-  if (bytes.length < overheadBytes || bytes[0] !== recordFormat) return undefined
-  const body = bytes.subarray(overheadBytes)
-  const crc = crc32(body, keyChecksum(key, sealedFrom(key)))
-  if (crc !== bytes.readUInt32BE(1)) return undefined
-  return { text: body.toString(), crc }
+  if (!isWhole(key, bytes)) return undefined
+  return { text: bytes.toString('utf8', overheadBytes), crc: recordChecksum(bytes) }
+}
+
+/** False when the record is damaged, or was stored under another key. */
+export function isWhole(key: string, bytes: Buffer): boolean {
+  if (bytes.length < overheadBytes || bytes[0] !== recordFormat) return false
+  return crc32(bytes.subarray(overheadBytes), keyChecksum(key, sealedFrom(key))) === recordChecksum(bytes)
 }

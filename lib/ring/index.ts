@@ -17,9 +17,19 @@ export type PartitionId = number & { readonly [partitionBrand]: true }
 /** Fixed: changing it on a cluster with data would move every key. */
 export const partitionCount = 256
 
-/** The partition that `key` belongs to: FarmHash fingerprint32 (equal on all platforms) modulo the number of partitions. */
+let lastKey = ''
+let lastPartition = 0 as PartitionId
+
+/**
+ * The partition that `key` belongs to: FarmHash fingerprint32 (equal on all platforms) modulo the number of partitions.
+ * Whoever handles a message asks several times in a row, and the hash is native code: the last answer is kept.
+ */
 export function partitionOf(key: string): PartitionId {
-  return (farmhash.fingerprint32(key) % partitionCount) as PartitionId
+  if (key !== lastKey) {
+    lastPartition = (farmhash.fingerprint32(key) % partitionCount) as PartitionId
+    lastKey = key
+  }
+  return lastPartition
 }
 
 /** All partitions, in order. */

@@ -8,7 +8,14 @@
  */
 import { AppError } from '../errors.js'
 import { limits } from '../limits.js'
-import type { AlarmMessage, Decision, DecisionContext, EntityKind, Json } from '../partitions/entity.js'
+import {
+  type AlarmMessage,
+  type Decision,
+  type DecisionContext,
+  type EntityKind,
+  type Json,
+  JsonText,
+} from '../partitions/entity.js'
 import { type Callback, lastDueAtMs, type Retry, type TimerData } from './definition.js'
 
 /** What is asked for. */
@@ -182,10 +189,26 @@ function recordOf(
 function stored(timer: TimerRecord): TimerDecision {
   return {
     state: { timer },
-    put: new Map([[recordName, timer as unknown as Json]]),
+    put: new Map([[recordName, new JsonText(textOf(timer))]]),
     alarmAtMs: timer.nextAtMs,
     reply: {},
   }
+}
+
+/** As `JSON.stringify` writes it, in a third of the time. */
+export function textOf(timer: TimerRecord): string {
+  const { callback, createdAtMs, dueAtMs, failures, id, nextAtMs, scope, timeoutMs, version } = timer
+  const { data, failedAtMs, lastError, responseMs, retry } = timer
+  let text =
+    `{"id":${JSON.stringify(id)},"scope":${JSON.stringify(scope)},"createdAtMs":${createdAtMs},"version":${version},` +
+    `"timeoutMs":${timeoutMs},"dueAtMs":${dueAtMs},"nextAtMs":${nextAtMs},"failures":${failures},` +
+    `"callback":${JSON.stringify(callback)}`
+  if (data !== undefined) text += `,"data":${JSON.stringify(data)}`
+  if (retry !== undefined) text += `,"retry":${JSON.stringify(retry)}`
+  if (responseMs !== undefined) text += `,"responseMs":${responseMs}`
+  if (lastError !== undefined) text += `,"lastError":${JSON.stringify(lastError)}`
+  if (failedAtMs !== undefined) text += `,"failedAtMs":${failedAtMs}`
+  return `${text}}`
 }
 
 /** How long an attempt waits for after so many failures, in ms. */

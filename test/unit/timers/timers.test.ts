@@ -6,6 +6,7 @@ import type { EntityKey } from '../../../lib/ids.js'
 import { silentLog } from '../../../lib/log.js'
 import { openPartitions, type Partitions, partitionOf, VirtualClock } from '../../../lib/partitions/index.js'
 import { dataOf, type Firing, firingId, type Retry, Timers, timerKind } from '../../../lib/timers/index.js'
+import { type TimerRecord, textOf } from '../../../lib/timers/timer.js'
 import { keyOf } from '../../../lib/timers/timers.js'
 import { codeOf, eventually as eventuallyNamed, temporaryDirectory } from '../partitions/support.js'
 
@@ -295,3 +296,26 @@ async function eventuallyGone(life: Life, id: string): Promise<string> {
   })
   return code
 }
+
+t.test('the text of a record is JSON of it', async t => {
+  const plain: TimerRecord = {
+    id: 'a"\\\u2028\ud83d',
+    scope: '',
+    createdAtMs: 1_700_000_000_000.5,
+    version: -0,
+    timeoutMs: 1e21,
+    dueAtMs: 1,
+    nextAtMs: 2,
+    failures: 3,
+    callback: { transport: 't"', uri: 'http://x.test/"\n', method: 'post' },
+  }
+  const failed = {
+    data: { text: '{"a":"\\""}', isJson: true },
+    responseMs: 5,
+    lastError: '"\t',
+    failedAtMs: 7,
+  }
+  const retry = { attempts: 2, backoffMs: 1, backoffMsMax: 9 }
+  for (const timer of [plain, { ...plain, ...failed }, { ...plain, retry }, { ...plain, ...failed, retry }])
+    t.same(JSON.parse(textOf(timer)), JSON.parse(JSON.stringify(timer)))
+})
