@@ -13,6 +13,7 @@ import { AppError } from '../errors.js'
 import type { EntityKey } from '../ids.js'
 import type { Limits } from '../limits.js'
 import type { Log } from '../log.js'
+import { PassingMap } from '../passing-map.js'
 import { pause } from '../pause.js'
 import { allPartitions, type PartitionId, partitionOf, type Ring } from '../ring/index.js'
 import { type AlarmOutcome, Alarms } from './alarms.js'
@@ -99,7 +100,7 @@ export class Runtime {
   readonly #kinds = new Map<string, AnyEntityKind>()
   readonly #signalHandlers = new Map<string, (signal: Signal, key: EntityKey) => void>()
   /** In the order of last use, to about a second. */
-  readonly #live = new Map<EntityKey, LiveEntity>()
+  readonly #live = new PassingMap<EntityKey, LiveEntity>()
   /** Have messages, and wait for the committer. */
   readonly #stalled = new Set<LiveEntity>()
   readonly #drops: LazyDrops
