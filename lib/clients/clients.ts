@@ -15,6 +15,7 @@ import { inTurn } from '../in-turn.js'
 import { limits } from '../limits.js'
 import type { Log } from '../log.js'
 import type { Clock, EntityRuntime, Signal, Timer } from '../partitions/index.js'
+import { PassingMap } from '../passing.js'
 import type { ClientSignal } from '../transactions/index.js'
 import type { Uploads } from '../uploads/index.js'
 import { ClientConnection } from './client-connection.js'
@@ -49,9 +50,9 @@ export interface Window {
   readonly connection: ClientConnection
   readonly clientId: ClientId
   /** Attached transactions and open pages, by entity key. */
-  readonly attached: Map<EntityKey, Attachment>
+  readonly attached: PassingMap<EntityKey, Attachment>
   /** Entities whose state is being read for this window, and how many events of each came meanwhile. */
-  readonly reading: Map<EntityKey, { events: number }>
+  readonly reading: PassingMap<EntityKey, { events: number }>
   /** Watched directories: ends the watch. */
   readonly watches: Map<string, () => void>
 }
@@ -174,8 +175,8 @@ export class Clients {
       this.#windows.set(clientId, {
         connection,
         clientId,
-        attached: new Map(),
-        reading: new Map(),
+        attached: new PassingMap(),
+        reading: new PassingMap(),
         watches: new Map(),
       })
       if (older) {

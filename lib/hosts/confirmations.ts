@@ -8,6 +8,7 @@
  */
 import type { InstanceId } from '../ids.js'
 import type { Clock } from '../partitions/index.js'
+import { PassingMap } from '../passing.js'
 
 export interface Confirmed {
   readonly transactionId: string
@@ -20,7 +21,7 @@ const waitMs = 10
 export class Confirmations {
   readonly #clock: Clock
   readonly #send: (confirmed: Confirmed) => void
-  readonly #waiting = new Map<string, Confirmed>()
+  readonly #waiting = new PassingMap<string, Confirmed>()
   #isTimed = false
 
   constructor(clock: Clock, send: (confirmed: Confirmed) => void) {

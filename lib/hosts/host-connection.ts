@@ -12,6 +12,7 @@ import { AppError } from '../errors.js'
 import type { ConnectionId, EntityKey, InstanceId } from '../ids.js'
 import { limits } from '../limits.js'
 import type { Clock, Timer } from '../partitions/index.js'
+import { PassingSet } from '../passing.js'
 import {
   HostRpc,
   type IncomingCall,
@@ -69,8 +70,8 @@ export class HostConnection {
   readonly #socket: TextSocket
   readonly #events: HostConnectionEvents
   readonly #clock: Clock
-  readonly #written = new Set<string>()
-  readonly #runs = new Set<string>()
+  readonly #written = new PassingSet<string>()
+  readonly #runs = new PassingSet<string>()
   #resume: Timer | null = null
   /** Calls that may come at once; filled up at the rate that is allowed. */
   #allowance = burstMax
@@ -126,7 +127,7 @@ export class HostConnection {
   }
 
   /** Runs that the host has spoken of on this connection and that it has not completed. */
-  get runs(): ReadonlySet<string> {
+  get runs(): Iterable<string> {
     return this.#runs
   }
 

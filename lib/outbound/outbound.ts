@@ -7,6 +7,7 @@
  */
 import { promises as dns } from 'node:dns'
 import { limits } from '../limits.js'
+import { PassingSet } from '../passing.js'
 import { parseAllowList } from './allow-list.js'
 import { Connections } from './connections.js'
 import { Exchange, givenUp } from './exchange.js'
@@ -32,7 +33,7 @@ export class Outbound {
   readonly #heads = new Heads()
   readonly #connections: Connections
   readonly #lanes: Lanes
-  readonly #running = new Set<Exchange>()
+  readonly #running = new PassingSet<Exchange>()
 
   /** @throws Error that names the first wrong entry of `allow` */
   constructor({

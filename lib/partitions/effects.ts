@@ -15,6 +15,7 @@ import { setMaxListeners } from 'node:events'
 import { AppError } from '../errors.js'
 import type { EntityKey } from '../ids.js'
 import type { Log } from '../log.js'
+import { PassingMap, PassingSet } from '../passing.js'
 import type { PartitionId } from '../ring/index.js'
 import type { Clock, Timer } from './clock.js'
 import type { EffectDispatcher } from './contract.js'
@@ -69,7 +70,7 @@ interface Window {
 
 interface Slot {
   readonly partition: PartitionId
-  readonly lanes: Map<EntityKey, Lane[]>
+  readonly lanes: PassingMap<EntityKey, Lane[]>
   /** Undefined: nothing was read yet. */
   window: Window | undefined
   /** Where the next page starts. */
@@ -95,7 +96,7 @@ export class Effects {
   readonly #dispatchers = new Map<string, EffectDispatcher>()
   readonly #slots = new Map<PartitionId, Slot>()
   /** Lanes by what `redispatch` names. */
-  readonly #targets = new Map<string, Set<Lane>>()
+  readonly #targets = new PassingMap<string, PassingSet<Lane>>()
   readonly #abort = new AbortController()
   /** When effects came with their commit; those read from the disk are not in it. */
   readonly #committedAtMs = new WeakMap<OrderedEffect, number>()
@@ -236,7 +237,7 @@ export class Effects {
     if (!slot) {
       slot = {
         partition,
-        lanes: new Map(),
+        lanes: new PassingMap(),
         window: undefined,
         next: '',
         isLoading: false,
@@ -289,7 +290,7 @@ export class Effects {
       const id = targetId(to, target)
       const others = this.#targets.get(id)
       if (others) others.add(lane)
-      else this.#targets.set(id, new Set([lane]))
+      else this.#targets.set(id, new PassingSet<Lane>().add(lane))
     }
     return lane
   }

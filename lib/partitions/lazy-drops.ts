@@ -5,6 +5,8 @@
  * comes. Invariant: a drop never overtakes or follows a later put of the same key: whatever is committed to a partition
  * takes all waiting drops of that partition with it, first.
  */
+
+import { PassingMap } from '../passing.js'
 import type { PartitionId } from '../ring/index.js'
 import type { Clock, Timer } from './clock.js'
 
@@ -15,7 +17,7 @@ export class LazyDrops {
   readonly #clock: Clock
   /** Commits the waiting drops of one partition. */
   readonly #flush: (partition: PartitionId) => void
-  readonly #waiting = new Map<PartitionId, Set<string>>()
+  readonly #waiting = new PassingMap<PartitionId, Set<string>>()
   #timer: Timer | undefined
 
   constructor(clock: Clock, flush: (partition: PartitionId) => void) {

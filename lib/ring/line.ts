@@ -13,6 +13,7 @@
  */
 import { AppError, type ErrorBody, errorBody, errorKinds } from '../errors.js'
 import { limits as allLimits } from '../limits.js'
+import { PassingMap } from '../passing.js'
 import type { RingClock } from './clock.js'
 import type { FrameSocket, FrameType } from './frames.js'
 import { IncomingMessages, type Message, OutgoingMessages, type QueuedMessage } from './message-stream.js'
@@ -75,7 +76,7 @@ export class Line {
   readonly #options: LineOptions
   readonly #outgoing = new OutgoingMessages()
   readonly #incoming: IncomingMessages
-  readonly #pending = new Map<number, PendingCall>()
+  readonly #pending = new PassingMap<number, PendingCall>()
   #lastId = 0
   #isFlushing = false
   #flushedAtMs = Number.NEGATIVE_INFINITY

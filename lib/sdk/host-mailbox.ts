@@ -13,6 +13,7 @@
  * the previous connection is known; then at most `lostAfterCrashMax` ids below n are answered.
  */
 import { limits } from '../limits.js'
+import { PassingMap } from '../passing.js'
 
 export interface HeldResponse {
   readonly rpcId: string
@@ -60,12 +61,12 @@ interface Held {
 export class HostMailbox {
   readonly #limits: MailboxLimits
   /** Unsettled calls by RPC id, in order of arrival. */
-  readonly #calls = new Map<string, Held>()
+  readonly #calls = new PassingMap<string, Held>()
   /**
    * The newest confirmed answers, oldest first. An ACK says that a socket of the SDK got them, not that the SDK did:
    * one that has just moved on to another socket acknowledges on the older and throws away. Sent twice they do no harm.
    */
-  readonly #recent = new Map<string, HeldResponse>()
+  readonly #recent = new PassingMap<string, HeldResponse>()
   #responseBytes = 0
   #responseCount = 0
   #droppedCount = 0

@@ -14,6 +14,7 @@
 import { AppError } from '../errors.js'
 import { newId } from '../ids.js'
 import { limits } from '../limits.js'
+import { PassingMap, PassingSet } from '../passing.js'
 import {
   authenticatedData,
   encodeAck,
@@ -90,11 +91,11 @@ export class HostRpc {
   readonly #frameLimits: FrameLimits
   readonly #newMessageId: () => string
   /** Calls to the host by RPC id. */
-  readonly #pending = new Map<string, Pending>()
+  readonly #pending = new PassingMap<string, Pending>()
   /** What to do on the ACK of each message sent, by message id; oldest first. */
-  readonly #unacked = new Map<string, Acknowledged>()
+  readonly #unacked = new PassingMap<string, Acknowledged>()
   /** RPC ids of the host's calls that are being worked on. */
-  readonly #running = new Set<string>()
+  readonly #running = new PassingSet<string>()
   #closed = false
 
   constructor(options: RpcOptions) {

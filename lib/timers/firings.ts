@@ -18,6 +18,7 @@ import {
   type EntityRuntime,
   partitionOf,
 } from '../partitions/index.js'
+import { PassingMap } from '../passing.js'
 import { pause, until } from '../pause.js'
 import type { PartitionId } from '../ring/index.js'
 import { type Firing, type FiringOutcome, type Reported, type TimerMessage, timerKind } from './timer.js'
@@ -87,12 +88,12 @@ export class Firings implements AlarmWorker {
   readonly #options: FiringsOptions
   readonly #work: AlarmWork
   /** Attempts that wait or are made, with their partitions. */
-  readonly #known = new Map<string, PartitionId>()
+  readonly #known = new PassingMap<string, PartitionId>()
   /** Partitions that are being handed over. */
   readonly #held = new Set<PartitionId>()
-  readonly #receivers = new Map<string, Receiver>()
+  readonly #receivers = new PassingMap<string, Receiver>()
   /** Those for which something waits, in turn. */
-  readonly #ready = new Map<string, Receiver>()
+  readonly #ready = new PassingMap<string, Receiver>()
   readonly #inFlightOf = new Map<string, number>()
   readonly #waitingOf = new Map<string, number>()
   #waiting = 0

@@ -1,15 +1,19 @@
 /**
- * A Map for what comes and goes: thousands of entries a second, few at a time.
+ * A Map and a Set for what comes and goes: thousands of entries a second, few at a time.
  *
- * V8 keeps a Map in a table, and makes another when that is full of entries and of the gaps they left; the old table
+ * V8 keeps either in a table, and makes another when that is full of entries and of the gaps they left; the old table
  * points to the new one, for iterators that are under way. Once one of these tables has lived long enough to be promoted
  * to the old generation, it keeps the next one alive when it is itself garbage, that the next, and all of them whatever
  * they hold: everything that passes through the Map is copied twice and promoted, until the next full collection, which
  * promotes the table of that moment. So before the gaps are many, the entries move to a Map of their own, which no table
  * points to.
  *
- * Iterating is as with a Map, except that what is removed after a `set` of the same loop may still be met.
+ * Iterating is as with a Map, except that what is removed after something new was added in the same loop may still be met.
  */
+
+/** Below it a Map is hardly smaller. */
+const gapsMin = 32
+
 export class PassingMap<Key, Value> {
   #map = new Map<Key, Value>()
   #gaps = 0
@@ -63,5 +67,38 @@ export class PassingMap<Key, Value> {
   }
 }
 
-/** Below it a Map is hardly smaller. */
-const gapsMin = 32
+export class PassingSet<Value> {
+  #set = new Set<Value>()
+  #gaps = 0
+
+  get size(): number {
+    return this.#set.size
+  }
+
+  has(value: Value): boolean {
+    return this.#set.has(value)
+  }
+
+  add(value: Value): this {
+    if (this.#gaps >= gapsMin && this.#gaps >= this.#set.size) {
+      this.#set = new Set(this.#set)
+      this.#gaps = 0
+    }
+    this.#set.add(value)
+    return this
+  }
+
+  delete(value: Value): boolean {
+    const was = this.#set.delete(value)
+    if (was) this.#gaps += 1
+    return was
+  }
+
+  values(): SetIterator<Value> {
+    return this.#set.values()
+  }
+
+  [Symbol.iterator](): SetIterator<Value> {
+    return this.#set.values()
+  }
+}
