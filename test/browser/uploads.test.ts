@@ -151,6 +151,32 @@ await stage.scenario(t, 'several: added, removed, sent', async ({ t, page, pictu
   t.equal(await resultOf(page), 'a.txtAc.txtC')
 })
 
+await stage.scenario(t, 'another chosen in the moment in which one was sent', async ({ t, page }) => {
+  await start(page, 'many')
+  // After whoever sends has heard that it is sent, and before anything is drawn.
+  await page.evaluate(`{
+    let isFirst = true
+    const { send } = XMLHttpRequest.prototype
+    XMLHttpRequest.prototype.send = function (...words) {
+      this.addEventListener('load', () => {
+        if (!isFirst) return
+        isFirst = false
+        const chosen = new DataTransfer()
+        chosen.items.add(new File(['B'], 'b.txt', { type: 'text/plain' }))
+        const input = document.querySelector('input[type="file"]')
+        input.files = chosen.files
+        input.dispatchEvent(new Event('change', { bubbles: true }))
+      })
+      send.apply(this, words)
+    }
+  }`)
+  await choose(page, 'Choose photos', [text('a.txt', 'A')])
+  await shown(page.getByText('2 files selected', { exact: true }))
+  await shown(page.getByText('Sent', { exact: true }).nth(1))
+  await continueButton(page).click()
+  t.equal(await resultOf(page), 'a.txtAb.txtB')
+})
+
 await stage.scenario(t, 'certain types only', async ({ t, page, picture }) => {
   await start(page, 'kinds')
   t.equal(await page.locator('input[type="file"]').getAttribute('accept'), '.csv,.json')

@@ -223,7 +223,8 @@ export function useUploads(options: {
       })
       setPreviews(known => ({ ...known, ...Object.fromEntries(pictures) }))
       const kept = isMultiple ? files : []
-      setFiles([...kept, ...fresh])
+      // What is drawn may be older than what is known: one that has just been sent would be on its way for ever.
+      setFiles(known => [...(isMultiple ? known : []), ...fresh])
       start(
         [...kept, ...fresh],
         fresh.filter(({ problem }) => problem === null),
