@@ -323,6 +323,31 @@ await stage.scenario(t, 'a menu in a row that can be chosen chooses nothing', as
   t.equal(await resultOf(page), JSON.stringify(['Grace']))
 })
 
+await stage.scenario(t, 'a menu opened again right after Escape stays open', async ({ t, page }) => {
+  await start(page, home, 'select_menu')
+  const table = page.locator('.iv-table')
+  const never = table.locator('button', { hasText: 'Never' })
+  const options = rowsOf(table).nth(1).locator('button', { hasText: 'Open options' })
+  await options.click()
+  await shown(never)
+  // A page whose frames come late, so that the next key is before them on any machine.
+  await page.evaluate(`{
+    const frame = requestAnimationFrame
+    window.requestAnimationFrame = call => setTimeout(() => frame(call), 250)
+  }`)
+  await page.keyboard.press('Escape')
+  await gone(never)
+  await options.press('Enter')
+  await shown(never)
+  // Whatever Escape put off by frames has come by then.
+  for (let frames = 0; frames < 4; frames++) {
+    await page.evaluate('new Promise(resolve => requestAnimationFrame(resolve))')
+  }
+  t.equal(await never.isVisible(), true)
+  await page.keyboard.press('Escape')
+  await gone(never)
+})
+
 await stage.scenario(t, 'choosing all of 10,000 rows, and all that match', async ({ t, page }) => {
   await start(page, home, 'select_large')
   const table = page.locator('.iv-table')

@@ -2,7 +2,7 @@
  * The frame around every signed-in screen: organization, groups, the switch between live and console, the account.
  * Nothing here but links and buttons: on an action's screen the first field of the document is the form's own.
  */
-import { Menu, MenuButton, MenuItem, MenuProvider } from '@ariakit/react'
+import { MenuButton, MenuItem, MenuProvider } from '@ariakit/react'
 import { lazy, type ReactNode, Suspense, useEffect, useRef, useState } from 'react'
 import { useLocation } from 'react-router'
 import type { Place } from '../../clients/wire.js'
@@ -27,6 +27,7 @@ import { Bell, type News, useNews } from './bell.js'
 import { CommandBarComing } from './command-bar-coming.js'
 import { Mark } from './entrance.js'
 import { Icon, type IconName } from './icon.js'
+import { Menu } from './menu.js'
 import { useShortcuts } from './use-shortcuts.js'
 import { useTypedAhead } from './use-typed-ahead.js'
 import { DrawnWords, Words } from './words.js'
@@ -335,12 +336,7 @@ function AccountMenu({ place }: { place: Place }) {
         <Words className="flex-1 text-sm text-muted">Account</Words>
         <Icon name="chevronUp" className="size-4 text-muted" />
       </MenuButton>
-      <Menu
-        unmountOnHide
-        gutter={6}
-        className="card z-50 grid w-64 gap-0.5 p-1.5 shadow-xl outline-none"
-        data-pw-nav-control-panel=""
-      >
+      <Menu className="w-64" data-pw-nav-control-panel="">
         <p className="px-2.5 pt-1.5 pb-2 text-sm text-muted">
           Signed in as
           <span className="block truncate font-medium text-ink">{user.email}</span>

@@ -5,10 +5,11 @@
  * Keys: arrows move, a letter replaces, Enter or F2 edits, Enter and Tab commit, Escape gives up, Delete empties,
  * Ctrl/Cmd+Enter adds a row, the menu key opens the row's menu. Pasting into a cell fills from there on.
  */
-import { Menu, MenuItem, MenuProvider, useMenuStore } from '@ariakit/react'
+import { MenuItem, MenuProvider, useMenuStore } from '@ariakit/react'
 import { type ClipboardEvent, type KeyboardEvent, useLayoutEffect, useRef, useState } from 'react'
 import { flushSync } from 'react-dom'
 import { Icon } from '../components/icon.js'
+import { Menu } from '../components/menu.js'
 import { ImportDialog, PasteDialog } from './spreadsheet-import.js'
 import {
   blankRow,
@@ -403,12 +404,11 @@ export default function SpreadsheetView({ id, columns, rows, onRows, isDisabled,
       )}
       <MenuProvider store={menu}>
         <Menu
-          unmountOnHide
           portal={false}
           fixed
           aria-label={`Row ${menuRow + 1}`}
           getAnchorRect={() => ({ ...anchor.current, width: 0, height: 0 })}
-          className="card z-40 grid min-w-44 gap-0.5 p-1 shadow-xl outline-none"
+          className="min-w-44"
         >
           {[
             { label: 'Add row above', run: () => addRow(menuRow) },

@@ -2,7 +2,7 @@
  * A table on screen. The header's row carries no `role="row"`, body rows do; every menu stays inside `.iv-table`;
  * `data-pw-search` on the element that holds the rows changes in the same render as they do.
  */
-import { Menu, MenuButton, MenuItem, MenuProvider } from '@ariakit/react'
+import { MenuButton, MenuItem, MenuProvider } from '@ariakit/react'
 import {
   lazy,
   type ReactNode,
@@ -18,6 +18,7 @@ import { AppLink } from '../components/app-link.js'
 import { saveFile } from '../components/download-button.js'
 import { Icon } from '../components/icon.js'
 import { LinkItem } from '../components/link-item.js'
+import { Menu } from '../components/menu.js'
 import { targetOf } from '../links.js'
 import { flagOf, isRecord, type Props, textOf } from '../props.js'
 import { Picture, pictureSource } from './picture.js'
@@ -396,12 +397,10 @@ export function RowMenu({ items, place }: { items: readonly Record<string, unkno
         <span className="sr-only">Open options</span>
       </MenuButton>
       <Menu
-        unmountOnHide
         portal={false}
         fixed
-        gutter={4}
         onClick={(event: React.MouseEvent) => event.stopPropagation()}
-        className="card z-40 grid min-w-44 gap-0.5 p-1 shadow-xl outline-none"
+        className="min-w-44"
       >
         {items.map((item, index) => {
           const target = targetOf(item, place)
@@ -584,13 +583,7 @@ function TableOptions({ state, label }: { state: TableState; label: string }) {
           {count === null ? <Icon name="more" /> : <span className="spinner" />}
           <span className="sr-only">Table options</span>
         </MenuButton>
-        <Menu
-          unmountOnHide
-          portal={false}
-          fixed
-          gutter={4}
-          className="card z-40 grid min-w-44 p-1 shadow-xl outline-none"
-        >
+        <Menu portal={false} fixed className="min-w-44">
           {(['csv', 'xlsx'] as const).map(kind => (
             <MenuItem
               key={kind}

@@ -3,7 +3,7 @@
  * the address, so that a list can be sent to somebody. Pages follow each other by "Show older runs".
  */
 
-import { Menu, MenuButton, MenuItem, MenuProvider } from '@ariakit/react'
+import { MenuButton, MenuItem, MenuProvider } from '@ariakit/react'
 import { useCallback, useEffect, useRef, useState } from 'react'
 import { useLocation, useNavigate } from 'react-router'
 import type { Place } from '../../clients/wire.js'
@@ -21,6 +21,7 @@ import { AppLink } from '../components/app-link.js'
 import { Select } from '../components/choice.js'
 import { Icon } from '../components/icon.js'
 import { Input } from '../components/input.js'
+import { Menu } from '../components/menu.js'
 import { Loading, Problem } from '../components/notice.js'
 import { ResultBadge } from '../components/result-badge.js'
 import { Empty, Section } from '../components/section.js'
@@ -62,7 +63,7 @@ function Exports({ place, filter }: { place: Place; filter: HistoryFilter }) {
         Export
         <Icon name="chevronDown" className="size-4" />
       </MenuButton>
-      <Menu unmountOnHide gutter={4} className="card z-40 grid w-52 gap-0.5 p-1.5 shadow-xl outline-none">
+      <Menu className="w-52">
         {(['csv', 'json'] as const).map(format => (
           <MenuItem
             key={format}

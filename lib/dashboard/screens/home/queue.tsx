@@ -2,7 +2,7 @@
  * What waits for this person, or for anybody, to be started. Who decides about the work of others sees theirs too, gives
  * it to somebody else, or throws it away.
  */
-import { DialogDismiss, Menu, MenuButton, MenuItem, MenuProvider } from '@ariakit/react'
+import { DialogDismiss, MenuButton, MenuItem, MenuProvider } from '@ariakit/react'
 import { type FormEvent, useCallback, useEffect, useState } from 'react'
 import type { Place, QueueItem } from '../../../clients/wire.js'
 import { assignQueueItem, dismissQueueItem } from '../../api-queue.js'
@@ -11,6 +11,7 @@ import { Ask } from '../../components/ask.js'
 import { DialogFrame } from '../../components/dialog-frame.js'
 import { Icon, type IconName } from '../../components/icon.js'
 import { Input } from '../../components/input.js'
+import { Menu } from '../../components/menu.js'
 import { useSubmission } from '../../components/submission.js'
 import { SubmitButton } from '../../components/submit-button.js'
 import { formatDateTime } from '../../format.js'
@@ -157,7 +158,7 @@ function Options({
       <MenuButton className="button plain small" aria-label={`Options for ${name}`}>
         <Icon name="more" className="size-4" />
       </MenuButton>
-      <Menu unmountOnHide gutter={4} className="card z-40 grid w-52 gap-0.5 p-1.5 shadow-xl outline-none">
+      <Menu className="w-52">
         {onAssign && (
           <MenuItem className={menuItem} onClick={onAssign}>
             Give to somebody…

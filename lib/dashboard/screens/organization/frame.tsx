@@ -2,12 +2,13 @@
  * The frame around the sections of an organization: its navigation beside them, on narrow screens a menu above them.
  * A section that does not exist and one that is not open to the person look alike.
  */
-import { Menu, MenuButton, MenuItem, MenuProvider } from '@ariakit/react'
+import { MenuButton, MenuItem, MenuProvider } from '@ariakit/react'
 import { Suspense } from 'react'
 import { Navigate } from 'react-router'
 import type { Organization } from '../../api.js'
 import { AppLink } from '../../components/app-link.js'
 import { Icon } from '../../components/icon.js'
+import { Menu } from '../../components/menu.js'
 import { Loading, Notice } from '../../components/notice.js'
 import { SectionMain } from '../../components/section.js'
 import { organizationHref, placeHref } from '../../links.js'
@@ -69,12 +70,7 @@ export default function OrganizationFrame({
             {current.label}
             <Icon name="chevronDown" className="size-4" />
           </MenuButton>
-          <Menu
-            unmountOnHide
-            gutter={6}
-            className="card z-40 grid w-60 gap-0.5 p-1.5 shadow-xl outline-none"
-            aria-label="Sections of the organization"
-          >
+          <Menu className="w-60" aria-label="Sections of the organization">
             {shown.map(entry => (
               <MenuItem
                 key={entry.slug}

@@ -2,7 +2,7 @@
  * Schedules of an environment: what runs by itself, when next, paused or not; with an id in the address, one of them and
  * what came of it. An action in the address shows those of the action alone.
  */
-import { Menu, MenuButton, MenuItem, MenuProvider } from '@ariakit/react'
+import { MenuButton, MenuItem, MenuProvider } from '@ariakit/react'
 import { useMemo, useState } from 'react'
 import { useLocation, useNavigate } from 'react-router'
 import type { Place } from '../../../clients/wire.js'
@@ -19,6 +19,7 @@ import { AppLink } from '../../components/app-link.js'
 import { Ask } from '../../components/ask.js'
 import { Select } from '../../components/choice.js'
 import { Icon } from '../../components/icon.js'
+import { Menu } from '../../components/menu.js'
 import { ObjectTree } from '../../components/object-tree.js'
 import { Badge, Empty, Section } from '../../components/section.js'
 import { formatDateTime } from '../../format.js'
@@ -199,7 +200,7 @@ function ScheduleMenu({
       <MenuButton className="button plain small" aria-label={`Options for ${schedule.action}`}>
         <Icon name="more" className="size-4" />
       </MenuButton>
-      <Menu unmountOnHide gutter={4} className="card z-40 grid w-44 gap-0.5 p-1.5 shadow-xl outline-none">
+      <Menu className="w-44">
         <MenuItem className={item} onClick={() => onAct('run')}>
           Run now
         </MenuItem>
