@@ -2,13 +2,14 @@
  * A Map and a Set for what comes and goes: thousands of entries a second, few at a time.
  *
  * V8 keeps either in a table, and makes another when that is full of entries and of the gaps they left; the old table
- * points to the new one, for iterators that are under way. Once one of these tables has lived long enough to be promoted
- * to the old generation, it keeps the next one alive when it is itself garbage, that the next, and all of them whatever
- * they hold: everything that passes through the Map is copied twice and promoted, until the next full collection, which
- * promotes the table of that moment. So before the gaps are many, the entries move to a Map of their own, which no table
- * points to.
+ * points to the new one, for iterators that are under way. Once one of these tables has lived long enough to be
+ * promoted to the old generation, it keeps the next one alive when it is itself garbage, that the next, and all of them
+ * whatever they hold: everything that passes through the Map is copied twice and promoted, until the next full
+ * collection, which promotes the table of that moment. So before the gaps are many, the entries move to a Map of their
+ * own, which no table points to.
  *
- * Iterating is as with a Map, except that what is removed after something new was added in the same loop may still be met.
+ * Iterating is as with a Map, except that a loop in which something is added may not meet it, and may still meet what is
+ * removed after that.
  */
 
 /** Below it a Map is hardly smaller. */
@@ -58,10 +59,6 @@ export class PassingMap<Key, Value> {
     return this.#map.values()
   }
 
-  entries(): MapIterator<[Key, Value]> {
-    return this.#map.entries()
-  }
-
   [Symbol.iterator](): MapIterator<[Key, Value]> {
     return this.#map.entries()
   }
@@ -92,10 +89,6 @@ export class PassingSet<Value> {
     const was = this.#set.delete(value)
     if (was) this.#gaps += 1
     return was
-  }
-
-  values(): SetIterator<Value> {
-    return this.#set.values()
   }
 
   [Symbol.iterator](): SetIterator<Value> {

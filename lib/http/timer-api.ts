@@ -57,10 +57,7 @@ export function createTimerApi(options: TimerApiOptions): RawHandler {
       locate(response, id)
       throw error
     }
-    if (response.headersSent || response.destroyed) return
-    // All headers at once cost half of what they do one by one.
-    response.writeHead(201, ['location', `/timer/${id}`, 'content-length', '0'])
-    response.end()
+    end(response, 201, '', ['location', `/timer/${id}`])
   }
 
   const onOne = async (
@@ -139,11 +136,11 @@ function locate(response: ServerResponse, id: string): void {
   response.setHeader('location', `/timer/${id}`)
 }
 
-function end(response: ServerResponse, status: number, body = ''): void {
+/** Adds `headers`, names and values by turns: all at once they cost half of what they do one by one. */
+function end(response: ServerResponse, status: number, body = '', headers: readonly string[] = []): void {
   if (response.headersSent || response.destroyed) return
-  response.statusCode = status
-  if (body !== '') response.setHeader('content-type', 'application/json')
-  response.setHeader('content-length', Buffer.byteLength(body))
+  const type = body === '' ? [] : ['content-type', 'application/json']
+  response.writeHead(status, [...headers, ...type, 'content-length', String(Buffer.byteLength(body))])
   response.end(body)
 }
 

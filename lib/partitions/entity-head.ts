@@ -33,6 +33,11 @@ export function formatEntityHead(head: EntityHead): string {
   return only ? `${text}${only.name}\0${only.text}` : text
 }
 
+/** True for the text of a head with the only record in it: no other has its separator. */
+export function hasOnlyRecord(text: string): boolean {
+  return text.includes('\0')
+}
+
 /** Undefined when the text is none that `formatEntityHead` makes. */
 export function parseEntityHead(text: string): EntityHead | undefined {
   const end = text.indexOf(']') + 1

@@ -4,7 +4,7 @@
  *     m/<name>                               about the store: format, id, boot
  *     h/<partition>                          position of a partition: epoch, seq, hash chain, generation, digest
  *     p<partition><generation>/a/<due>/<key> alarm index: an empty record per entity with an alarm
- *     p<partition><generation>/e/<key>\0      head of an entity: its alarm, position, and its record or what its records are
+ *     p<partition><generation>/e/<key>\0      head of an entity: alarm, position, and its only record or what its records are
  *     p<partition><generation>/e/<key>\0name  one record of it
  *     p<partition><generation>/f/<key>\0id    an effect that is not confirmed yet
  *     p<partition><generation>/o/<key>       mark: history of this entity is not in Postgres yet

@@ -5,7 +5,6 @@
  * comes. Invariant: a drop never overtakes or follows a later put of the same key: whatever is committed to a partition
  * takes all waiting drops of that partition with it, first.
  */
-
 import { PassingMap } from '../passing.js'
 import type { PartitionId } from '../ring/index.js'
 import type { Clock, Timer } from './clock.js'

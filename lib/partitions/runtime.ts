@@ -29,7 +29,7 @@ import type {
 } from './contract.js'
 import { Effects } from './effects.js'
 import type { AlarmMessage, AnyEntityKind, Decision, Json, Signal } from './entity.js'
-import { changeDigest, entityDefect, parseEntityHead } from './entity-head.js'
+import { changeDigest, entityDefect, hasOnlyRecord, parseEntityHead } from './entity-head.js'
 import type { FailurePoints } from './failure-points.js'
 import { isEntityKey, kindOf, parsePartitionKey } from './keys.js'
 import { LazyDrops } from './lazy-drops.js'
@@ -579,7 +579,7 @@ export class Runtime {
     if (recordNames.length === 1) {
       const read = await store.some([keys.entityHead(key)])
       const [head] = read.records
-      if (read.damaged.length > 0 || (head && parseEntityHead(head.text)?.only)) return read
+      if (read.damaged.length > 0 || (head && hasOnlyRecord(head.text))) return read
     }
     return await store.some(['', ...recordNames].map(name => keys.record(key, name)))
   }

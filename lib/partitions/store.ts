@@ -22,7 +22,10 @@ import { DiskSpace } from './disk-space.js'
 import { type KeyRange, metaKey, partitionsRange, quarantinePrefix, quarantineRange } from './keys.js'
 import { openRecord, sealRecord } from './record.js'
 
-/** Grows when the layout changes: older stores are read, newer ones refused. In 1, single records lay beside their heads. */
+/**
+ * Grows when the layout changes: older stores are read, newer ones refused. In 1, the only record of an entity lay beside
+ * its head.
+ */
 export const storeFormat = 2
 
 export interface StoredRecord {

@@ -17,7 +17,7 @@ export interface NewIdsOptions {
   leads(key: EntityKey): boolean
 }
 
-/** Ids that wait, some 80 bytes each: a sixteenth of it is gathered for each of 16 partitions, and so on. */
+/** Ids that wait, some 80 bytes each: on a node alone 16 for each partition, and twice as many for the fullest. */
 const waitingMax = 4_096
 /** Gathered for each that is given out, until enough wait. */
 const gatheredAtOnce = 2

@@ -15,7 +15,7 @@ import {
   showEntity,
   verify,
 } from '../../../lib/partitions/state-tools.js'
-import { codeOf, counterKind, temporaryDirectory } from './support.js'
+import { codeOf, collect, counterKind, temporaryDirectory } from './support.js'
 
 t.setTimeout(180_000)
 
@@ -27,12 +27,6 @@ async function open(path: string) {
   partitions.register(kind)
   await partitions.start()
   return partitions
-}
-
-async function collect<T>(items: AsyncIterable<T>): Promise<T[]> {
-  const all: T[] = []
-  for await (const item of items) all.push(item)
-  return all
 }
 
 const openDisk = (path: string) =>

@@ -10,7 +10,7 @@ import {
   showEntity,
   verify,
 } from '../../../lib/partitions/state-tools.js'
-import { type CounterState, counterKind, temporaryDirectory } from './support.js'
+import { type CounterState, collect, counterKind, temporaryDirectory } from './support.js'
 
 // fsync is slow on a busy disk.
 t.setTimeout(180_000)
@@ -19,12 +19,6 @@ async function open(path: string) {
   const partitions = await openPartitions({ storage: { backend: 'leveldown', path }, log: silentLog })
   partitions.register(counterKind)
   return partitions
-}
-
-async function collect<T>(items: AsyncIterable<T>): Promise<T[]> {
-  const all: T[] = []
-  for await (const item of items) all.push(item)
-  return all
 }
 
 async function* linesOf(lines: readonly string[]): AsyncGenerator<string> {

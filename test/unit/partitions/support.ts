@@ -116,3 +116,10 @@ export async function codeOf(promise: Promise<unknown>): Promise<string> {
   }
   return 'none'
 }
+
+/** All that there are. */
+export async function collect<T>(items: AsyncIterable<T>): Promise<T[]> {
+  const all: T[] = []
+  for await (const item of items) all.push(item)
+  return all
+}

@@ -25,6 +25,10 @@ t.test('a killed node is refused at once, and connected again after its restart'
   await eventuallyTrue('refused', () => events.at(-1)?.kind === 'refused')
   const refusedMs = (events.at(-1)?.atMs ?? 0) - killedMs
   t.comment(`refused ${refusedMs} ms after SIGKILL; the call in flight: ${await outcome}`)
+  t.notOk(
+    events.some(({ kind, atMs }) => kind === 'silent' && atMs >= killedMs),
+    'not by its silence',
+  )
   t.ok(refusedMs <= 150)
   t.equal(await outcome, 'unavailable')
   t.equal(a.condition(idOf('b')).kind, 'refused')
