@@ -1,14 +1,21 @@
 /** Ids of timers that nobody chose: led here, never twice, and one partition's after the other. */
 import t from 'tap'
+import type { EntityKey } from '../../../lib/ids.js'
 import { partitionOf } from '../../../lib/ring/index.js'
 import { NewIds } from '../../../lib/timers/new-ids.js'
 import { keyOf } from '../../../lib/timers/timers.js'
 
-const scope = 'one'
-const partition = (id: string): number => partitionOf(keyOf(scope, id))
+/** The same partitions in each run: ids are random, so their keys come from the order in which ids are first seen. */
+const seen = new Map<string, EntityKey>()
+function keyFor(id: string): EntityKey {
+  const key = seen.get(id) ?? keyOf('one', `id ${seen.size}`)
+  seen.set(id, key)
+  return key
+}
+const partition = (id: string): number => partitionOf(keyFor(id))
 
 function newIds(leads: (partition: number) => boolean): NewIds {
-  return new NewIds({ keyOf: id => keyOf(scope, id), leads: key => leads(partitionOf(key)) })
+  return new NewIds({ keyOf: keyFor, leads: key => leads(partitionOf(key)) })
 }
 
 const taken = (ids: NewIds, count: number): string[] => Array.from({ length: count }, () => ids.take())
