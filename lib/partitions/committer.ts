@@ -2,8 +2,8 @@
  * Group commit: many small commits of many partitions become few batches on disk. Commits of the partitions this node
  * leads, and those that other leaders send to its copies, share the batches.
  *
- * One batch is in flight at a time; the next takes everything that was queued meanwhile, and begins before the one that is
- * done is let out, so that disk and processor work at once. With replicas, batches begin some milliseconds apart, and the
+ * One batch is in flight at a time; the next takes everything that was queued meanwhile. It begins before a small one that is
+ * done is let out, so that disk and processor work at once, and after a large one, so that it takes more. With replicas, batches begin some milliseconds apart, and the
  * first after a pause at once: each is also a message to every replica, a batch on its disk and an answer, and a small one
  * costs nearly as much as a large one. A commit is numbered and chained when it is queued, so its order is fixed before the
  * disk sees it; the head of each partition is written once per batch. Replicas are sent a commit when its batch is written
@@ -402,8 +402,8 @@ export class Committer {
     this.#writing = []
     this.#groups += 1
     this.#commits += group.length
-    // The disk begins with what came meanwhile before the processor lets out what is done: both work at once.
-    const isChained = !replication && this.#queue.length > 0 && this.#idleWaiters.length === 0
+    const isSmall = !replication && group.length < manyCommits
+    const isChained = isSmall && this.#queue.length > 0 && this.#idleWaiters.length === 0
     if (isChained) void this.#writeGroup()
     for (const commit of group) this.#written(commit)
     if (this.#queue.length > 0) this.#schedule()
