@@ -2,12 +2,13 @@
  * Group commit: many small commits of many partitions become few batches on disk. Commits of the partitions this node
  * leads, and those that other leaders send to its copies, share the batches.
  *
- * One batch is in flight at a time; the next takes everything that was queued meanwhile. It begins before a small one that is
- * done is let out, so that disk and processor work at once, and after a large one, so that it takes more. With replicas, batches begin some milliseconds apart, and the
- * first after a pause at once: each is also a message to every replica, a batch on its disk and an answer, and a small one
- * costs nearly as much as a large one. A commit is numbered and chained when it is queued, so its order is fixed before the
- * disk sees it; the head of each partition is written once per batch. Replicas are sent a commit when its batch is written
- * here, and may be slower or faster: a commit that is on disk waits for them without holding up other partitions.
+ * One batch is in flight at a time; the next takes everything that was queued meanwhile. It begins before a small one that
+ * is done is let out, so that disk and processor work at once, and after a large one, so that it takes more. With replicas,
+ * batches begin some milliseconds apart, and the first after a pause at once: each is also a message to every replica, a
+ * batch on its disk and an answer, and a small one costs nearly as much as a large one. A commit is numbered and chained
+ * when it is queued, so its order is fixed before the disk sees it; the head of each partition is written once per batch.
+ * Replicas are sent a commit when its batch is written here, and may be slower or faster: a commit that is on disk waits
+ * for them without holding up other partitions.
  *
  * Invariant: `done` is called without an error only when the commit and everything of its partition queued before it
  * are on disk (with `sync`, on the medium) and on every replica. What can go wrong: a batch fails. Whether it reached the

@@ -8,9 +8,7 @@ export function Menu({ className = '', ...props }: MenuProps) {
       unmountOnHide
       gutter={4}
       // Left to it, Ariakit hides a menu a second time two frames after Escape, also when it is open again by then.
-      hideOnEscape={event => {
-        // A dialog around the menu stays.
-        event.preventDefault()
+      hideOnEscape={() => {
         menu?.hide()
         return false
       }}
