@@ -9,7 +9,7 @@ import { AppError } from '../errors.js'
 import { type DirectoryView, directoryKey, requestsFor, transactionStart } from '../hosts/index.js'
 import type { EntityKey, InstanceId, OrganizationId, PageKey, TransactionId } from '../ids.js'
 import { limits } from '../limits.js'
-import type { Json } from '../partitions/index.js'
+import { type Json, NewIds } from '../partitions/index.js'
 import { pause } from '../pause.js'
 import { type OpenPageInputs, SdkVersion } from '../sdk/index.js'
 import type {
@@ -49,9 +49,17 @@ export class ClientRequests {
   readonly #options: ClientsOptions
   /** Turns over the hosts of an action, so that equal hosts share the runs. */
   #turn = 0
+  readonly #newIds: NewIds
 
   constructor(options: ClientsOptions) {
     this.#options = options
+    const { runtime } = options
+    this.#newIds = new NewIds({ keyOf: transactionKey, leads: key => runtime.leads(key) })
+  }
+
+  /** An id for a transaction that a window of this node may start. */
+  newId(): string {
+    return this.#newIds.take()
   }
 
   async handle(window: Window, request: Request): Promise<unknown> {
@@ -112,7 +120,7 @@ export class ClientRequests {
         window.watches.delete(placeName(request.data))
         return {}
       case 'transaction.start':
-        return this.#start(window, request.data)
+        return { ...(await this.#start(window, request.data)), newId: this.newId() }
       case 'transaction.attach':
         return this.#attach(window, request.data.transactionId)
       case 'transaction.answer':

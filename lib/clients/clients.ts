@@ -21,7 +21,7 @@ import type { Uploads } from '../uploads/index.js'
 import { ClientConnection } from './client-connection.js'
 import { ClientRequests } from './client-requests.js'
 import type { Request } from './requests.js'
-import { type Place, protocolVersion } from './wire.js'
+import { type Place, protocolVersion, type Requests } from './wire.js'
 
 export interface ClientsOptions {
   readonly runtime: EntityRuntime
@@ -158,7 +158,7 @@ export class Clients {
     return this.#requests.handle(window, request)
   }
 
-  #hello(connection: ClientConnection, data: { client: string; protocol: number }): unknown {
+  #hello(connection: ClientConnection, data: Requests['hello']['data']): Requests['hello']['result'] {
     if (data.protocol !== protocolVersion) {
       throw new AppError('bad-request', `This server speaks protocol ${protocolVersion}. Reload the page.`)
     }
@@ -185,7 +185,7 @@ export class Clients {
       }
       this.#options.runtime.locations.announce(socketOf(clientId))
     }
-    return { protocol: protocolVersion, userId, build: this.#options.build }
+    return { protocol: protocolVersion, userId, build: this.#options.build, newId: this.#requests.newId() }
   }
 
   #tell(signal: Signal, key: EntityKey): void {

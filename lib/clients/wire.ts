@@ -23,19 +23,26 @@ export interface Place {
   environment: string
 }
 
+/** An id for the next transaction of this window: led by the node that the window is connected to. */
+export interface NewId {
+  newId: string
+}
+
 export type Params = Record<string, string | number | boolean | null>
 
 export interface Requests {
   hello: {
     data: { client: string; protocol: number }
-    result: { protocol: number; userId: string; build: string }
+    result: { protocol: number; userId: string; build: string } & NewId
   }
   /** A browser cannot send websocket pings; this is one. */
   ping: { data: Record<string, never>; result: Record<string, never> }
   /** The live list of actions and pages; every change arrives as a `directory` event with the same place. */
   'directory.watch': { data: Place; result: Directory }
   'directory.unwatch': { data: Place; result: Record<string, never> }
-  /** Starts a transaction under an id made by the browser, or attaches when it exists already. */
+  /**
+   * Starts a transaction under an id that the browser has been given, or made; attaches when it exists already.
+   */
   'transaction.start': {
     data: Place & {
       transactionId: string
@@ -45,7 +52,7 @@ export interface Requests {
       /** What waits in the queue and is started by this: its parameters stand below those given here. */
       queueItemId?: string
     }
-    result: TransactionSnapshot
+    result: TransactionSnapshot & NewId
   }
   /** Attaches to a transaction, taking it over from another window. */
   'transaction.attach': { data: { transactionId: string }; result: TransactionSnapshot }

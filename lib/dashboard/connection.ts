@@ -72,6 +72,7 @@ export class Connection {
   #socket: WebSocket | null = null
   #state: ConnectionState = 'connecting'
   #nextId = 1
+  #newId: string | null = null
   #failures = 0
   #closed = false
   #retryTimer: ReturnType<typeof setTimeout> | undefined
@@ -87,6 +88,13 @@ export class Connection {
 
   get state(): ConnectionState {
     return this.#state
+  }
+
+  /** An id for a transaction, which the node it is started on leads; null when none has been given since the last. */
+  takeNewId(): string | null {
+    const id = this.#newId
+    this.#newId = null
+    return id
   }
 
   onState = (listener: () => void): (() => void) => {
@@ -252,6 +260,7 @@ export class Connection {
     const pending = this.#pending.get(frame.id)
     this.#pending.delete(frame.id)
     if (!pending) return
+    if (isRecord(frame.result) && typeof frame.result.newId === 'string') this.#newId = frame.result.newId
     if (isRecord(frame.error)) pending.reject(new RequestError(frame.error as unknown as ErrorBody))
     else pending.resolve(frame.result)
   }
@@ -282,6 +291,7 @@ export class Connection {
     this.#isPinging = false
     const socket = this.#socket
     this.#socket = null
+    this.#newId = null
     if (socket) {
       socket.onopen = null
       socket.onmessage = null

@@ -277,6 +277,7 @@ export {
   parseFailurePoints,
 } from './failure-points.js'
 export type { Locations, Reach } from './locations.js'
+export { NewIds } from './new-ids.js'
 export type { HistoryItem, HistoryWriter } from './outbox.js'
 export type { Position } from './position.js'
 export {

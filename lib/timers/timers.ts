@@ -4,10 +4,9 @@ import { AppError } from '../errors.js'
 import type { EntityKey } from '../ids.js'
 import { limits } from '../limits.js'
 import type { Log } from '../log.js'
-import type { Clock, EntityRuntime } from '../partitions/index.js'
+import { type Clock, type EntityRuntime, NewIds } from '../partitions/index.js'
 import type { PartitionId } from '../ring/index.js'
 import { Firings, type Transport } from './firings.js'
-import { NewIds } from './new-ids.js'
 import { recordIn, type TimerDefinition, type TimerMessage, type TimerRecord, timerKind } from './timer.js'
 
 export interface TimersOptions {

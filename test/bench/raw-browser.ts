@@ -6,6 +6,7 @@ interface Frame {
   readonly id?: number
   readonly event?: string
   readonly data?: unknown
+  readonly result?: { readonly newId?: string }
   readonly error?: { readonly code: string; readonly message: string }
 }
 
@@ -14,6 +15,8 @@ export class RawBrowser {
   #next = 1
   readonly #replies = new Map<number, (frame: Frame) => void>()
   onEvent: (event: string, data: unknown) => void = () => undefined
+  /** For the next transaction. */
+  newId = ''
 
   private constructor(socket: WebSocket) {
     this.#socket = socket
@@ -23,6 +26,7 @@ export class RawBrowser {
         this.onEvent(frame.event ?? '', frame.data)
         return
       }
+      if (frame.result?.newId) this.newId = frame.result.newId
       this.#replies.get(frame.id)?.(frame)
       this.#replies.delete(frame.id)
     })

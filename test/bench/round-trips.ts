@@ -105,18 +105,11 @@ export interface Side {
   stop(): Promise<void>
 }
 
-/** Lets two sides take turns, so that whatever else the machine does slows both alike. Ends both. */
-export async function takeTurns(one: Side, other: Side): Promise<void> {
-  for (let turn = 0; turn < warmUpTurns; turn += 1) {
-    await one.load.warmUp()
-    await other.load.warmUp()
-  }
-  for (let turn = 0; turn < turns; turn += 1) {
-    await one.load.turn(one.pids)
-    await other.load.turn(other.pids)
-  }
-  await one.stop()
-  await other.stop()
+/** Lets the sides take turns, so that whatever else the machine does slows all alike. Ends them. */
+export async function takeTurns(...sides: readonly Side[]): Promise<void> {
+  for (let turn = 0; turn < warmUpTurns; turn += 1) for (const { load } of sides) await load.warmUp()
+  for (let turn = 0; turn < turns; turn += 1) for (const { load, pids } of sides) await load.turn(pids)
+  for (const side of sides) await side.stop()
 }
 
 /** Where a load goes: hosts and browsers may be connected to different nodes. */
@@ -133,12 +126,19 @@ export async function connectHosts(place: Place, events: RawHostEvents): Promise
   return await Promise.all(Array.from({ length: hostCount }, connect))
 }
 
+/**
+ * Whose ids transactions begin under: those that windows are `given`, as in the dashboard, which the windows' node leads;
+ * or any, `made` by whoever starts them: led by all nodes.
+ */
+export type Ids = 'given' | 'made'
+
 /** Windows, each with `runsEach` transactions of the action, one after the other. */
 export async function startRuns(
   place: Place,
   windows: number,
   runsEach: number,
   onEvent: (browser: RawBrowser, event: string, data: unknown) => void = () => undefined,
+  ids: Ids = 'made',
 ): Promise<RawBrowser[]> {
   const { browsersAt, seeded } = place
   const cookie = await browsersAt.signIn(seeded.user.email, seeded.password)
@@ -150,7 +150,8 @@ export async function startRuns(
       for (let run = 0; run < runsEach; run += 1) {
         // A window may not ask more than 50 times a second.
         if (run > 0) await pause(25)
-        await browser.ask('transaction.start', { ...action, transactionId: randomUUID() })
+        const transactionId = ids === 'given' ? browser.newId : randomUUID()
+        await browser.ask('transaction.start', { ...action, transactionId })
       }
       return browser
     }),
@@ -167,7 +168,7 @@ export function answerRender(browser: RawBrowser, event: string, data: unknown):
 }
 
 /** Round trips through interval-server. */
-export async function roundTrips(place: Place, rest: Omit<Side, 'load'>): Promise<Side> {
+export async function roundTrips(place: Place, rest: Omit<Side, 'load'>, ids: Ids): Promise<Side> {
   const load = new Load()
   const trips = new Map<string, { count: number; askedAtMs: number }>()
   const ask = (host: RawHost, transactionId: string): void => {
@@ -182,12 +183,12 @@ export async function roundTrips(place: Place, rest: Omit<Side, 'load'>): Promis
       load.next(count, performance.now() - askedAtMs, () => ask(host, transactionId))
     },
   })
-  const browsers = await startRuns(place, transactionCount, 1, answerRender)
+  const browsers = await startRuns(place, transactionCount, 1, answerRender, ids)
   return sideOf(load, hosts, browsers, rest)
 }
 
 /** Calls of a host that are one commit each: how far it is. Confirmed when the commit is on every copy. */
-export async function commits(place: Place, rest: Omit<Side, 'load'>): Promise<Side> {
+export async function commits(place: Place, rest: Omit<Side, 'load'>, ids: Ids): Promise<Side> {
   const load = new Load()
   const counts = new Map<string, number>()
   const say = async (host: RawHost, transactionId: string): Promise<void> => {
@@ -201,7 +202,7 @@ export async function commits(place: Place, rest: Omit<Side, 'load'>): Promise<S
     started: (host, transactionId) => load.first(() => void say(host, transactionId)),
     answered: () => undefined,
   })
-  const browsers = await startRuns(place, transactionCount, 1)
+  const browsers = await startRuns(place, transactionCount, 1, () => undefined, ids)
   return sideOf(load, hosts, browsers, rest)
 }
 

@@ -5,6 +5,7 @@
 import { randomUUID } from 'node:crypto'
 import t from 'tap'
 import type { Events, TransactionSnapshot } from '../../lib/clients/wire.js'
+import { partitionOf } from '../../lib/ring/index.js'
 import { RawBrowser } from '../bench/raw-browser.js'
 import { RawHost } from '../bench/raw-host.js'
 import { TestCluster } from '../support/cluster.js'
@@ -71,6 +72,25 @@ t.test('host, browser and leader on different nodes', { timeout: 280_000 }, asyn
       status.partitions.some(partition => partition.serving && partition.seq > 0),
       'each node leads some of it',
     )
+  }
+
+  const owners = await cluster.owners()
+  for (const index of [0, 1, 2]) {
+    const { address } = cluster.node(index)
+    const browser = await RawBrowser.connect(address, await cluster.node(index).signIn(user.email, password))
+    t.teardown(() => browser.close())
+    const ids = new Set<string>()
+    for (const _start of [1, 2, 3]) {
+      const transactionId = browser.newId
+      ids.add(transactionId)
+      t.equal(
+        owners[partitionOf(`transaction:${transactionId}`)],
+        index,
+        'a window is given what its node leads',
+      )
+      await browser.ask('transaction.start', { ...place, transactionId, slug: 'ask' })
+    }
+    t.equal(ids.size, 3, 'and another id after each start')
   }
 
   t.comment('the third node is killed: it held neither host nor browser, but led a third of everything')

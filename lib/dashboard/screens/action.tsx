@@ -101,7 +101,7 @@ function Run({ place, slug, search, resumed, queueItemId, title, description, di
       encoding,
       memory,
       newId,
-      transactionId: attempt === 0 && resumed !== null ? resumed : newId(),
+      transactionId: attempt === 0 && resumed !== null ? resumed : (connection.takeNewId() ?? newId()),
       start: {
         place: { organization, environment },
         slug,

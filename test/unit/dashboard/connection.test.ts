@@ -10,7 +10,11 @@ Object.assign(globalThis, { WebSocket: WsSocket })
 type Frame = { id: number; method: string }
 
 /** A server whose sockets answer what `answers` says yes to. */
-async function server(t: Test, answers: (socketNumber: number, frame: Frame) => boolean) {
+async function server(
+  t: Test,
+  answers: (socketNumber: number, frame: Frame) => boolean,
+  newId: (socketNumber: number, frame: Frame) => string | undefined = () => undefined,
+) {
   const frames: { socket: number; method: string }[] = []
   const port = await freePort()
   const sockets = new WebSocketServer({ host: '127.0.0.1', port })
@@ -21,7 +25,8 @@ async function server(t: Test, answers: (socketNumber: number, frame: Frame) => 
     socket.on('message', data => {
       const frame = JSON.parse(String(data)) as Frame
       frames.push({ socket: number, method: frame.method })
-      if (answers(number, frame)) socket.send(JSON.stringify({ id: frame.id, result: { from: number } }))
+      const result = { from: number, newId: newId(number, frame) }
+      if (answers(number, frame)) socket.send(JSON.stringify({ id: frame.id, result }))
     })
   })
   const connection = new Connection({
@@ -37,7 +42,7 @@ async function server(t: Test, answers: (socketNumber: number, frame: Frame) => 
     sockets.close()
   })
   connection.open()
-  return { connection, frames }
+  return { connection, frames, sockets }
 }
 
 t.test(
@@ -65,4 +70,25 @@ t.test('a node that is slow with one answer, and alive, is kept', async t => {
   })
   t.equal(connection.state, 'open')
   t.ok(frames.every(({ socket }) => socket === 1))
+})
+
+t.test('an id that the node gave is taken once, and never on another connection', async t => {
+  const { connection, sockets } = await server(
+    t,
+    () => true,
+    (socket, { method }) => (method === 'ping' ? undefined : `${method} ${socket}`),
+  )
+  t.equal(connection.takeNewId(), null, 'before there is a connection')
+  await eventuallyTrue('open', () => connection.state === 'open')
+  t.equal(connection.takeNewId(), 'hello 1')
+  t.equal(connection.takeNewId(), null)
+  await connection.request('transaction.start', {} as never)
+  const lost = new Promise<void>(resolve => {
+    connection.onState(() => resolve())
+  })
+  for (const socket of sockets.clients) socket.terminate()
+  await lost
+  t.equal(connection.takeNewId(), null, 'the node that gave it may be gone')
+  await eventuallyTrue('open again', () => connection.state === 'open')
+  t.equal(connection.takeNewId(), 'hello 2')
 })

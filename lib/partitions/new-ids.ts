@@ -1,7 +1,7 @@
 /**
- * Ids for timers whose callers choose none: of timers that this node leads, so that creating one asks no other node but
- * the replicas, and one partition's after the other. A batch on disk holds the head of each partition in it, and is a
- * message to the replicas of each: creates that come together are cheaper in one partition than in as many as they are.
+ * Ids for entities that nobody has named: of entities that this node leads, so that it asks no other node but the replicas
+ * while the ring stays as it is, and one partition's after the other. A batch on disk holds the head of each partition in
+ * it, and is a message to the replicas of each: what comes together is cheaper in one partition than in as many as it is.
  *
  * Ids are random. Some wait here, sorted by the partition that they happen to fall into; those of the partition that has
  * most go first, all of them. What can go wrong: this node leads a partition no more. Then what waits for it is dropped,
@@ -11,7 +11,7 @@ import { randomUUID } from 'node:crypto'
 import type { EntityKey } from '../ids.js'
 import { type PartitionId, partitionOf } from '../ring/index.js'
 
-/** The keys of the timers of one scope, and who leads them. */
+/** The keys of such entities, and who leads them. */
 export interface NewIdsOptions {
   keyOf(id: string): EntityKey
   leads(key: EntityKey): boolean
@@ -35,7 +35,7 @@ export class NewIds {
     this.#options = options
   }
 
-  /** An id that nobody has used; of a timer that this node leads, if such a one is found soon. */
+  /** An id that nobody has used; of an entity that this node leads, if such a one is found soon. */
   take(): string {
     for (let count = 0; count < gatheredAtOnce && this.#waitingCount < waitingMax; count++) this.#gather()
     if (this.#current.length === 0) this.#current = this.#takeMost()

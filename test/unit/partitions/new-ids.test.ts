@@ -1,8 +1,8 @@
-/** Ids of timers that nobody chose: led here, never twice, and one partition's after the other. */
+/** Ids that nobody chose: led here, never twice, and one partition's after the other. */
 import t from 'tap'
 import type { EntityKey } from '../../../lib/ids.js'
+import { NewIds } from '../../../lib/partitions/new-ids.js'
 import { partitionOf } from '../../../lib/ring/index.js'
-import { NewIds } from '../../../lib/timers/new-ids.js'
 import { keyOf } from '../../../lib/timers/timers.js'
 
 /** The same partitions in each run: ids are random, so their keys come from the order in which ids are first seen. */
