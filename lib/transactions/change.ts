@@ -16,6 +16,7 @@ import { ioCallText } from '../sdk/index.js'
 import type { TransactionStart } from './messages.js'
 import {
   type AnswerRecord,
+  type Answers,
   answerRecord,
   type Group,
   type GroupRecord,
@@ -60,7 +61,7 @@ export class Change {
   readonly context: DecisionContext
   state: TransactionState
   readonly #put = new Map<string, Json | JsonText>()
-  readonly #del: string[] = []
+  readonly #del = new Set<string>()
   /** The copy of `now` that this message may still change. */
   #draft: { -readonly [Name in keyof Now]: Now[Name] } | undefined
   readonly #effects: Effect[] = []
@@ -104,11 +105,12 @@ export class Change {
   /** Writes a record. Values come from our own types, all of which JSON can hold. */
   record(name: string, value: unknown): void {
     this.#put.set(name, value as Json)
+    this.#del.delete(name)
   }
 
   forget(name: string): void {
     this.#put.delete(name)
-    this.#del.push(name)
+    this.#del.add(name)
   }
 
   /** Awaiting input while any step waits for an answer. */
@@ -123,39 +125,47 @@ export class Change {
     this.state = { ...this.state, groups: index < 0 ? [...groups, group] : groups.with(index, group) }
     const render: Omit<GroupRecord, 'call'> = {
       order: group.order,
-      inputGroupKey: group.inputGroupKey,
-      renderId: group.renderId,
       bytes: group.bytes,
       displayOnly: group.displayOnly,
       refusedRenderId: group.refusedRenderId,
     }
     const text = `{"call":${ioCallText(group.call)},${JSON.stringify(render).slice(1)}`
-    this.#put.set(groupRecord(group.order), new JsonText(text))
+    this.record(groupRecord(group.slot), new JsonText(text))
     const before = groups[index]
     if (!before?.answer || group.answer) return
-    this.forget(answerRecord(group.order))
+    this.forget(answerRecord(group.slot))
     this.#rememberAnswered(before)
   }
 
   /** Changes what was answered to a group, without writing its render again. */
-  putAnswer(group: Group, part: Partial<AnswerRecord>): Group {
+  putAnswer(group: Group, part: Partial<Answers>): Group {
     const changed = { ...group, ...part }
     const groups = this.state.groups
     this.state = {
       ...this.state,
       groups: groups.map(other => (other.order === group.order ? changed : other)),
     }
-    this.record(answerRecord(group.order), {
+    this.record(answerRecord(group.slot), {
+      order: group.order,
       answer: changed.answer,
       setState: changed.setState,
     } satisfies AnswerRecord)
     return changed
   }
 
+  /** The lowest slot that no group has. */
+  freeSlot(): number {
+    const taken = new Set(this.state.groups.map(group => group.slot))
+    let slot = 0
+    while (taken.has(slot)) slot += 1
+    return slot
+  }
+
   dropGroup(group: Group): void {
     this.state = { ...this.state, groups: this.state.groups.filter(other => other.order !== group.order) }
-    this.forget(groupRecord(group.order))
-    if (group.answer || group.setState) this.forget(answerRecord(group.order))
+    this.forget(groupRecord(group.slot))
+    // The one on disk is nobody's, and the next takes its place: it is not written anew.
+    this.#put.delete(answerRecord(group.slot))
     this.#rememberAnswered(group)
   }
 
@@ -241,7 +251,7 @@ export class Change {
     const decision = {
       state: this.state,
       put: this.#put,
-      del: this.#del,
+      del: [...this.#del],
       effects: this.#effects,
       dropEffects: this.#dropEffects,
       signals: this.#signals,

@@ -102,6 +102,7 @@ export function decideIoCall(
     const displayOnly = isDisplayOnly(call)
     const group: Group = {
       order: known?.order ?? change.now.groups,
+      slot: known?.slot ?? change.freeSlot(),
       inputGroupKey: call.inputGroupKey,
       renderId: call.id,
       call,

@@ -3,14 +3,17 @@
  *
  *   start            everything that never changes (TransactionStart)
  *   now              the small part that changes with nearly every message
- *   group/<order>    one IO group: its newest render
- *   answer/<order>   what was answered to it, until the host has gone on; apart from the render, which may be large
+ *   group/<slot>     one IO group: its newest render
+ *   answer/<slot>    what was answered to a group with its order; apart from the render, which may be large
  *   log/<index>      one log line
  *   note/<order>     one notification
  *   upload/<id>      one file that was allowed to be sent
  *   input/<order>    what was entered in one step, for the history alone (inputs.ts)
  *   notice/<what>    what the person is told while they are not there, for the history alone (notices.ts)
  *   result           how it ended
+ *
+ * A group that is over gives its slot to the next one, whose records take the place of its own: a run of many steps, one
+ * after the other, leaves LevelDB two names in place of two for each step, and nothing to delete.
  *
  * The state is a value: deciding makes a new one and shares what did not change.
  */
@@ -78,6 +81,8 @@ export interface Delivery {
 
 export interface Group {
   readonly order: number
+  /** The lowest number that no other group had when it came: what its records are named after. */
+  readonly slot: number
   readonly inputGroupKey: string
   /** Id of the newest render. */
   readonly renderId: string
@@ -111,8 +116,10 @@ export interface AllowedUpload {
 }
 
 /** Group as it is stored: the render and the answers are two records. */
-export type GroupRecord = Omit<Group, 'answer' | 'setState'>
-export type AnswerRecord = Pick<Group, 'answer' | 'setState'>
+export type GroupRecord = Omit<Group, 'slot' | 'inputGroupKey' | 'renderId' | 'answer' | 'setState'>
+export type Answers = Pick<Group, 'answer' | 'setState'>
+/** An answer to a group that is over stays until there is another: its order tells. */
+export type AnswerRecord = Answers & Pick<Group, 'order'>
 
 export interface TransactionState {
   readonly start: TransactionStart | null
@@ -167,8 +174,9 @@ export function nowText(now: Now): string {
 }
 
 /** Record names sort by number. */
-export const groupRecord = (order: number): string => `group/${String(order).padStart(8, '0')}`
-export const answerRecord = (order: number): string => `answer/${String(order).padStart(8, '0')}`
+const groupPrefix = 'group/'
+export const groupRecord = (slot: number): string => `${groupPrefix}${String(slot).padStart(4, '0')}`
+export const answerRecord = (slot: number): string => `answer/${String(slot).padStart(4, '0')}`
 export const logRecord = (index: number): string => `log/${String(index).padStart(8, '0')}`
 export const uploadRecord = (id: string): string => `upload/${id}`
 export const noteRecord = (order: number): string => `note/${String(order).padStart(8, '0')}`
@@ -179,6 +187,14 @@ export function waitingStatus(groups: readonly Group[], appends: boolean): 'runn
   return waits ? 'awaiting-input' : 'running'
 }
 
+function loadGroup(slot: number, value: Json, records: ReadonlyMap<string, Json>): Group {
+  const group = value as unknown as GroupRecord
+  const stored = records.get(answerRecord(slot)) as unknown as AnswerRecord | undefined
+  const { answer, setState } = stored?.order === group.order ? stored : { answer: null, setState: null }
+  const { id: renderId, inputGroupKey } = group.call
+  return { ...group, slot, inputGroupKey, renderId, answer, setState }
+}
+
 /** Rebuilds the state from its records; `start` is null where there are none. */
 export function loadTransaction(records: ReadonlyMap<string, Json>): TransactionState {
   const groups: Group[] = []
@@ -186,12 +202,9 @@ export function loadTransaction(records: ReadonlyMap<string, Json>): Transaction
   const notes: Notification[] = []
   const uploads: AllowedUpload[] = []
   for (const [name, value] of records) {
-    if (name.startsWith('group/')) {
-      const group = value as unknown as GroupRecord
-      const answers = records.get(answerRecord(group.order)) as unknown as AnswerRecord | undefined
-      groups.push({ ...group, answer: answers?.answer ?? null, setState: answers?.setState ?? null })
-    }
-    if (name.startsWith('log/')) logs.push(value as unknown as LogLine)
+    if (name.startsWith(groupPrefix))
+      groups.push(loadGroup(Number(name.slice(groupPrefix.length)), value, records))
+    else if (name.startsWith('log/')) logs.push(value as unknown as LogLine)
     else if (name.startsWith('note/')) notes.push(value as unknown as Notification)
     else if (name.startsWith('upload/')) uploads.push(value as unknown as AllowedUpload)
   }
