@@ -3,8 +3,8 @@
  * leads, and those that other leaders send to its copies, share the batches.
  *
  * One batch is in flight at a time; the next takes everything that was queued meanwhile. It begins before a small one that
- * is done is let out, so that disk and processor work at once, and after a large one, so that it takes more. With replicas,
- * batches begin some milliseconds apart, and the first after a pause at once: each is also a message to every replica, a
+ * is done is let out, so that disk and processor work at once, and a few turns of the event loop after a large one, so that
+ * it takes what has come in by then. With replicas, batches begin some milliseconds apart, and the first after a pause at once: each is also a message to every replica, a
  * batch on its disk and an answer, and a small one costs nearly as much as a large one. A commit is numbered and chained
  * when it is queued, so its order is fixed before the disk sees it; the head of each partition is written once per batch.
  * Replicas are sent a commit when its batch is written here, and may be slower or faster: a commit that is on disk waits
@@ -102,6 +102,8 @@ const recoveryDelayMs = 100
 const groupIntervalMs = 2
 /** After one of so many commits more come, and fewer batches take them all: a sixth less of processor for each. */
 const manyCommits = 8
+/** Turns of the event loop between two such batches; more of them make batches hardly larger. */
+const manyTurns = 2
 const manyIntervalMs = 4
 /** What an operation costs in memory beside its key and value, roughly. */
 const operationOverheadBytes = 64
@@ -376,7 +378,7 @@ export class Committer {
     const isTooSoon = replication && sinceMs >= 0 && sinceMs < intervalMs
     if (isTooSoon) clock.setTimer(intervalMs - sinceMs, write)
     // Everything that this turn of the event loop still decides goes into the same batch.
-    else clock.soon(write)
+    else inTurns(!replication && this.#groupCommits >= manyCommits ? manyTurns : 0, clock, write)
   }
 
   async #writeGroup(): Promise<void> {
@@ -562,6 +564,11 @@ function raised(head: PartitionHead): PartitionHead {
 function headOperation(partition: PartitionId, head: PartitionHead): DiskOperation {
   const key = headKey(partition)
   return { type: 'put', key, value: sealRecord(key, formatHead(head)).bytes }
+}
+
+/** Runs `work` at the end of this turn of the event loop, or of one that many turns later. */
+function inTurns(turns: number, clock: Clock, work: () => void): void {
+  clock.soon(turns === 0 ? work : () => inTurns(turns - 1, clock, work))
 }
 
 function sizeOf(operations: readonly CommitOperation[]): number {

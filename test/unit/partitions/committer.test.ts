@@ -112,6 +112,49 @@ t.test('the disk has the next batch before the last one is let out', async t => 
   await Promise.all([fourth, fifth])
 })
 
+t.test('after a large batch, the next one takes what two more turns bring', async t => {
+  const store = await memoryStore()
+  /** Whoever waits for the end of this turn; turned by hand. */
+  let waiting: (() => void)[] = []
+  const turn = (): void => {
+    const due = waiting
+    waiting = []
+    for (const fn of due) fn()
+  }
+  const sizes: number[] = []
+  const write = store.write.bind(store)
+  store.write = (operations, sync) => {
+    // One of each batch is the head of the partition.
+    sizes.push(operations.length - 1)
+    return write(operations, sync)
+  }
+  const committer = committerOn(store, { clock: { ...clock, soon: fn => void waiting.push(fn) } })
+  await committer.open([one])
+  sizes.length = 0
+  const commit = (count: number) =>
+    Promise.all(Array.from({ length: count }, (_, at) => committer.commit(one, [putOperation(one, `${at}`)])))
+  const small = commit(7)
+  turn()
+  await small
+  const large = commit(8)
+  turn()
+  t.same(sizes, [7, 8], 'after a small one it begins at the end of the turn')
+  await large
+  const first = commit(1)
+  turn()
+  const second = commit(2)
+  turn()
+  const third = commit(3)
+  t.same(sizes, [7, 8])
+  turn()
+  t.same(sizes, [7, 8, 6], 'after a large one two turns later')
+  await Promise.all([first, second, third])
+  const last = commit(1)
+  turn()
+  await last
+  t.same(sizes, [7, 8, 6, 1])
+})
+
 t.test('a commit waits for its replicas without holding up other partitions', async t => {
   const store = await memoryStore()
   const acked = new Map<PartitionId, number>()
