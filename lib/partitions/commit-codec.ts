@@ -19,6 +19,7 @@ export interface SentCommit {
 }
 
 const headBytes = 2 + 4 * 6 + 5 * 4 + 4
+const openingBytes = 1 + 2 + 4
 const put = 1
 const del = 0
 
@@ -28,64 +29,81 @@ export function encodedBytes(commit: Commit): number {
 }
 
 export function encodeCommits(commits: readonly Commit[]): Buffer {
-  const parts: Buffer[] = []
-  for (const commit of commits) {
-    const { head, operations, partition, previous, previousChain } = commit
-    const bytes = Buffer.allocUnsafe(headBytes)
-    let at = bytes.writeUInt16BE(partition, 0)
-    for (const number of [previous.epoch, previous.seq, head.epoch, head.seq])
-      at = bytes.writeUIntBE(number, at, 6)
-    const { chain, digest } = head
-    for (const number of [previousChain.high, previousChain.low, chain.high, chain.low, digest]) {
-      at = bytes.writeUInt32BE(number, at)
-    }
-    bytes.writeUInt32BE(operations.length, at)
-    parts.push(bytes)
+  let size = 0
+  for (const { operations } of commits) {
+    size += headBytes
     for (const operation of operations) {
-      const key = Buffer.from(operation.key.slice(sealedFrom(operation.key)))
-      const isPut = operation.type === 'put'
-      const opening = Buffer.allocUnsafe(7)
-      opening[0] = isPut ? put : del
-      opening.writeUInt16BE(key.length, 1)
-      opening.writeUInt32BE(isPut ? operation.value.length : 0, 3)
-      parts.push(opening, key)
-      if (isPut) parts.push(operation.value)
+      size += openingBytes + Buffer.byteLength(operation.key) - sealedFrom(operation.key)
+      if (operation.type === 'put') size += operation.value.length
     }
   }
-  return Buffer.concat(parts)
+  const bytes = Buffer.allocUnsafe(size)
+  let at = 0
+  for (const { head, operations, partition, previous, previousChain } of commits) {
+    at = bytes.writeUInt16BE(partition, at)
+    at = bytes.writeUIntBE(previous.epoch, at, 6)
+    at = bytes.writeUIntBE(previous.seq, at, 6)
+    at = bytes.writeUIntBE(head.epoch, at, 6)
+    at = bytes.writeUIntBE(head.seq, at, 6)
+    at = bytes.writeUInt32BE(previousChain.high, at)
+    at = bytes.writeUInt32BE(previousChain.low, at)
+    at = bytes.writeUInt32BE(head.chain.high, at)
+    at = bytes.writeUInt32BE(head.chain.low, at)
+    at = bytes.writeUInt32BE(head.digest, at)
+    at = bytes.writeUInt32BE(operations.length, at)
+    for (const operation of operations) {
+      const keyLength = bytes.write(operation.key.slice(sealedFrom(operation.key)), at + openingBytes)
+      const isPut = operation.type === 'put'
+      at = bytes.writeUInt8(isPut ? put : del, at)
+      at = bytes.writeUInt16BE(keyLength, at)
+      at = bytes.writeUInt32BE(isPut ? operation.value.length : 0, at) + keyLength
+      if (!isPut) continue
+      bytes.set(operation.value, at)
+      at += operation.value.length
+    }
+  }
+  return bytes
 }
 
 /** @throws RangeError when the bytes are none that `encodeCommits` makes */
 export function decodeCommits(bytes: Buffer): SentCommit[] {
   const commits: SentCommit[] = []
   let at = 0
-  const number = (size: number): number => {
-    const value = bytes.readUIntBE(at, size)
-    at += size
-    return value
-  }
-  const slice = (size: number): Buffer => {
+  const take = (size: number): number => {
     if (at + size > bytes.length) throw new RangeError('a commit is cut short')
     at += size
-    return bytes.subarray(at - size, at)
+    return at - size
   }
   while (at < bytes.length) {
-    const partition = number(2) as PartitionId
-    const previous = { epoch: number(6), seq: number(6) }
-    const position = { epoch: number(6), seq: number(6) }
-    const previousChain = { high: number(4), low: number(4) }
-    const chain = { high: number(4), low: number(4) }
-    const digest = number(4)
+    const from = take(headBytes)
+    const hash = (offset: number): ChainHash => ({
+      high: bytes.readUInt32BE(from + offset),
+      low: bytes.readUInt32BE(from + offset + 4),
+    })
+    const stands = (offset: number): Position => ({
+      epoch: bytes.readUIntBE(from + offset, 6),
+      seq: bytes.readUIntBE(from + offset + 6, 6),
+    })
     const operations: CommitOperation[] = []
-    for (let left = number(4); left > 0; left -= 1) {
-      const isPut = number(1) === put
-      const keyLength = number(2)
-      const valueLength = number(4)
-      const key = slice(keyLength).toString()
-      if (isPut) operations.push({ type: 'put', key, value: slice(valueLength) })
+    for (let left = bytes.readUInt32BE(from + headBytes - 4); left > 0; left -= 1) {
+      const opening = take(openingBytes)
+      const isPut = bytes[opening] === put
+      const keyLength = bytes.readUInt16BE(opening + 1)
+      const valueLength = bytes.readUInt32BE(opening + 3)
+      const keyFrom = take(keyLength)
+      const key = bytes.toString('utf8', keyFrom, at)
+      if (isPut) operations.push({ type: 'put', key, value: bytes.subarray(take(valueLength), at) })
       else operations.push({ type: 'del', key })
     }
-    commits.push({ partition, previous, previousChain, position, chain, digest, operations })
+    commits.push({
+      partition: bytes.readUInt16BE(from) as PartitionId,
+      previous: stands(2),
+      position: stands(14),
+      previousChain: hash(26),
+      chain: hash(34),
+      digest: bytes.readUInt32BE(from + 42),
+      operations,
+    })
   }
   return commits
 }

@@ -59,6 +59,8 @@ interface Copy {
   head: PartitionHead
   /** After everything on disk. */
   durable: PartitionHead
+  /** Of the generation that was written to last. */
+  keys: PartitionKeys
   /** The last write of it that is under way; settled when `durable` has caught up with `head`. */
   writing: Promise<void> | undefined
   /** A snapshot that is being received. */
@@ -219,12 +221,13 @@ export class Copies {
     if (!(follows || this.#options.rulesOff?.predecessor)) return 'gap'
     const chain = chainAfter(sent.previousChain, sent.position, sent.operations)
     if (chain.high !== sent.chain.high || chain.low !== sent.chain.low) return 'gap'
-    const keys = new PartitionKeys(sent.partition, head.generation)
+    if (copy.keys.generation !== head.generation)
+      copy.keys = new PartitionKeys(sent.partition, head.generation)
     const operations: CommitOperation[] = []
     for (const operation of sent.operations) {
       if (operation.type === 'put' && !isWhole(operation.key, operation.value)) return 'gap'
       // One by one: copying objects into each other costs a microsecond each.
-      const key = keys.prefix + operation.key
+      const key = copy.keys.prefix + operation.key
       operations.push(
         operation.type === 'put' ? { type: 'put', key, value: operation.value } : { type: 'del', key },
       )
@@ -342,6 +345,7 @@ export class Copies {
       copy = {
         head: firstHead,
         durable: firstHead,
+        keys: new PartitionKeys(partition, firstHead.generation),
         writing: undefined,
         incoming: undefined,
         steps: Promise.resolve(),
