@@ -62,6 +62,8 @@ export function encodeCommits(commits: readonly Commit[]): Buffer {
       at += operation.value.length
     }
   }
+  // Anything else would send bytes of somebody's.
+  if (at !== size) throw new Error('a commit was encoded in part')
   return bytes
 }
 

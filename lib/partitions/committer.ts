@@ -4,11 +4,12 @@
  *
  * One batch is in flight at a time; the next takes everything that was queued meanwhile. It begins before a small one
  * that is done is let out, so that disk and processor work at once, and a few turns of the event loop after a large one,
- * so that it takes what has come in by then. With replicas, batches begin some milliseconds apart besides, and the first
- * after a pause at once: each is also a message to every replica, a batch on its disk and an answer, and a small one
- * costs nearly as much as a large one. A commit is numbered and chained when it is queued, so its order is fixed before
- * the disk sees it; the head of each partition is written once per batch. Replicas are sent a commit when its batch is
- * written here, and may be slower or faster: a commit that is on disk waits for them without holding up other partitions.
+ * so that it takes what has come in by then. With replicas, batches begin some milliseconds apart besides, the first
+ * after a pause without that wait: each is also a message to every replica, a batch on its disk and an answer, and a
+ * small one costs nearly as much as a large one. A commit is numbered and chained when it is queued, so its order is
+ * fixed before the disk sees it; the head of each partition is written once per batch. Replicas are sent a commit when
+ * its batch is written here, and may be slower or faster: a commit that is on disk waits for them without holding up
+ * other partitions.
  *
  * Invariant: `done` is called without an error only when the commit and everything of its partition queued before it
  * are on disk (with `sync`, on the medium) and on every replica. What can go wrong: a batch fails. Whether it reached the
@@ -103,11 +104,13 @@ const groupIntervalMs = 2
 /** After one of so many commits more come, and fewer batches take them all: a sixth less of processor for each. */
 const manyCommits = 8
 /**
- * And so many turns of the event loop pass between two such batches. In a busy process they take as long as what came in
- * takes to be decided, and in an idle one no time. More than these made nothing cheaper.
+ * And so many turns of the event loop pass after such a batch, before the next. In a busy process they take as long as
+ * what came in takes to be decided, and in an idle one no time. More than these made nothing cheaper.
  */
 const manyTurns = 2
 const manyTurnsReplicated = 6
+/** A process whose turns are this long has something else to do. */
+const manyTurnsMsMax = 20
 const manyIntervalMs = 4
 /** What an operation costs in memory beside its key and value, roughly. */
 const operationOverheadBytes = 64
@@ -378,7 +381,8 @@ export class Committer {
       if (!this.#isWriting && !this.#isRecovering && this.#queue.length > 0) void this.#writeGroup()
     }
     const isMany = this.#groupCommits >= manyCommits
-    const writeLater = () => inTurns(replication ? manyTurnsReplicated : manyTurns, clock, write)
+    const turns = replication ? manyTurnsReplicated : manyTurns
+    const writeLater = () => inTurns(turns, clock, clock.nowMs() + manyTurnsMsMax, write)
     const sinceMs = clock.nowMs() - this.#groupAtMs
     const intervalMs = isMany ? manyIntervalMs : groupIntervalMs
     const isTooSoon = replication && sinceMs >= 0 && sinceMs < intervalMs
@@ -525,6 +529,8 @@ export class Committer {
     this.#isRecovering = false
     this.#wasFull = false
     this.#options.onReady()
+    // Copies have been queued meanwhile.
+    if (this.#queue.length > 0) this.#schedule()
     this.#wakeWaiters()
   }
 
@@ -573,9 +579,10 @@ function headOperation(partition: PartitionId, head: PartitionHead): DiskOperati
   return { type: 'put', key, value: sealRecord(key, formatHead(head)).bytes }
 }
 
-/** Runs `work` at the end of this turn of the event loop, or of one that many turns later. */
-function inTurns(turns: number, clock: Clock, work: () => void): void {
-  clock.soon(turns === 0 ? work : () => inTurns(turns - 1, clock, work))
+/** Runs `work` that many turns of the event loop later, or at the end of one when this time has come. */
+function inTurns(turns: number, clock: Clock, untilMs: number, work: () => void): void {
+  const isLast = turns === 0 || clock.nowMs() >= untilMs
+  clock.soon(isLast ? work : () => inTurns(turns - 1, clock, untilMs, work))
 }
 
 function sizeOf(operations: readonly CommitOperation[]): number {

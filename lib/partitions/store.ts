@@ -24,9 +24,9 @@ import { openRecord, sealRecord } from './record.js'
 
 /**
  * Grows when the layout changes: older stores are read, newer ones refused. In 1, the only record of an entity lay beside
- * its head.
+ * its head. In 2, the records of a step had its order in their names.
  */
-export const storeFormat = 2
+export const storeFormat = 3
 
 export interface StoredRecord {
   readonly key: string

@@ -164,9 +164,16 @@ export class Change {
   dropGroup(group: Group): void {
     this.state = { ...this.state, groups: this.state.groups.filter(other => other.order !== group.order) }
     this.forget(groupRecord(group.slot))
-    // The one on disk is nobody's, and the next takes its place: it is not written anew.
-    this.#put.delete(answerRecord(group.slot))
+    const name = answerRecord(group.slot)
+    // In the first slot, the one on disk is nobody's now, and the next answer takes its place.
+    if (group.slot === 0) this.#put.delete(name)
+    else if (group.answer || group.setState) this.forget(name)
     this.#rememberAnswered(group)
+  }
+
+  /** No step follows: what was answered to the last one that is over goes, too. */
+  forgetLastAnswer(): void {
+    if (!this.state.groups.some(group => group.slot === 0)) this.forget(answerRecord(0))
   }
 
   /** Tells the browser that is attached, if there is one. */

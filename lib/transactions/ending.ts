@@ -45,6 +45,7 @@ export function complete(change: Change, result: TransactionResult): void {
     if (group.answer) answered.push(group.answer.renderId)
     change.dropGroup(group)
   }
+  change.forgetLastAnswer()
   change.dropHostCall('start')
   const request = change.start.http?.[0]
   if (request) change.add(forgetRequest(request))

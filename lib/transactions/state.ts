@@ -13,7 +13,8 @@
  *   result           how it ended
  *
  * A group that is over gives its slot to the next one, whose records take the place of its own: a run of many steps, one
- * after the other, leaves LevelDB two names in place of two for each step, and nothing to delete.
+ * after the other, leaves LevelDB two names in place of two for each step, and nothing to delete. The answer in the first
+ * slot stays until it is overwritten or the run ends.
  *
  * The state is a value: deciding makes a new one and shares what did not change.
  */
@@ -118,8 +119,8 @@ export interface AllowedUpload {
 /** Group as it is stored: the render and the answers are two records. */
 export type GroupRecord = Omit<Group, 'slot' | 'inputGroupKey' | 'renderId' | 'answer' | 'setState'>
 export type Answers = Pick<Group, 'answer' | 'setState'>
-/** An answer to a group that is over stays until there is another: its order tells. */
-export type AnswerRecord = Answers & Pick<Group, 'order'>
+/** An answer to a group that is over may still be there: its order tells. In stores of format 2 the slot was the order. */
+export type AnswerRecord = Answers & Partial<Pick<Group, 'order'>>
 
 export interface TransactionState {
   readonly start: TransactionStart | null
@@ -173,10 +174,9 @@ export function nowText(now: Now): string {
   return text === '' ? '{}' : `${text}}`
 }
 
-/** Record names sort by number. */
 const groupPrefix = 'group/'
-export const groupRecord = (slot: number): string => `${groupPrefix}${String(slot).padStart(4, '0')}`
-export const answerRecord = (slot: number): string => `answer/${String(slot).padStart(4, '0')}`
+export const groupRecord = (slot: number): string => `${groupPrefix}${String(slot).padStart(8, '0')}`
+export const answerRecord = (slot: number): string => `answer/${String(slot).padStart(8, '0')}`
 export const logRecord = (index: number): string => `log/${String(index).padStart(8, '0')}`
 export const uploadRecord = (id: string): string => `upload/${id}`
 export const noteRecord = (order: number): string => `note/${String(order).padStart(8, '0')}`
@@ -190,7 +190,8 @@ export function waitingStatus(groups: readonly Group[], appends: boolean): 'runn
 function loadGroup(slot: number, value: Json, records: ReadonlyMap<string, Json>): Group {
   const group = value as unknown as GroupRecord
   const stored = records.get(answerRecord(slot)) as unknown as AnswerRecord | undefined
-  const { answer, setState } = stored?.order === group.order ? stored : { answer: null, setState: null }
+  const isIts = stored && (stored.order ?? slot) === group.order
+  const { answer, setState } = isIts ? stored : { answer: null, setState: null }
   const { id: renderId, inputGroupKey } = group.call
   return { ...group, slot, inputGroupKey, renderId, answer, setState }
 }

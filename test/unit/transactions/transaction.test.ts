@@ -1,4 +1,5 @@
 /** The decisions of a transaction, one by one: what is said, what is written, what leaves. */
+import { deepEqual } from 'node:assert/strict'
 import { randomUUID } from 'node:crypto'
 import t from 'tap'
 import { AppError } from '../../../lib/errors.js'
@@ -26,6 +27,8 @@ const connectionId = 'connection-1' as ConnectionId
 class Subject {
   state: TransactionState = transactionKind.load(new Map(), key)
   last: Decision<TransactionState, unknown> | null = null
+  /** What is on disk. */
+  readonly records = new Map<string, Json>()
   nowMs = 1_000_000
   historyPending = false
 
@@ -39,7 +42,23 @@ class Subject {
     const context = { key, nowMs: this.nowMs, historyPending: this.historyPending }
     this.last = transactionKind.decide(this.state, message, context)
     this.state = this.last.state ?? transactionKind.load(new Map(), key)
+    this.#write(this.last)
     return this.last
+  }
+
+  /** As a commit would. What is read after it is what is in memory. */
+  #write({ del = [], put = new Map(), state }: Decision<TransactionState, unknown>): void {
+    if (state === null) this.records.clear()
+    for (const name of del) {
+      if (put.has(name)) throw new Error(`${name} is both written and deleted`)
+      this.records.delete(name)
+    }
+    for (const [name, value] of put)
+      this.records.set(name, JSON.parse(value instanceof JsonText ? value.text : JSON.stringify(value)))
+    // What was entered twice for one step counts twice until it is read again.
+    const plain = (read: TransactionState): unknown =>
+      JSON.parse(JSON.stringify({ ...read, inputCharacters: 0 }))
+    deepEqual(plain(transactionKind.load(this.records, key)), plain(this.state))
   }
 
   ask(methodName = 'INPUT_TEXT', part: Partial<IoCall> = {}): IoCall {
@@ -390,6 +409,90 @@ t.test('what was entered is kept up to a bound, also by whoever takes the run ov
     Math.floor(limits.historyInputCharactersMax / (text.length + 'label""'.length)),
   )
   t.equal(kept.lastIndexOf(true), kept.indexOf(false) - 1)
+})
+
+const setState = (subject: Subject, call: IoCall) =>
+  subject.tell({
+    type: 'answer',
+    asker,
+    requestId: randomUUID(),
+    inputGroupKey: call.inputGroupKey,
+    renderId: call.id,
+    kind: 'SET_STATE',
+    values: [{ offset: 20, pageSize: 20 }, null],
+  })
+/** A table that asks its host for pages, and a question. */
+const stateful = (): Partial<IoCall> => {
+  const [table, question] = [callOf('DISPLAY_TABLE'), callOf('INPUT_TEXT')].map(call => call.toRender)
+  const paged = (table ?? []).map(part => ({ ...part, isStateful: true, props: { data: [], isAsync: true } }))
+  return { toRender: [...paged, ...(question ?? [])] }
+}
+/** The names that steps have on disk. */
+const stepNames = ({ records }: Subject): string[] =>
+  [...records.keys()]
+    .filter(name => /^(group|answer)/.test(name))
+    .map(name => name.replace(/0{7}/, ''))
+    .sort()
+
+t.test('steps that are over give their names to the next, however they come and go', t => {
+  const subject = new Subject()
+  const confirm = (call: IoCall) =>
+    subject.tell({ type: 'answer-delivered', instanceId, deliveryId: call.id })
+  const [a, b, c] = [subject.ask(), subject.ask('', stateful()), subject.ask('', stateful())]
+  t.same(stepNames(subject), ['group/0', 'group/1', 'group/2'])
+  subject.answer(b, [null, 'a secret'])
+  subject.answer(a, ['first'])
+  setState(subject, c)
+  confirm(b)
+  const d = subject.ask()
+  t.same(
+    stepNames(subject),
+    ['answer/0', 'answer/2', 'group/0', 'group/1', 'group/2'],
+    'an answer goes with its step',
+  )
+  subject.answer(d, ['second'])
+  // Both are confirmed by the call that lets them go.
+  const call = callOf('', stateful())
+  const delivered = [a.id, d.id]
+  subject.tell({ type: 'io-call', instanceId, connectionId, call, bytes: 100, delivered })
+  t.same(
+    stepNames(subject),
+    ['answer/0', 'answer/2', 'group/0', 'group/2'],
+    'the first answer stays for a while',
+  )
+  t.equal(
+    subject.state.groups.find(group => group.slot === 0)?.answer,
+    null,
+    'and is not that of the next step',
+  )
+  setState(subject, call)
+  subject.answer(call, [null, 'third'])
+  const again = callOf('INPUT_TEXT', { inputGroupKey: call.inputGroupKey })
+  subject.tell({ type: 'io-call', instanceId, connectionId, call: again, bytes: 100 })
+  t.same(stepNames(subject), ['answer/2', 'group/0', 'group/2'], 'a refused answer goes at once')
+  subject.answer(again, ['fourth'])
+  confirm(again)
+  subject.ask('INPUT_TEXT')
+  subject.tell({ type: 'complete', instanceId, status: 'SUCCESS', data: null })
+  t.same(stepNames(subject), [], 'nothing that was answered outlives the steps')
+  t.end()
+})
+
+t.test('the records of a store of format 2', t => {
+  const subject = new Subject()
+  const call = subject.ask()
+  subject.answer(call, ['kept'])
+  const records = new Map(subject.records)
+  const rename = (from: string, to: string, change: (value: Record<string, Json>) => Json) => {
+    records.set(to, change(records.get(from) as Record<string, Json>))
+    records.delete(from)
+  }
+  rename('group/00000000', 'group/00000007', value => ({ ...value, order: 7 }))
+  rename('answer/00000000', 'answer/00000007', ({ order: _, ...value }) => value)
+  const { groups } = transactionKind.load(records, key)
+  t.match(groups, [{ order: 7, slot: 7, renderId: call.id, inputGroupKey: call.inputGroupKey }])
+  t.match(groups[0]?.answer, { renderId: call.id, delivered: false })
+  t.end()
 })
 
 t.test('logs are one per index and bounded', async t => {
