@@ -23,6 +23,9 @@ const key: EntityKey = 'transaction:transaction-1'
 const { instanceId } = startOf()
 const connectionId = 'connection-1' as ConnectionId
 
+/** Records of a run that is still read after each decision. */
+const lookedAtMax = 100
+
 /** A transaction that is told things; remembers the last decision. */
 class Subject {
   state: TransactionState = transactionKind.load(new Map(), key)
@@ -55,6 +58,7 @@ class Subject {
     }
     for (const [name, value] of put)
       this.records.set(name, JSON.parse(value instanceof JsonText ? value.text : JSON.stringify(value)))
+    if (this.records.size > lookedAtMax) return
     // What was entered twice for one step counts twice until it is read again.
     const plain = (read: TransactionState): unknown =>
       JSON.parse(JSON.stringify({ ...read, inputCharacters: 0 }))
