@@ -48,6 +48,7 @@ t.test('a window that never leaves its runs lets go of the oldest', async t => {
   const place = { organization: 'ours', environment: 'production' }
   const options = {
     runtime: {
+      leads: () => true,
       async send(key: string, message: { type: string }) {
         if (message.type === 'client-gone') gone.push(key)
         if (message.type === 'locate') return { organizationId: 'organization-1', place }
@@ -86,6 +87,7 @@ t.test('a run that was refused puts back what it has claimed; one that may exist
   const released: unknown[] = []
   const options = {
     runtime: {
+      leads: () => true,
       async send() {
         nowMs += tookMs
         if (refusal) throw refusal
@@ -148,6 +150,7 @@ t.test('what is denied is a row of the organization whose things they are', asyn
   const rows: { organizationId?: string | null; details?: object }[] = []
   const options = {
     runtime: {
+      leads: () => true,
       async send(key: string) {
         if (key === 'transaction:live') {
           return {
@@ -196,6 +199,7 @@ t.test(
     let asked = 0
     const options = {
       runtime: {
+        leads: () => true,
         async send(key: string, message: { type: string }) {
           if (message.type !== 'start') return {}
           asked += 1
