@@ -40,9 +40,7 @@ export interface Requests {
   /** The live list of actions and pages; every change arrives as a `directory` event with the same place. */
   'directory.watch': { data: Place; result: Directory }
   'directory.unwatch': { data: Place; result: Record<string, never> }
-  /**
-   * Starts a transaction under an id that the browser has been given, or made; attaches when it exists already.
-   */
+  /** Starts a transaction under an id that the browser was given or made; attaches when it exists already. */
   'transaction.start': {
     data: Place & {
       transactionId: string

@@ -18,7 +18,9 @@ export interface SentCommit {
   readonly operations: readonly CommitOperation[]
 }
 
-const headBytes = 2 + 4 * 6 + 5 * 4 + 4
+/** Partition; previous and own position; previous and own hash; digest; number of operations. */
+const headBytes = 2 + 2 * 12 + 2 * 8 + 4 + 4
+/** Put or not; lengths of key and value. */
 const openingBytes = 1 + 2 + 4
 const put = 1
 const del = 0
@@ -78,14 +80,6 @@ export function decodeCommits(bytes: Buffer): SentCommit[] {
   }
   while (at < bytes.length) {
     const from = take(headBytes)
-    const hash = (offset: number): ChainHash => ({
-      high: bytes.readUInt32BE(from + offset),
-      low: bytes.readUInt32BE(from + offset + 4),
-    })
-    const stands = (offset: number): Position => ({
-      epoch: bytes.readUIntBE(from + offset, 6),
-      seq: bytes.readUIntBE(from + offset + 6, 6),
-    })
     const operations: CommitOperation[] = []
     for (let left = bytes.readUInt32BE(from + headBytes - 4); left > 0; left -= 1) {
       const opening = take(openingBytes)
@@ -99,13 +93,21 @@ export function decodeCommits(bytes: Buffer): SentCommit[] {
     }
     commits.push({
       partition: bytes.readUInt16BE(from) as PartitionId,
-      previous: stands(2),
-      position: stands(14),
-      previousChain: hash(26),
-      chain: hash(34),
+      previous: positionAt(bytes, from + 2),
+      position: positionAt(bytes, from + 14),
+      previousChain: chainAt(bytes, from + 26),
+      chain: chainAt(bytes, from + 34),
       digest: bytes.readUInt32BE(from + 42),
       operations,
     })
   }
   return commits
+}
+
+function positionAt(bytes: Buffer, at: number): Position {
+  return { epoch: bytes.readUIntBE(at, 6), seq: bytes.readUIntBE(at + 6, 6) }
+}
+
+function chainAt(bytes: Buffer, at: number): ChainHash {
+  return { high: bytes.readUInt32BE(at), low: bytes.readUInt32BE(at + 4) }
 }

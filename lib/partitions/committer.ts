@@ -103,6 +103,7 @@ const recoveryDelayMs = 100
 const groupIntervalMs = 2
 /** After one of so many commits more come, and fewer batches take them all: a sixth less of processor for each. */
 const manyCommits = 8
+const manyIntervalMs = 4
 /**
  * And so many turns of the event loop pass after such a batch, before the next. In a busy process they take as long as
  * what came in takes to be decided, and in an idle one no time. More than these made nothing cheaper.
@@ -111,7 +112,6 @@ const manyTurns = 2
 const manyTurnsReplicated = 6
 /** A process whose turns are this long has something else to do. */
 const manyTurnsMsMax = 20
-const manyIntervalMs = 4
 /** What an operation costs in memory beside its key and value, roughly. */
 const operationOverheadBytes = 64
 

@@ -155,9 +155,8 @@ export class Change {
 
   /** The lowest slot that no group has. */
   freeSlot(): number {
-    const taken = new Set(this.state.groups.map(group => group.slot))
     let slot = 0
-    while (taken.has(slot)) slot += 1
+    while (this.state.groups.some(group => group.slot === slot)) slot += 1
     return slot
   }
 

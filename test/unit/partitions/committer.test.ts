@@ -3,7 +3,13 @@ import { silentLog } from '../../../lib/log.js'
 import { systemClock } from '../../../lib/partitions/clock.js'
 import { type Commit, Committer, type CommitterOptions } from '../../../lib/partitions/committer.js'
 import { PartitionKeys } from '../../../lib/partitions/keys.js'
-import { chainAfter, comparePositions, formatHead, parseHead } from '../../../lib/partitions/position.js'
+import {
+  chainAfter,
+  comparePositions,
+  firstHead,
+  formatHead,
+  parseHead,
+} from '../../../lib/partitions/position.js'
 import { openRecord, sealRecord } from '../../../lib/partitions/record.js'
 import { openStore, type Store } from '../../../lib/partitions/store.js'
 import { allPartitions, type PartitionId, partitionOf, SingleNodeRing } from '../../../lib/ring/index.js'
@@ -153,6 +159,27 @@ t.test('after a large batch, the next one takes what two more turns bring', asyn
   turn()
   await last
   t.same(sizes, [7, 8, 6, 1])
+})
+
+t.test('copies that come while a failed batch is repaired are written when it is', async t => {
+  const store = await memoryStore()
+  const write = store.write.bind(store)
+  let copied: Promise<void> | undefined
+  const committer = committerOn(store, {
+    onFailure() {
+      copied = new Promise((resolve, reject) => {
+        const head = { ...firstHead, epoch: 1, seq: 1, lastEpoch: 1 }
+        committer.copy(two, [putOperation(two, 'b')], head, error => (error ? reject(error) : resolve()))
+      })
+    },
+  })
+  await committer.open([one])
+  store.write = () => Promise.reject(new Error('the disk is gone'))
+  const failed = committer.commit(one, [putOperation(one, 'a')])
+  await t.rejects(failed)
+  store.write = write
+  await copied
+  t.ok(await store.get(putOperation(two, 'b').key))
 })
 
 t.test('a commit waits for its replicas without holding up other partitions', async t => {

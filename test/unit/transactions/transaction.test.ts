@@ -72,16 +72,7 @@ class Subject {
   }
 
   answer(call: IoCall, values: unknown[], by: Asker = asker, identity?: IdentityProof) {
-    return this.tell({
-      type: 'answer',
-      asker: by,
-      requestId: randomUUID(),
-      inputGroupKey: call.inputGroupKey,
-      renderId: call.id,
-      kind: 'RETURN',
-      values,
-      ...(identity && { identity }),
-    })
+    return this.tell({ ...answerTo(call, values), asker: by, ...(identity && { identity }) })
   }
 
   /** Calls to the host that this decision causes. */
@@ -110,6 +101,16 @@ function callOf(methodName: string, part: Partial<IoCall> = {}): IoCall {
   }
   return { id: randomUUID(), inputGroupKey: randomUUID(), kind: 'RENDER', toRender: [component], ...part }
 }
+
+const answerTo = (call: IoCall, values: unknown[]) => ({
+  type: 'answer' as const,
+  asker,
+  requestId: randomUUID(),
+  inputGroupKey: call.inputGroupKey,
+  renderId: call.id,
+  kind: 'RETURN' as const,
+  values,
+})
 
 const codeOf = (attempt: () => unknown): string => {
   try {
@@ -250,13 +251,7 @@ t.test('a value that stands for another one is judged as what it stands for', as
   const call = subject.ask('', { toRender: [...callOf('INPUT_BOOLEAN').toRender, ...identity] })
   const smuggled = () =>
     subject.tell({
-      type: 'answer',
-      asker,
-      requestId: randomUUID(),
-      inputGroupKey: call.inputGroupKey,
-      renderId: call.id,
-      kind: 'RETURN',
-      values: [true, false],
+      ...answerTo(call, [true, false]),
       valuesMeta: { referentialEqualities: { '0': ['1'] } },
     })
   const code = codeOf(smuggled)
@@ -364,15 +359,7 @@ t.test('displays stay and answer state changes after the end; then the host is t
   })
   t.equal(subject.state.now.status, 'running', 'a display waits for nobody')
   subject.tell({ type: 'complete', instanceId, status: 'SUCCESS', data: null })
-  const page = {
-    type: 'answer' as const,
-    asker,
-    requestId: randomUUID(),
-    inputGroupKey: table.inputGroupKey,
-    renderId: table.id,
-    kind: 'SET_STATE' as const,
-    values: [{ offset: 20, pageSize: 20 }],
-  }
+  const page = { ...answerTo(table, [{ offset: 20, pageSize: 20 }]), kind: 'SET_STATE' as const }
   subject.tell(page)
   t.match(subject.last?.signals, [{ to: 'host' }])
   const next = { ...callOf('DISPLAY_TABLE'), inputGroupKey: table.inputGroupKey }
@@ -416,15 +403,7 @@ t.test('what was entered is kept up to a bound, also by whoever takes the run ov
 })
 
 const setState = (subject: Subject, call: IoCall) =>
-  subject.tell({
-    type: 'answer',
-    asker,
-    requestId: randomUUID(),
-    inputGroupKey: call.inputGroupKey,
-    renderId: call.id,
-    kind: 'SET_STATE',
-    values: [{ offset: 20, pageSize: 20 }, null],
-  })
+  subject.tell({ ...answerTo(call, [{ offset: 20, pageSize: 20 }, null]), kind: 'SET_STATE' })
 /** A table that asks its host for pages, and a question. */
 const stateful = (): Partial<IoCall> => {
   const [table, question] = [callOf('DISPLAY_TABLE'), callOf('INPUT_TEXT')].map(call => call.toRender)
