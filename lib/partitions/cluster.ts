@@ -222,7 +222,8 @@ export class Cluster implements Ring {
       .then(() => this.#rows.askOthers())
     await parts.leadership.claim(isTimed)
     await isTimed
-    // Told to stop meanwhile, or another process is registered as this node.
+    this.#registration.requireCurrent()
+    // Told to stop meanwhile.
     if (this.#state !== 'starting') return
     this.#state = 'running'
     this.#loop.begin()

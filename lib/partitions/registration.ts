@@ -40,6 +40,8 @@ export class Registration {
   readonly #options: RegistrationOptions
   /** This process is the one that the registry names. */
   #isRegistered = false
+  /** Another one is, and this one must end. */
+  #outlived: AppError | undefined
 
   constructor(options: RegistrationOptions) {
     this.#options = options
@@ -86,11 +88,20 @@ export class Registration {
     // With an older life there the database was set back.
     if (!current || (current.storeId === storeId && current.boot <= boot)) return
     const error = new AppError('conflict', duplicateMessage(current.channelAddress))
+    this.#outlived = error
     const wasRunning = this.#options.giveUp()
     this.#options.log.error('node.outlived', { by: current.channelAddress, boot: current.boot })
     // One that is only starting fails to.
     if (wasRunning) this.#options.onFatal(error)
     throw error
+  }
+
+  /**
+   * At the end of a start: whoever has read meanwhile that this node is outlived may have gone on.
+   * @throws AppError `conflict` when it is
+   */
+  requireCurrent(): void {
+    if (this.#outlived) throw this.#outlived
   }
 
   /** Takes this node out of those who count for a majority: it has left. That its store was here stays known. */

@@ -7,6 +7,7 @@ import t from 'tap'
 import { AppError } from '../../../lib/errors.js'
 import type { EntityKey } from '../../../lib/ids.js'
 import { silentLog } from '../../../lib/log.js'
+import type { StoreId } from '../../../lib/partitions/configuration.js'
 import { openPartitions, partitionOf } from '../../../lib/partitions/index.js'
 import { metaKey } from '../../../lib/partitions/keys.js'
 import type { ListMessage } from './list-kind.js'
@@ -141,6 +142,34 @@ t.test('a member that answered a starting leader and was wiped since is not name
   isRefusing = false
   t.ok(await world.run(10_000, () => a.isReady && b.isReady), 'both start')
   t.match(await ask(cluster, b, key, { type: 'read' }), { ids: ['acknowledged'] })
+  t.same(world.problems, [])
+})
+
+t.test('a node in whose place another is registered while it starts does not stay half started', async t => {
+  const cluster = await make(7, 2)
+  const { configurations, world } = cluster
+  const { truth } = configurations
+  const [, b] = two(cluster)
+  cluster.crash(b)
+  const before = truth.registry.get(b.id)
+  if (!before) throw new Error('it was registered')
+  cluster.wipe(b)
+  // What a life before has asked of the database is carried out late, when this one has looked for the first time.
+  let isLate = true
+  const { onRead } = configurations
+  configurations.onRead = (life, rows) => {
+    onRead?.(life, rows)
+    const registered = truth.registry.get(b.id)
+    if (!isLate || life !== b.life || !registered || registered.storeId === before.storeId) return
+    isLate = false
+    void truth.register({ ...registered, storeId: 'of a life before' as StoreId, boot: 1 }, new Map())
+  }
+  cluster.start(b)
+  await world.run(10_000, () => b.isReady)
+  t.notOk(isLate, 'it happened')
+  const hasCopies = () => partitions.every(id => configurations.row(id)?.replicas.length === 1)
+  t.ok(await world.run(20_000, hasCopies), 'it has started anew, and holds copies again')
+  t.equal(truth.registry.get(b.id)?.storeId, b.storeId)
   t.same(world.problems, [])
 })
 
