@@ -305,6 +305,8 @@ export class SimPeers implements Peers {
   readonly #network: SimNetwork
   readonly #handlers = new Map<string, CallHandler>()
   readonly #hearing = new Map<NodeId, Hearing & { peers: SimPeers }>()
+  /** When this node last saw another's address refuse a connection. */
+  readonly #refusedAtMs = new Map<NodeId, number>()
   readonly #conditionHandlers = new Set<(nodeId: NodeId, condition: PeerCondition) => void>()
   readonly #memberHandlers = new Set<(members: readonly Member[]) => void>()
   isStarted = false
@@ -405,7 +407,10 @@ export class SimPeers implements Peers {
     if (diedAtMs !== undefined) {
       const isCut =
         this.#network.isCut(this.self.nodeId, nodeId) || this.#network.isCut(nodeId, this.self.nodeId)
-      if (!isCut && nowMs >= diedAtMs + refusedAfterMs) return { kind: 'refused', sinceMs: diedAtMs + shift }
+      if (!isCut && nowMs >= diedAtMs + refusedAfterMs) {
+        this.#refusedAtMs.set(nodeId, nowMs)
+        return { kind: 'refused', sinceMs: diedAtMs + shift }
+      }
       return { kind: 'silent', heardAtMs: heardAtMs + shift }
     }
     if (hearing && !hearing.peers.life.isDead && nowMs - heardAtMs <= silentAfterMs) {
@@ -517,10 +522,14 @@ export class SimPeers implements Peers {
     }
   }
 
-  /** How long a node was silent; infinite when it is dead. One that is heard again may have fallen silent a moment ago. */
+  /**
+   * How long a node was silent; infinite when it is dead, or was a moment ago and cannot be reached since. One that is heard
+   * again may have fallen silent a moment ago.
+   */
   lastSilenceMs(nodeId: NodeId, momentMs: number): number {
     const condition = this.condition(nodeId)
-    if (condition.kind === 'refused') return Number.POSITIVE_INFINITY
+    const refusedAtMs = this.#refusedAtMs.get(nodeId) ?? Number.NEGATIVE_INFINITY
+    if (this.#world.nowMs - refusedAtMs <= momentMs) return Number.POSITIVE_INFINITY
     const nowMs = this.life.clock.nowMs()
     if (condition.kind === 'silent')
       return nowMs - Math.max(condition.heardAtMs, nowMs - (this.#world.nowMs - this.life.startedMs))
