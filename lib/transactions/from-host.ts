@@ -24,6 +24,8 @@ const denied: HostReply = { accepted: false, reason: 'There is no such transacti
 
 /** Render ids remembered after their answer was taken. SDKs repeat only the last call of a transaction. */
 const answeredRendersMax = 6
+/** Render ids remembered of those that were replaced: they come late only while nodes fail. */
+const supersededRendersMax = 8
 /** How exactly the last word of the host is remembered. */
 const heardGrainMs = 60_000
 
@@ -81,9 +83,8 @@ export function decideIoCall(
     forgetConfirmed(change, call)
     // With the reply they find the connection that asks, also before everybody knows where the host is now.
     const heard: HostReply = deliveries.length > 0 ? { accepted: true, deliveries } : accepted
-    // Said again by a node that did not hear that it was taken, when the host has refused the answer and asks anew.
-    if (known?.refusedRenderId === call.id) return heard
-    if (change.now.answeredRenders.includes(call.id) || isLate(change, known, call)) return heard
+    // Said again by a node that did not hear that it was taken, when the host has asked anew or gone on.
+    if (isOver(change, known, call.id) || isLate(change, known, call)) return heard
     if (known?.renderId === call.id) {
       if (!known.answer) change.tellClient(renderSignal(change, known))
       return heard
@@ -112,6 +113,10 @@ export function decideIoCall(
       answer: null,
       setState: known?.setState ?? null,
     }
+    if (known) {
+      const supersededRenders = [...change.now.supersededRenders, known.renderId].slice(-supersededRendersMax)
+      change.setNow({ supersededRenders })
+    }
     change.putGroup(group)
     trimDisplays(change, group.order)
     if (change.now.completedAtMs === null) {
@@ -126,6 +131,15 @@ export function decideIoCall(
     change.tellClient(renderSignal(change, group))
     return heard
   })
+}
+
+/** True for a render that was answered, or replaced by a newer one of its group. */
+function isOver({ now }: Change, known: Group | undefined, renderId: string): boolean {
+  return (
+    known?.refusedRenderId === renderId ||
+    now.answeredRenders.includes(renderId) ||
+    now.supersededRenders.includes(renderId)
+  )
 }
 
 /** True for what was looked at and left: an answer to it is never refused, so a newer render only brings late data. */

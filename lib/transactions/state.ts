@@ -64,6 +64,11 @@ export interface Now {
    */
   readonly answeredRenders: readonly string[]
   /**
+   * Ids of renders that the host has replaced by newer ones of their groups, answered or not: what comes late must not take
+   * the newer one's place, or that of its answer. Newest last.
+   */
+  readonly supersededRenders: readonly string[]
+  /**
    * Ids of the requests that answered groups which are gone: sent again by a window, they are confirmed again. Newest
    * last. Those of groups that are still there are in their answers.
    */
@@ -154,6 +159,7 @@ export const emptyNow: Now = {
   notes: 0,
   noticed: 0,
   answeredRenders: [],
+  supersededRenders: [],
   answeredRequests: [],
 }
 

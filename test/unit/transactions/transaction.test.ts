@@ -245,6 +245,36 @@ t.test('a call that comes again when its answer was refused does not take the pl
   t.end()
 })
 
+t.test('a render that comes again late takes nothing from the newer one, nor from its answer', t => {
+  const subject = new Subject()
+  const first = subject.ask()
+  const newer = subject.ask('INPUT_TEXT', { inputGroupKey: first.inputGroupKey })
+  const late = () => {
+    subject.tell({ type: 'io-call', instanceId, connectionId, call: first, bytes: 100 })
+    t.same(subject.last?.reply, { accepted: true })
+    t.same(subject.events(), [], 'nothing is shown')
+  }
+  late()
+  t.same(
+    subject.state.groups.map(({ renderId }) => renderId),
+    [newer.id],
+  )
+  subject.answer(newer, ['good'])
+  const given = subject.state.groups[0]?.answer
+  late()
+  t.same(subject.state.groups[0]?.answer, given, 'it is not taken for a refusal')
+  const next = callOf('INPUT_TEXT')
+  const delivered = [newer.id]
+  subject.tell({ type: 'io-call', instanceId, connectionId, call: next, bytes: 100, delivered })
+  late()
+  t.same(
+    subject.state.groups.map(({ renderId }) => renderId),
+    [next.id],
+    'nor for another step when its own is over',
+  )
+  t.end()
+})
+
 t.test('a value that stands for another one is judged as what it stands for', async t => {
   const subject = new Subject()
   const identity = callOf('CONFIRM_IDENTITY').toRender
