@@ -53,6 +53,9 @@ export class Locations {
   #came = new Map<string, string>()
   #went = new Set<string>()
   #number = 0
+  #members: ReadonlySet<NodeId> = new Set()
+  /** The newest number that each node has taken. */
+  readonly #told = new Map<NodeId, number>()
 
   /** Without peers it knows this node's own. */
   constructor(clock: Clock, peers?: Peers, log?: Log) {
@@ -65,6 +68,7 @@ export class Locations {
       return taken
     })
     peers?.onCondition((nodeId, condition) => this.#conditionChanged(nodeId, condition))
+    peers?.onMembers(members => this.#membersChanged(members))
   }
 
   /** This node holds the socket of `name` from now on, e.g. `host:<instance id>`. */
@@ -131,13 +135,14 @@ export class Locations {
     this.#went = new Set()
     const body = Buffer.from(JSON.stringify(update))
     for (const { nodeId } of this.#peers?.members() ?? [])
-      if (nodeId !== self.nodeId) this.#send(nodeId, body)
+      if (nodeId !== self.nodeId) this.#send(nodeId, update.number, body)
   }
 
-  #send(to: NodeId, body: Buffer): void {
+  #send(to: NodeId, number: number, body: Buffer): void {
     this.#peers?.call(to, 'locations', body, callMs).then(
       answer => {
         if (answer.equals(resync)) this.#sendWhole(to)
+        else this.#told.set(to, Math.max(number, this.#told.get(to) ?? 0))
       },
       // It asks for everything when it hears of this node again.
       (error: unknown) => this.#log?.debug('locations.not-told', { to, error }),
@@ -147,8 +152,9 @@ export class Locations {
   #sendWhole(to: NodeId): void {
     if (!this.#peers) return
     const { boot } = this.#peers.self
-    const update: Update = { boot, number: this.#number, whole: true, came: [...this.#own], went: [] }
-    this.#send(to, Buffer.from(JSON.stringify(update)))
+    const number = this.#number
+    const update: Update = { boot, number, whole: true, came: [...this.#own], went: [] }
+    this.#send(to, number, Buffer.from(JSON.stringify(update)))
   }
 
   #received(from: Member, update: Update): Buffer {
@@ -206,6 +212,16 @@ export class Locations {
     if (condition.kind === 'refused') this.lost(nodeId)
   }
 
+  /** What was announced while a node was no member has not gone to it, although the connection to it may have stood. */
+  #membersChanged(members: readonly Member[]): void {
+    const before = this.#members
+    this.#members = new Set(members.map(({ nodeId }) => nodeId))
+    for (const nodeId of this.#members) {
+      const hasAll = nodeId === this.#peers?.self.nodeId || (this.#told.get(nodeId) ?? 0) === this.#number
+      if (!before.has(nodeId) && !hasAll) this.#sendWhole(nodeId)
+    }
+  }
+
   #want(nodeId: NodeId): void {
     this.#peers?.call(nodeId, 'locations-wanted', Buffer.alloc(0), callMs).catch((error: unknown) => {
       this.#log?.debug('locations.not-asked', { nodeId, error })
@@ -221,6 +237,7 @@ export class Locations {
   lost(nodeId: NodeId): void {
     const remote = this.#remotes.get(nodeId)
     this.#remotes.delete(nodeId)
+    this.#told.delete(nodeId)
     for (const [name, about] of remote?.names ?? []) this.#left(nodeId, name, about)
   }
 }

@@ -25,9 +25,22 @@ class FakePeers {
   /** By node, what it answers instead of `taken`. */
   readonly answers = new Map<string, string>()
   readonly #handlers = new Map<string, CallHandler>()
+  #members = ['A', 'B', 'C']
+  #membersChanged: (members: readonly Member[]) => void = () => undefined
 
   members(): Member[] {
-    return [member('A'), member('B'), this.self]
+    return this.#members.map(member)
+  }
+
+  onMembers(handler: (members: readonly Member[]) => void): () => void {
+    this.#membersChanged = handler
+    return () => undefined
+  }
+
+  /** Gossip says that these are there. */
+  areMembers(...names: string[]): void {
+    this.#members = names
+    this.#membersChanged(this.members())
   }
 
   onCall(kind: string, handler: CallHandler): void {
@@ -102,6 +115,31 @@ t.test('a socket that a node takes back too late is where it has been all the ti
   t.equal(locations.locate('host:1'), 'B')
   peers.holds('B')
   t.equal(locations.locate('host:1'), undefined)
+})
+
+t.test('a node that was no member when something was announced hears of it when it is one again', async t => {
+  const peers = new FakePeers()
+  const locations = new Locations(new VirtualClock(), peers as unknown as Peers)
+  const turn = () => new Promise(resolve => setImmediate(() => setImmediate(resolve)))
+  const told = () => peers.calls.splice(0).map(({ to, body }) => [to, JSON.parse(body).came])
+  peers.areMembers('A', 'B', 'C')
+  t.same(told(), [], 'there is nothing to tell yet')
+  locations.announce('host:1')
+  await turn()
+  const came = [['host:1', '']]
+  t.same(told(), [
+    ['A', came],
+    ['B', came],
+  ])
+  peers.areMembers('A', 'C')
+  peers.areMembers('A', 'B', 'C')
+  t.same(told(), [], 'it has missed nothing')
+  peers.areMembers('A', 'C')
+  locations.announce('host:2')
+  await turn()
+  t.same(told(), [['A', [['host:2', '']]]])
+  peers.areMembers('A', 'B', 'C')
+  t.same(told(), [['B', [...came, ['host:2', '']]]])
 })
 
 t.test('what comes a second time, late, changes nothing', async t => {
