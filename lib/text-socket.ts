@@ -6,7 +6,8 @@
  * round trip. The frames are therefore written here, behind the library's back: a text frame from a server is two to
  * ten bytes of header and the text (RFC 6455 §5.2; nothing is masked, compressed or split). Control frames are still
  * the library's; they may stand between any two frames. What may wait leaves with the next frame that may not, or after
- * a few milliseconds: acknowledgements of calls, whose answers follow as soon as they are on disk.
+ * some milliseconds: acknowledgements of a host's calls, whose answers follow as soon as they are on disk, and replies to
+ * a window's answers, which the next step follows.
  *
  * Invariant: frames leave in the order in which they were sent, and before the close that follows them. A peer that
  * does not read is cut off before it costs more memory than `sendBufferBytesMax`.
@@ -30,8 +31,8 @@ export interface TextSocketOptions {
   closed(): void
 }
 
-/** Longer than a commit takes, shorter than anybody notices. */
-const delayMs = 10
+/** Longer than a commit takes, and most hosts for their next step; shorter than anybody notices. */
+const delayMs = 20
 
 export class TextSocket {
   readonly #socket: WebSocket

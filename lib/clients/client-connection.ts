@@ -20,6 +20,8 @@ export interface ClientConnectionEvents {
   closed(connection: ClientConnection): void
 }
 
+/** What they bring about is most often told a moment later, and their replies leave with that. */
+const patientMethods: ReadonlySet<string> = new Set(['transaction.answer', 'page.setState'])
 /** Requests being worked on at once. */
 const runningMax = 64
 /** Of the last ten seconds, how many may be over the rate before the socket is closed. */
@@ -106,7 +108,10 @@ export class ClientConnection {
       const result = await this.#events.requested(this, request).finally(() => {
         this.#running -= 1
       })
-      this.#socket.send(JSON.stringify({ id: head.id, result: result ?? {} }))
+      this.#socket.send(
+        JSON.stringify({ id: head.id, result: result ?? {} }),
+        patientMethods.has(head.method),
+      )
     } catch (error) {
       if (!(error instanceof AppError))
         this.#log.error('client.request-failed', { method: head.method, error })
