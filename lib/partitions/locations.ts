@@ -19,7 +19,9 @@ export type TakenHandler = (name: string, about: string) => void
 /** A socket came (with what its edge says about it) or went. */
 export type LocationHandler = (name: string, present: boolean, about: string) => void
 
+/** One life of another node: with another store it counts its boots anew. */
 interface Remote {
+  readonly storeId: string
   readonly boot: number
   number: number
   readonly names: Map<string, string>
@@ -159,17 +161,19 @@ export class Locations {
 
   #received(from: Member, update: Update): Buffer {
     let remote = this.#remotes.get(from.nodeId)
-    if (remote && isBefore(update, remote)) return taken
+    const { storeId } = from
+    if (remote?.storeId === storeId && isBefore(update, remote)) return taken
     if (update.whole) {
       const names = new Map(update.came)
       for (const [name, about] of remote?.names ?? [])
         if (!names.has(name)) this.#left(from.nodeId, name, about)
-      remote = { boot: update.boot, number: update.number, names }
+      remote = { storeId, boot: update.boot, number: update.number, names }
       this.#remotes.set(from.nodeId, remote)
       for (const [name, about] of names) this.#arrived(from.nodeId, name, about)
       return taken
     }
-    if (remote?.boot !== update.boot || remote.number + 1 !== update.number) return resync
+    if (remote?.storeId !== storeId || remote.boot !== update.boot || remote.number + 1 !== update.number)
+      return resync
     remote.number = update.number
     for (const name of update.went) {
       const about = remote.names.get(name)

@@ -10,9 +10,9 @@ import { Locations } from '../../../lib/partitions/locations.js'
 import type { Runtime } from '../../../lib/partitions/runtime.js'
 import { type CallHandler, type Member, type Peers, partitionOf } from '../../../lib/ring/index.js'
 
-const member = (nodeId: string): Member => ({
+const member = (nodeId: string, storeId = `store of ${nodeId}`): Member => ({
   nodeId: nodeId as NodeId,
-  storeId: `store of ${nodeId}`,
+  storeId,
   boot: 1,
   channelAddress: '127.0.0.1:1',
   forwardAddress: '127.0.0.1:2',
@@ -29,7 +29,7 @@ class FakePeers {
   #membersChanged: (members: readonly Member[]) => void = () => undefined
 
   members(): Member[] {
-    return this.#members.map(member)
+    return this.#members.map(name => member(name))
   }
 
   onMembers(handler: (members: readonly Member[]) => void): () => void {
@@ -56,8 +56,8 @@ class FakePeers {
     return Buffer.from(this.answers.get(to) ?? 'taken')
   }
 
-  say(from: string, kind: string, content: object): Buffer | undefined {
-    const answer = this.#handlers.get(kind)?.(member(from), Buffer.from(JSON.stringify(content)))
+  say(from: string, kind: string, content: object, storeId?: string): Buffer | undefined {
+    const answer = this.#handlers.get(kind)?.(member(from, storeId), Buffer.from(JSON.stringify(content)))
     return Buffer.isBuffer(answer) ? answer : undefined
   }
 
@@ -154,6 +154,19 @@ t.test('what comes a second time, late, changes nothing', async t => {
   peers.holds('A', 'host:1')
   t.equal(locations.locate('host:1'), undefined, 'nor what an earlier life held')
   t.equal(locations.locate('host:3'), 'A')
+})
+
+t.test('a node that comes back with an empty disk is heard, although it counts its boots anew', async t => {
+  const peers = new FakePeers()
+  const locations = new Locations(new VirtualClock(), peers as unknown as Peers)
+  peers.say('A', 'locations', { boot: 7, number: 5, whole: true, came: [['host:1', '']], went: [] })
+  const empty = 'another store of A'
+  const came = [['host:2', '']]
+  const answer = peers.say('A', 'locations', { boot: 1, number: 1, whole: false, came, went: [] }, empty)
+  t.equal(answer?.toString(), 'resync', 'its first words are not taken for late ones')
+  peers.say('A', 'locations', { boot: 1, number: 1, whole: true, came, went: [] }, empty)
+  t.equal(locations.locate('host:1'), undefined)
+  t.equal(locations.locate('host:2'), 'A')
 })
 
 t.test(
