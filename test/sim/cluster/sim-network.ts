@@ -486,7 +486,8 @@ export class SimPeers implements Peers {
     const again = () => {
       this.#world.count('messages doubled', 1)
       target.#answer(this.self, kind, Buffer.from(body)).catch((error: unknown) => {
-        if (!(error instanceof AppError))
+        // A full disk ends the process.
+        if (!target.life.isDead && !(error instanceof AppError))
           this.#world.problem(
             `${kind} failed the second time: ${error instanceof Error ? error.stack : String(error)}`,
           )
