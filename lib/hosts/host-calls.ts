@@ -5,6 +5,7 @@
 import type { HostIdentity } from '../accounts/index.js'
 import { AppError } from '../errors.js'
 import { type EntityKey, isId, newId, type TransactionId } from '../ids.js'
+import { limits } from '../limits.js'
 import type { Log } from '../log.js'
 import type { EntityRuntime, Json } from '../partitions/index.js'
 import {
@@ -326,12 +327,12 @@ export class HostCalls {
     return this.#told(
       connection,
       id,
-      this.#held(connection, () => this.#options.runtime.send<HostReply>(key, message)),
+      this.#heldOn(connection, () => this.#options.runtime.send<HostReply>(key, message)),
     )
   }
 
   #toPage(connection: HostConnection, pageKey: string, message: PageMessage): Promise<HostReply> {
-    const sent = this.#held(connection, () =>
+    const sent = this.#heldOn(connection, () =>
       this.#options.runtime.send<HostReply>(`page:${pageKey}`, message),
     )
     return this.#told(connection, pageKey, sent)
@@ -344,8 +345,20 @@ export class HostCalls {
     return reply
   }
 
+  /** What is said of a connection is over with it. */
   #held<Result>(connection: HostConnection, attempt: () => Promise<Result>): Promise<Result> {
     return held(this.#options.clock, () => connection.rpc.isClosed, attempt)
+  }
+
+  /**
+   * What is said of a run or page is tried on while the host is expected back: its promise is settled on the next
+   * connection, and by nobody else when that comes to this node.
+   */
+  #heldOn<Result>(connection: HostConnection, attempt: () => Promise<Result>): Promise<Result> {
+    const { clock } = this.#options
+    const isOver = () =>
+      connection.rpc.isClosed && clock.nowMs() - connection.lastHeardMs > limits.hostGraceMs
+    return held(clock, isOver, attempt)
   }
 }
 

@@ -1,0 +1,65 @@
+/** What a host has said of its run is tried on when its socket has gone: nobody else would settle its promise. */
+import t from 'tap'
+import { AppError } from '../../../lib/errors.js'
+import { HostCalls, type HostCallsOptions } from '../../../lib/hosts/host-calls.js'
+import type { HostConnection } from '../../../lib/hosts/host-connection.js'
+import { limits } from '../../../lib/limits.js'
+import { silentLog } from '../../../lib/log.js'
+import { VirtualClock } from '../../../lib/partitions/clock.js'
+import { SdkVersion } from '../../../lib/sdk/index.js'
+
+/** A host that said a line of its log and is gone, and a leader that cannot be reached before `reachedAfterMs`. */
+function sayAndGo(reachedAfterMs: number) {
+  const clock = new VirtualClock()
+  const reachedAtMs = clock.nowMs() + reachedAfterMs
+  let tries = 0
+  const runtime = {
+    async send() {
+      tries += 1
+      if (clock.nowMs() < reachedAtMs) throw new AppError('unavailable')
+      return { accepted: true }
+    },
+  }
+  const calls = new HostCalls(
+    { runtime, clock, log: silentLog } as unknown as HostCallsOptions,
+    {} as never,
+    () => undefined,
+  )
+  const connection = {
+    sdk: new SdkVersion('@interval/sdk', '2.0.0'),
+    instanceId: 'instance-1',
+    rpc: { isClosed: true },
+    lastHeardMs: clock.nowMs(),
+  } as unknown as HostConnection
+  const data = { transactionId: 'transaction-1', data: 'a line', index: 0, timestamp: 0 }
+  const outcome = { settled: 'not yet' as unknown }
+  calls.handle(connection, { rpcId: '9', method: 'SEND_LOG', data } as never).then(
+    answer => Object.assign(outcome, { settled: answer }),
+    (error: unknown) => Object.assign(outcome, { settled: (error as AppError).code }),
+  )
+  const pass = async (ms: number) => {
+    for (let leftMs = ms; leftMs > 0; leftMs -= 1_000) {
+      await new Promise(resolve => setImmediate(resolve))
+      clock.advance(Math.min(leftMs, 1_000))
+    }
+    await new Promise(resolve => setImmediate(resolve))
+  }
+  return { outcome, pass, tries: () => tries }
+}
+
+t.test('a line of a host whose socket has gone is written when its leader is reached', async t => {
+  const { outcome, pass, tries } = sayAndGo(30_000)
+  await pass(20_000)
+  t.equal(outcome.settled, 'not yet')
+  await pass(20_000)
+  t.equal(outcome.settled, true)
+  t.ok(tries() < 40, `${tries()} tries`)
+})
+
+t.test('a host that stays away for longer than it is expected is given up', async t => {
+  const { outcome, pass } = sayAndGo(Number.POSITIVE_INFINITY)
+  await pass(limits.hostGraceMs - 10_000)
+  t.equal(outcome.settled, 'not yet')
+  await pass(20_000)
+  t.equal(outcome.settled, 'unavailable')
+})
