@@ -10,7 +10,7 @@ import t from 'tap'
 
 const program = fileURLToPath(new URL('../sim/run.js', import.meta.url))
 const isLong = process.env.TEST_LONG !== undefined
-// The simulation of npm test injects the same, without counting it.
+// The simulation of npm test loses writes as well, without counting them.
 const skip = !isLong && 'a part of npm run test:long'
 
 function simulate(args: readonly string[]): Promise<{ code: number | null; output: string }> {
@@ -38,14 +38,11 @@ t.test('row 4: writes that were not flushed are lost in crashes', { skip }, asyn
   t.ok(counted(output, 'writes lost') > (isLong ? 500 : 5), 'it happened')
 })
 
-t.test(
-  'row 13: a third of the messages between nodes arrives twice, late, across epochs',
-  { skip },
-  async t => {
-    const words = ['--seeds', isLong ? '2000' : '25', '--from', '30001', '--duplicates', '0.33']
-    const { code, output } = await simulate(words)
-    t.comment(output.trimEnd())
-    t.equal(code, 0, output)
-    t.ok(counted(output, 'messages doubled') > 1_000, 'it happened')
-  },
-)
+t.test('row 13: a third of the messages between nodes arrives twice, late, across epochs', async t => {
+  // Every fifth seed has hosts and browsers, which notice most.
+  const words = isLong ? ['--seeds', '2000'] : ['--seeds', '40', '--step', '5']
+  const { code, output } = await simulate([...words, '--from', '30001', '--duplicates', '0.33'])
+  t.comment(output.trimEnd())
+  t.equal(code, 0, output)
+  t.ok(counted(output, 'messages doubled') > 1_000, 'it happened')
+})
