@@ -20,7 +20,7 @@ export interface Configuration {
   readonly owner: StoreId
   /** Members beside the owner: each has every commit that was acknowledged. */
   readonly replicas: readonly StoreId[]
-  /** Made anew by each change. */
+  /** Made anew by each change; says who has missed what (`nonce`). */
   readonly nonce: string
 }
 
@@ -56,7 +56,7 @@ export interface Configurations {
 
 /** A row as it is to be. */
 export interface Change extends Configuration {
-  /** The row's epoch before, when it is not the one below: what an operator decides leaps, and whoever exceeds a promise. */
+  /** The row's epoch before, when the owner begins to lead with this one: such a row may leap, above a promise. */
   readonly fromEpoch?: number
 }
 
@@ -64,14 +64,6 @@ export interface Change extends Configuration {
 export interface WantedChange extends Omit<Change, 'nonce'> {
   /** Nothing that the leader before has said is still on its way: the nonce tells the others. */
   readonly isHeard?: boolean
-}
-
-/** Begins the nonces of hand-overs after which nothing that the leader before has said is still on its way. */
-export const heardMark = 'heard-'
-
-/** True when whoever knew the row before this one has missed nothing. */
-export function isHeard({ nonce }: Configuration): boolean {
-  return nonce.startsWith(heardMark)
 }
 
 /** True when `storeId` is owner or replica. */

@@ -180,10 +180,6 @@ export class Copier {
     const row = rows.get(partition)
     if (row?.owner !== self || !committer.leads(partition) || promised <= row.epoch) return
     if (rows.isSetBack(partition) || handOvers.isHanding(partition)) return
-    const { epoch: fromEpoch, owner, replicas } = row
-    const changed = await rows.swap([{ partition, fromEpoch, epoch: promised + 1, owner, replicas }])
-    if (changed.length === 0) return
-    if (committer.leads(partition)) leadership.resign(new Set([partition]))
-    await leadership.leadOwn()
+    await leadership.leadAnew(row, promised + 1)
   }
 }

@@ -78,6 +78,24 @@ export class Leadership {
     await this.#lead(named)
   }
 
+  /**
+   * Leads a partition anew, by a row of a higher epoch, and nothing meanwhile: what the others are told from the moment
+   * they can see that row is said under it.
+   */
+  async leadAnew(
+    { owner, partition, replicas, epoch: fromEpoch }: Configuration,
+    epoch: number,
+  ): Promise<void> {
+    this.resign(new Set([partition]))
+    this.#beginning.add(partition)
+    try {
+      await this.#options.rows.swap([{ partition, fromEpoch, epoch, owner, replicas }])
+    } finally {
+      this.#beginning.delete(partition)
+    }
+    await this.leadOwn()
+  }
+
   /** Leads partitions under rows that name this node; what their followers have is found out afterwards. */
   async #lead(named: readonly Configuration[]): Promise<void> {
     const { followership, log, replication, rows, runtime } = this.#options

@@ -20,16 +20,15 @@ import { clusterTimes } from './cluster-times.js'
 import {
   type Configuration,
   type Configurations,
-  heardMark,
-  isHeard,
   isMember,
   type RegisteredNode,
   type StoreId,
   type WantedChange,
 } from './configuration.js'
 import type { Evidence } from './evidence.js'
+import { isHeard, ledSince, nonceOfAdoption, nonceOfChange } from './nonce.js'
 import type { RulesOff } from './rules.js'
-import { adoptedAt, nonceAfter, type SeenRow, type SeenRows } from './seen-rows.js'
+import type { SeenRow, SeenRows } from './seen-rows.js'
 
 export interface RowTableOptions {
   readonly peers: Pick<Peers, 'self' | 'members' | 'condition' | 'call' | 'onCall'>
@@ -52,7 +51,7 @@ export interface RowTableOptions {
   lookAgain(): void
   /** Throws when the registry names another process as this node. */
   refuseOutlived(nodes: readonly RegisteredNode[]): void
-  /** Partitions are led by another node, or by another life of the same. */
+  /** Partitions are led by another node, or by the same anew. */
   readonly onNewLeaders?: ((partitions: ReadonlySet<PartitionId>) => void) | undefined
   readonly clock: Clock
   readonly log: Log
@@ -60,6 +59,9 @@ export interface RowTableOptions {
 
 /** Rows read longer ago may have changed much. */
 const rowsOldMs = 3_000
+
+/** Nobody leads a partition that stands, since its row was set back. */
+const nobodys = 'nobody'
 
 const empty = Buffer.alloc(0)
 
@@ -87,8 +89,8 @@ export class RowTable {
   >()
   /** Who was heard to lead by a row that is not known here yet: until the rows are read. */
   readonly #believed = new Map<PartitionId, { readonly epoch: number; readonly from: string }>()
-  /** The life of the store that leads each partition, as far as known. */
-  readonly #lives = new Map<PartitionId, string>()
+  /** Which store leads each partition and since when, as far as known; `nobodys` while it stands. */
+  readonly #reigns = new Map<PartitionId, string>()
   /** Partitions of this node's whose row names fewer stores than it must, since when. */
   readonly #fewSinceMs = new Map<PartitionId, number>()
   #waiters: (() => void)[] = []
@@ -238,7 +240,7 @@ export class RowTable {
     this.#mustRead = false
     this.#believed.clear()
     this.#learn(rows)
-    // Who leads is known already, but perhaps not that it is in another life.
+    // A row that has stood, since the database was set back, may go on as it was.
     this.#noticeLeaders(this.all())
   }
 
@@ -306,14 +308,15 @@ export class RowTable {
 
   /** `heard`: partitions whose leader before has said all it had to say. */
   #noticeLeaders(rows: readonly Configuration[], heard: ReadonlySet<PartitionId> = new Set()): void {
-    const { evidence, onNewLeaders } = this.#options
+    const { onNewLeaders } = this.#options
     const changed = new Set<PartitionId>()
-    for (const { owner, partition } of rows) {
-      const life = `${owner} ${evidence.nodeOf(owner)?.boot}`
-      const known = this.#lives.get(partition)
-      if (known === life) continue
-      this.#lives.set(partition, life)
-      if (known !== undefined && !heard.has(partition)) changed.add(partition)
+    for (const row of rows) {
+      const { owner, partition } = row
+      const reign = this.isSetBack(partition) ? nobodys : `${owner} ${ledSince(row)}`
+      const known = this.#reigns.get(partition)
+      if (known === reign) continue
+      this.#reigns.set(partition, reign)
+      if (known !== undefined && reign !== nobodys && !heard.has(partition)) changed.add(partition)
     }
     if (changed.size > 0) onNewLeaders?.(changed)
   }
@@ -384,9 +387,9 @@ export class RowTable {
     let rows: readonly Configuration[]
     try {
       rows = await configurations.swap(
-        changes.map(({ isHeard: isMarked = false, ...change }) => {
-          const row = this.#rows.get(change.partition)
-          return { ...change, nonce: nonceAfter((isMarked ? heardMark : '') + id, row ? adoptedAt(row) : 0) }
+        changes.map(change => {
+          const { isHeard: _, ...asked } = change
+          return { ...asked, nonce: nonceOfChange(id, change, this.#rows.get(change.partition)) }
         }),
       )
     } catch (error) {
@@ -410,7 +413,7 @@ export class RowTable {
   /** Changes rows as an operator has decided, whatever is known of them here. Resolves with those that came through. */
   async decide(wanted: readonly WantedChange[]): Promise<Configuration[]> {
     const id = newId<string>()
-    const changes = wanted.map(change => ({ ...change, nonce: nonceAfter(id, change.epoch) }))
+    const changes = wanted.map(change => ({ ...change, nonce: nonceOfAdoption(id, change.epoch) }))
     const rows = await this.#options.configurations.swap(changes)
     this.#mustRead = true
     const mine = rows.filter(row => row.nonce.startsWith(id))

@@ -12,6 +12,7 @@
  */
 import type { PartitionId } from '../ring/index.js'
 import type { Configuration } from './configuration.js'
+import { adoptedAt } from './nonce.js'
 import type { Store } from './store.js'
 
 /** What is compared and remembered of a row. */
@@ -25,18 +26,6 @@ interface Note {
 }
 
 const noteName = 'rows'
-const adoptedMark = '@'
-
-/** The epoch at which an operator has adopted this line of rows; 0 when nobody had to. */
-export function adoptedAt({ nonce }: Pick<Configuration, 'nonce'>): number {
-  const at = nonce.lastIndexOf(adoptedMark)
-  return at < 0 ? 0 : Number(nonce.slice(at + 1))
-}
-
-/** The nonce of a change, in the line that was adopted at that epoch. */
-export function nonceAfter(id: string, adoptedEpoch: number): string {
-  return adoptedEpoch === 0 ? id : `${id}${adoptedMark}${adoptedEpoch}`
-}
 
 export class SeenRows {
   readonly #store: Pick<Store, 'note' | 'noted'>

@@ -3,7 +3,8 @@
  * start with much that is overdue. Each timer is called, none early, and nothing is called twice that was not under way.
  */
 import t, { type Test } from 'tap'
-import { TestCluster } from '../support/cluster.js'
+import { partitionOf } from '../../lib/partitions/index.js'
+import { type RingStatus, TestCluster } from '../support/cluster.js'
 import { eventually, eventuallyTrue } from '../support/eventually.js'
 import { TestServer } from '../support/server.js'
 import { TimerClient } from '../support/timer-client.js'
@@ -29,6 +30,7 @@ const pingMsMax = isLong ? 1_000 : 5_000
 const flags = ['--timers:auth=open', '--timers:callbacks:allow=127.0.0.0/8']
 
 interface Made {
+  readonly id: string
   readonly path: string
   /** Not before this, whatever the node took for its beginning, in ms since 1970. */
   readonly earliestAtMs: number
@@ -52,9 +54,10 @@ async function fill(
       const path = `${prefix}/${index}`
       const timeout = Math.max(1, (dueAtMs[index] ?? 0) - Date.now())
       const callback = { transport: 'http', uri: `${receiver.address}${path}`, method: 'post' }
-      const { askedAtMs, atMs, status } = await client.post({ timeout, data: { index }, callback })
+      const { askedAtMs, atMs, headers, status } = await client.post({ timeout, data: { index }, callback })
       if (status !== 201) throw new Error(`a create was answered ${status}`)
-      made.push({ path, earliestAtMs: askedAtMs + timeout, dueAtMs: atMs + timeout })
+      const id = headers.location?.split('/').at(-1) ?? ''
+      made.push({ id, path, earliestAtMs: askedAtMs + timeout, dueAtMs: atMs + timeout })
     }
   }
   await Promise.all(Array.from({ length: 32 }, work))
@@ -71,15 +74,40 @@ function until(atMs: number): Promise<void> {
 }
 
 /** Until all were called, which is given up so long after the last is due and anything can be done about it. */
-function allCalled(receiver: TimerReceiver, made: readonly Made[], afterMs: number): Promise<void> {
+async function allCalled(
+  servers: readonly TestServer[],
+  receiver: TimerReceiver,
+  made: readonly Made[],
+  afterMs: number,
+): Promise<void> {
   const lastDueAtMs = made.reduce((last, { dueAtMs }) => Math.max(last, dueAtMs), Date.now())
-  return eventually(
-    () => {
-      const missing = made.filter(({ path }) => receiver.at(path).length === 0).length
-      if (missing > 0) throw new Error(`${missing} of ${made.length} were not called`)
-    },
-    lastDueAtMs - Date.now() + afterMs,
-  )
+  const missing = () => made.filter(({ path }) => receiver.at(path).length === 0)
+  try {
+    await eventually(
+      () => {
+        if (missing().length > 0) throw new Error('some were not called')
+      },
+      lastDueAtMs - Date.now() + afterMs,
+    )
+  } catch (error) {
+    const left = missing()
+    const facts = await Promise.all(left.slice(0, 5).map(({ id }) => factsOf(servers, id)))
+    throw new Error(`${left.length} of ${made.length} were not called: ${facts.join('; ')}`, { cause: error })
+  }
+}
+
+/** What each node says of a timer and of the partition it is in. */
+async function factsOf(servers: readonly TestServer[], id: string): Promise<string> {
+  const partition = partitionOf(`timer:${id}`)
+  const facts = servers.map(async server => {
+    if (!server.isRunning) return 'stopped'
+    const asked = await fetch(`${server.address}/api/v1/timers/${id}`).then(answer => answer.text(), String)
+    const { partitions } = await server.admin<RingStatus>('ringStatus', {})
+    const row = partitions.find(each => each.partition === partition)
+    const said = server.output.split('\n').filter(line => line.includes(id))
+    return `${asked}, ${JSON.stringify(row)}, ${JSON.stringify(said)}`
+  })
+  return `timer ${id} in partition ${partition}: ${(await Promise.all(facts)).join(' | ')}`
 }
 
 interface Tally {
@@ -148,7 +176,7 @@ t.test('three nodes', async t => {
     await cluster.covered()
     // What it had to send before goes out before what it is asked for now.
     const after = await fill(clientOf(node), receiver, spread(50, Date.now() + 500, Date.now() + 1_000))
-    await allCalled(receiver, after, 30_000)
+    await allCalled(cluster.servers, receiver, after, 30_000)
   }
 
   await t.test('one is killed and never comes back', async t => {
@@ -158,7 +186,7 @@ t.test('three nodes', async t => {
     await until(Date.now() + 1_000)
     t.ok(Date.now() < baseMs + 4_000, 'all are pending')
     await cluster.node(1).kill()
-    await allCalled(receiver, made, 60_000)
+    await allCalled(cluster.servers, receiver, made, 60_000)
     const { early, latestMs, renamed, repeats } = tally(t, receiver, made)
     t.equal(early, 0, 'none is early')
     t.ok(latestMs <= lateMsMax, `the latest is ${latestMs} ms late`)
@@ -175,7 +203,7 @@ t.test('three nodes', async t => {
     await cluster.node(2).kill()
     const called = made.filter(({ path }) => receiver.at(path).length > 0).length
     t.ok(called > 0 && called < made.length, `${called} were called before`)
-    await allCalled(receiver, made, 60_000)
+    await allCalled(cluster.servers, receiver, made, 60_000)
     const { early, latestMs, renamed } = tally(t, receiver, made)
     t.equal(early, 0, 'none is early')
     t.ok(latestMs <= lateMsMax, `the latest is ${latestMs} ms late`)
@@ -192,7 +220,7 @@ t.test('three nodes', async t => {
     t.ok(owned > 0, `it owns ${owned} partitions`)
     await until(dueAtMs - 1_000)
     t.equal(made.filter(({ path }) => receiver.at(path).length > 0).length, 0, 'all are pending')
-    await frozen(0, () => allCalled(receiver, made, 60_000))
+    await frozen(0, () => allCalled(cluster.servers, receiver, made, 60_000))
     const { early, latestMs, renamed, repeats } = tally(t, receiver, made)
     t.equal(early, 0, 'none is early')
     t.ok(latestMs <= lateMsMax, `the latest is ${latestMs} ms late`)
@@ -213,7 +241,7 @@ t.test('three nodes', async t => {
     )
     await frozen(0, () => {
       receiver.release()
-      return allCalled(receiver, made, 60_000)
+      return allCalled(cluster.servers, receiver, made, 60_000)
     })
     const { early, renamed, repeats } = tally(t, receiver, made)
     t.equal(early, 0, 'none is early')
@@ -228,7 +256,7 @@ t.test('three nodes', async t => {
     t.equal(made.filter(({ path }) => receiver.at(path).length > 0).length, 0, 'all are pending')
     await until(baseMs + 4_000)
     await Promise.all(cluster.servers.map(server => server.run()))
-    await allCalled(receiver, made, 60_000)
+    await allCalled(cluster.servers, receiver, made, 60_000)
     await cluster.covered()
     const { early, renamed, repeats } = tally(t, receiver, made)
     t.equal(early, 0, 'none is early')
@@ -268,7 +296,7 @@ t.test('much is overdue at the start', async t => {
   t.ok(receiver.heldMost <= callsAtOnce, `${receiver.heldMost} calls at once`)
   receiver.release()
   while (receiver.calls.length < made.length && pings.length < 10_000) await ping()
-  await allCalled(receiver, made, 60_000)
+  await allCalled([server], receiver, made, 60_000)
   const slowestMs = Math.max(...pings)
   t.comment(`${pings.length} pings, the slowest ${slowestMs} ms; ${receiver.heldMost} calls at once`)
   t.ok(slowestMs < pingMsMax, `the slowest ping took ${slowestMs} ms`)

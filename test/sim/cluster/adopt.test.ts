@@ -161,3 +161,39 @@ t.test('a database that was set back is noticed: nobody leads by the old rows', 
   for (const key of keys) t.equal(await append(cluster, third, key, `three-${key}`), 2)
   t.same(world.problems, [])
 })
+
+for (const end of ['adopted by an operator', 'set right again'] as const) {
+  t.test(`rows that were set back and are ${end}: whoever leads again is asked what was missed`, async t => {
+    const cluster = await threeNodes(23)
+    const { world } = cluster
+    const { rows } = cluster.configurations.truth
+    const [first] = cluster.nodes as [SimNode]
+    const old = new Map([...rows].map(([id, row]) => [id, { ...row, epoch: row.epoch - 1, nonce: 'old' }]))
+    const known = new Map(rows)
+    const asked = new Map<SimNode, Set<EntityKey>>(cluster.nodes.map(node => [node, new Set()]))
+    for (const node of cluster.nodes) {
+      node.partitions?.onMissed('client', concerns => {
+        for (const key of keys) if (concerns(key, 'client:1')) asked.get(node)?.add(key)
+      })
+    }
+    for (const [partition, row] of old) rows.set(partition, row)
+    await world.run(3_000)
+    t.equal(first.partitions?.cluster?.rewound, partitions.length)
+    t.same(
+      [...asked.values()].map(each => each.size),
+      [0, 0, 0],
+      'nobody leads',
+    )
+    if (end === 'set right again') for (const [partition, row] of known) rows.set(partition, row)
+    else await settled(cluster, first.partitions?.cluster?.adopt(true))
+    for (const key of keys) t.equal(await append(cluster, first, key, `after-${key}`), 0)
+    await world.run(2_000)
+    t.same(
+      partitions.filter(id => rows.get(id)?.owner !== known.get(id)?.owner),
+      [],
+      'all are led by those who led before',
+    )
+    for (const node of cluster.nodes) t.equal(asked.get(node)?.size, keys.length, `${node.id} asks`)
+    t.same(world.problems, [])
+  })
+}

@@ -6,8 +6,8 @@
  */
 import type { Change, Configuration, StoreId } from '../../../lib/partitions/configuration.js'
 import { clusterTimes } from '../../../lib/partitions/index.js'
+import { adoptedAt } from '../../../lib/partitions/nonce.js'
 import { comparePositions } from '../../../lib/partitions/position.js'
-import { adoptedAt } from '../../../lib/partitions/seen-rows.js'
 import type { SimCluster, SimNode } from './sim-cluster.js'
 import { silentAfterMs } from './sim-network.js'
 import type { Life } from './world.js'

@@ -11,7 +11,7 @@ import type {
 } from '../../../lib/partitions/configuration.js'
 import { isMember } from '../../../lib/partitions/configuration.js'
 import { MemoryConfigurations } from '../../../lib/partitions/memory-configurations.js'
-import { adoptedAt } from '../../../lib/partitions/seen-rows.js'
+import { adoptedAt } from '../../../lib/partitions/nonce.js'
 import type { PartitionId } from '../../../lib/ring/index.js'
 import type { Life, World } from './world.js'
 
