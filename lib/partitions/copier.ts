@@ -177,6 +177,8 @@ export class Copier {
     const { committer, followership, handOvers, leadership, rows, self } = this.#options
     const [position] = await followership.positionsAt(store, [partition])
     const promised = position?.promisedEpoch ?? 0
+    // Given up while Postgres is away, the partition would be led by nobody.
+    await rows.read()
     const row = rows.get(partition)
     if (row?.owner !== self || !committer.leads(partition) || promised <= row.epoch) return
     if (rows.isSetBack(partition) || handOvers.isHanding(partition)) return

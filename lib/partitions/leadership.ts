@@ -19,6 +19,7 @@ import type { Configuration, StoreId, WantedChange } from './configuration.js'
 import type { CopyPosition } from './copies.js'
 import type { Evidence } from './evidence.js'
 import type { Followership } from './followership.js'
+import { ledSince } from './nonce.js'
 import type { PartitionHead } from './position.js'
 import type { LeaderReplication } from './replication.js'
 import type { RowTable } from './row-table.js'
@@ -45,6 +46,8 @@ export class Leadership {
   readonly #options: LeadershipOptions
   /** Partitions that are about to be led. */
   readonly #beginning = new Set<PartitionId>()
+  /** Partitions that were given up, and since when their rows said then that they were led. */
+  readonly #givenUp = new Map<PartitionId, number>()
   /** Followers that hold something else than this leader, by partition and store: to be removed. */
   readonly #diverged = new Set<string>()
 
@@ -109,16 +112,21 @@ export class Leadership {
       const isNoted = rows.seen.save()
       isNoted.catch(() => undefined)
       const heads = new Map<PartitionId, PartitionHead>()
-      for (const { epoch, partition, replicas } of begun) {
+      const again = new Set<PartitionId>()
+      for (const { epoch, nonce, partition, replicas } of begun) {
         if (rows.get(partition)?.epoch !== epoch || runtime.committer.leads(partition)) continue
         if (rows.isSetBack(partition)) continue
         const head = followership.copies.head(partition)
         heads.set(partition, { ...head, epoch: Math.max(epoch, head.epoch) })
+        if (this.#givenUp.get(partition) === ledSince({ nonce })) again.add(partition)
+        this.#givenUp.delete(partition)
         replication.lead(partition, replicas, head)
       }
       if (heads.size === 0) return
       await runtime.lead(heads, isNoted)
       log.info('partitions.led', { count: heads.size })
+      // The rows do not show that they were given up in between.
+      if (again.size > 0) rows.ledAgain(again)
     } finally {
       for (const row of begun) this.#beginning.delete(row.partition)
     }
@@ -127,10 +135,12 @@ export class Leadership {
 
   /** Leads these no more, since a newer row says so or may not be known. */
   resign(partitions: ReadonlySet<PartitionId>): void {
-    const { followership, log, replication, runtime } = this.#options
+    const { followership, log, replication, rows, runtime } = this.#options
     const { committer } = runtime
     log.info('partitions.resigned', { count: partitions.size })
     for (const partition of partitions) {
+      const row = rows.get(partition)
+      if (row) this.#givenUp.set(partition, ledSince(row))
       // What is not on every follower is not part of the history that goes on: this copy is compared before it counts.
       followership.copies.set(partition, committer.writtenHead(partition))
       const onItsWay = committer.writingHead(partition)

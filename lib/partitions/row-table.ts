@@ -339,25 +339,41 @@ export class RowTable {
     await this.read().catch(() => undefined)
   }
 
-  #tell(rows: readonly Configuration[], seen: readonly SeenRow[] = []): void {
+  /** This node leads these again by the rows they had: what it had decided before may not have been said. */
+  ledAgain(partitions: ReadonlySet<PartitionId>): void {
+    this.#options.onNewLeaders?.(partitions)
+    this.#tell([], [], [...partitions])
+  }
+
+  #tell(
+    rows: readonly Configuration[],
+    seen: readonly SeenRow[] = [],
+    again: readonly PartitionId[] = [],
+  ): void {
     const { peers } = this.#options
-    const body = this.#told(rows, seen)
+    const body = this.#told(rows, seen, again)
     for (const { nodeId } of peers.members()) {
       if (nodeId === peers.self.nodeId) continue
       peers.call(nodeId, 'rows', body, clusterTimes.callMs).catch(() => undefined)
     }
   }
 
-  #told(rows: readonly Configuration[], seen: readonly SeenRow[]): Buffer {
-    return Buffer.from(JSON.stringify({ rows, seen }))
+  #told(
+    rows: readonly Configuration[],
+    seen: readonly SeenRow[],
+    again: readonly PartitionId[] = [],
+  ): Buffer {
+    return Buffer.from(JSON.stringify({ rows, seen, ...(again.length > 0 && { again }) }))
   }
 
   #hear(body: Buffer): void {
-    const { rows, seen } = JSON.parse(body.toString()) as {
+    const { again, rows, seen } = JSON.parse(body.toString()) as {
       rows: readonly Configuration[]
       seen: readonly SeenRow[]
+      again?: readonly PartitionId[]
     }
     this.#learn(rows)
+    if (again) this.#options.onNewLeaders?.(new Set(again))
     if (this.#options.rulesOff?.setBack) return
     for (const row of seen) {
       if (row[1] <= (this.#seenRows?.epoch(row[0]) ?? 0)) continue
