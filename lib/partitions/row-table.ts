@@ -93,7 +93,7 @@ export class RowTable {
   readonly #reigns = new Map<PartitionId, string>()
   /** Partitions of this node's whose row names fewer stores than it must, since when. */
   readonly #fewSinceMs = new Map<PartitionId, number>()
-  #waiters: (() => void)[] = []
+  #waiters = new Set<() => void>()
 
   constructor(options: RowTableOptions) {
     this.#options = options
@@ -178,18 +178,22 @@ export class RowTable {
   /** Resolves at the next change of who leads anything, or after `waitMs`. */
   async changed(waitMs: number): Promise<void> {
     await new Promise<void>(resolve => {
-      const timer = this.#options.clock.setTimer(waitMs, resolve)
-      this.#waiters.push(() => {
-        timer.cancel()
+      const timer = this.#options.clock.setTimer(waitMs, () => {
+        this.#waiters.delete(wake)
         resolve()
       })
+      const wake = (): void => {
+        timer.cancel()
+        resolve()
+      }
+      this.#waiters.add(wake)
     })
   }
 
   /** Wakes whoever waits for a leader: there may be one. */
   wakeWaiters(): void {
     const waiters = this.#waiters
-    this.#waiters = []
+    this.#waiters = new Set()
     for (const wake of waiters) wake()
   }
 
