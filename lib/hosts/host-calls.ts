@@ -90,18 +90,20 @@ export class HostCalls {
   #handle(connection: HostConnection, sdk: SdkVersion, call: IncomingCall): Promise<unknown> {
     switch (call.method) {
       case 'SEND_IO_CALL':
-        return this.#ioCall(connection, sdk, call.data)
+        return this.#ioCall(connection, sdk, call.data, call.rpcId)
       case 'SEND_LOADING_CALL':
         return this.#either(connection, call.data.transactionId, {
           type: 'loading',
           instanceId: connection.instanceId,
           loading: call.data.loading,
+          ...numbered(call.rpcId),
         })
       case 'SEND_REDIRECT':
         return this.#either(connection, call.data.transactionId, {
           type: 'redirect',
           instanceId: connection.instanceId,
           redirect: call.data.redirect,
+          ...numbered(call.rpcId),
         })
       case 'SEND_LOG':
         return this.#toTransaction(connection, call.data.transactionId, {
@@ -229,7 +231,12 @@ export class HostCalls {
     return teamWarnings(this.#options, connection.identity.organization.id, definitions)
   }
 
-  async #ioCall(connection: HostConnection, sdk: SdkVersion, data: Inputs<'SEND_IO_CALL'>): Promise<unknown> {
+  async #ioCall(
+    connection: HostConnection,
+    sdk: SdkVersion,
+    data: Inputs<'SEND_IO_CALL'>,
+    rpcId: string,
+  ): Promise<unknown> {
     let call: ReturnType<typeof parseIoCall>
     try {
       call = parseIoCall(data.ioCall)
@@ -246,6 +253,7 @@ export class HostCalls {
       call,
       bytes: data.ioCall.length,
       ...(delivered && { delivered }),
+      ...numbered(rpcId),
     })
     if (!reply.accepted) return sdk.sendIoCallFailure(reply.reason)
     if (reply.deliveries) this.#deliver(connection, reply.deliveries)
@@ -369,4 +377,9 @@ function accepted(reply: HostReply): boolean {
 /** SDKs count their calls; anything else is left out of what depends on the order. */
 export function numeric(rpcId: string): number | null {
   return /^[1-9][0-9]{0,14}$/.test(rpcId) ? Number(rpcId) : null
+}
+
+function numbered(rpcId: string): { readonly number?: number } {
+  const number = numeric(rpcId)
+  return number === null ? {} : { number }
 }

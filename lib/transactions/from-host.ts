@@ -117,6 +117,7 @@ export function decideIoCall(
       const supersededRenders = [...change.now.supersededRenders, known.renderId].slice(-supersededRendersMax)
       change.setNow({ supersededRenders })
     }
+    setNewest(change, message.number)
     change.putGroup(group)
     trimDisplays(change, group.order)
     if (change.now.completedAtMs === null) {
@@ -151,6 +152,15 @@ function isLate(change: Change, known: Group | undefined, call: IoCall): boolean
 function isDisplayOnly(call: IoCall): boolean {
   const displays = call.toRender.every(component => component.methodName.startsWith('DISPLAY_'))
   return displays && !call.choiceButtons?.length
+}
+
+/** The host has gone on since, on another connection: its promise was settled there. */
+function isOvertaken({ now }: Change, number: number | undefined): boolean {
+  return number !== undefined && number < now.newestCall
+}
+
+function setNewest(change: Change, number: number | undefined): void {
+  if (number !== undefined && number > change.now.newestCall) change.setNow({ newestCall: number })
 }
 
 function renderSignal(change: Change, group: Group) {
@@ -227,6 +237,8 @@ export function decideLoading(
 ): HostDecision {
   return forHost(state, message, context, change => {
     if (change.now.completedAtMs !== null) return refused('This transaction has ended.')
+    if (isOvertaken(change, message.number)) return accepted
+    setNewest(change, message.number)
     change.setNow({ loading: message.loading })
     change.tellClient({
       event: 'transaction.loading',
@@ -269,6 +281,8 @@ export function decideRedirect(
 ): HostDecision {
   return forHost(state, message, context, change => {
     if (change.now.completedAtMs !== null) return refused('This transaction has ended.')
+    if (isOvertaken(change, message.number)) return accepted
+    setNewest(change, message.number)
     change.state = { ...change.state, result: change.state.result ?? { status: 'REDIRECTED', data: null } }
     change.record('result', change.state.result)
     change.setNow({ redirect: message.redirect })

@@ -118,8 +118,15 @@ export type HostMessage =
       readonly bytes: number
       /** Deliveries the host has confirmed since its last call; saves a commit of their own. */
       readonly delivered?: readonly string[]
+      /** Number of the call, where the SDK counts them; also below. */
+      readonly number?: number
     }
-  | { readonly type: 'loading'; readonly instanceId: InstanceId; readonly loading: LoadingState }
+  | {
+      readonly type: 'loading'
+      readonly instanceId: InstanceId
+      readonly loading: LoadingState
+      readonly number?: number
+    }
   | {
       readonly type: 'log'
       readonly instanceId: InstanceId
@@ -127,7 +134,12 @@ export type HostMessage =
       readonly text: string
       readonly atMs: number
     }
-  | { readonly type: 'redirect'; readonly instanceId: InstanceId; readonly redirect: Redirect }
+  | {
+      readonly type: 'redirect'
+      readonly instanceId: InstanceId
+      readonly redirect: Redirect
+      readonly number?: number
+    }
   | {
       readonly type: 'complete'
       readonly instanceId: InstanceId

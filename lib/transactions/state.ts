@@ -73,6 +73,8 @@ export interface Now {
    * last. Those of groups that are still there are in their answers.
    */
   readonly answeredRequests: readonly string[]
+  /** Number of the newest call by which the host has said where it is: a step, a loading state or a redirect. */
+  readonly newestCall: number
 }
 
 /** An answer (or a state) on its way to the host. */
@@ -161,6 +163,7 @@ export const emptyNow: Now = {
   answeredRenders: [],
   supersededRenders: [],
   answeredRequests: [],
+  newestCall: 0,
 }
 
 const nowFields = Object.keys(emptyNow) as (keyof Now)[]
