@@ -23,6 +23,7 @@ import {
   lostMethod,
   type RpcProblem,
   type RpcResponse,
+  returnsBoolean,
 } from '../sdk/index.js'
 import type { HostCall, HostDelivery, HostReply } from '../transactions/index.js'
 import { Admissions, placeOf } from './admissions.js'
@@ -367,7 +368,12 @@ export class Hosts {
     await this.#initializing.get(connection)
     const mailbox = this.#mailboxes.get(instanceId)?.state
     mailbox?.received(call.rpcId, call.method)
-    const answer = await this.#calls.handle(connection, call)
+    const answer = await this.#calls.handle(connection, call).catch((error: unknown) => {
+      if (!returnsBoolean(call.method)) throw error
+      // This connection has long been gone. On the one that the host has now it is like a call that never arrived.
+      this.#options.log.warn('host.call-given-up', { method: call.method, error })
+      return true
+    })
     mailbox?.computed(call.rpcId, answer)
     const current = this.#sockets.current(instanceId)
     // The SDK has moved on to another socket, and hears only there. Heard twice, it does no harm.
