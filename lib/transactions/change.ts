@@ -128,6 +128,7 @@ export class Change {
       bytes: group.bytes,
       displayOnly: group.displayOnly,
       refusedRenderId: group.refusedRenderId,
+      ...(group.number !== undefined && { number: group.number }),
     }
     const text = `{"call":${ioCallText(group.call)},${JSON.stringify(render).slice(1)}`
     this.record(groupRecord(group.slot), new JsonText(text))

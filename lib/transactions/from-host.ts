@@ -24,6 +24,8 @@ const denied: HostReply = { accepted: false, reason: 'There is no such transacti
 
 /** Render ids remembered after their answer was taken. SDKs repeat only the last call of a transaction. */
 const answeredRendersMax = 6
+/** The ids of so many are remembered in any case: of a display that was left there are two. */
+const answeredCallsMax = Math.floor(answeredRendersMax / 2) + 1
 /** Render ids remembered of those that were replaced: they come late only while nodes fail. */
 const supersededRendersMax = 8
 /** How exactly the last word of the host is remembered. */
@@ -89,6 +91,7 @@ export function decideIoCall(
       if (!known.answer) change.tellClient(renderSignal(change, known))
       return heard
     }
+    if (!known && isLongOver(change, message)) return heard
     if (change.now.completedAtMs !== null && !known) {
       // It waits for an answer that nobody can give any more.
       if (!isDisplayOnly(call)) sendCanceled(change, call.id, call.inputGroupKey)
@@ -106,6 +109,7 @@ export function decideIoCall(
       slot: known?.slot ?? change.freeSlot(),
       inputGroupKey: call.inputGroupKey,
       renderId: call.id,
+      ...(message.number !== undefined && { number: message.number }),
       call,
       bytes: message.bytes,
       displayOnly,
@@ -141,6 +145,13 @@ function isOver({ now }: Change, known: Group | undefined, renderId: string): bo
     now.answeredRenders.includes(renderId) ||
     now.supersededRenders.includes(renderId)
   )
+}
+
+/** True for a step from before all whose ids are remembered: a host that counts goes on when it has its answer. */
+function isLongOver({ now }: Change, { call, number }: Of<'io-call'>): boolean {
+  const { answeredCalls } = now
+  if (number === undefined || answeredCalls.length < answeredCallsMax) return false
+  return number <= Math.min(...answeredCalls) && !isDisplayOnly(call)
 }
 
 /** True for what was looked at and left: an answer to it is never refused, so a newer render only brings late data. */
@@ -198,6 +209,9 @@ function forgetAnswered(change: Change, group: Group): void {
   const answered = group.displayOnly ? [group.renderId, group.inputGroupKey] : [group.renderId]
   const answeredRenders = [...change.now.answeredRenders, ...answered].slice(-answeredRendersMax)
   change.setNow({ answeredRenders })
+  if (group.number === undefined) return
+  const answeredCalls = [...change.now.answeredCalls, group.number].slice(-answeredCallsMax)
+  change.setNow({ answeredCalls })
 }
 
 /** True when one more group fits; the oldest display gives way. */

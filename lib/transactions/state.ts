@@ -75,6 +75,11 @@ export interface Now {
   readonly answeredRequests: readonly string[]
   /** Number of the newest call by which the host has said where it is: a step, a loading state or a redirect. */
   readonly newestCall: number
+  /**
+   * Numbers of the calls that brought the last steps which are over. The ids of those before may be forgotten: what comes
+   * from before all of these, and is not known, is over as well. Newest last.
+   */
+  readonly answeredCalls: readonly number[]
 }
 
 /** An answer (or a state) on its way to the host. */
@@ -94,6 +99,8 @@ export interface Group {
   readonly inputGroupKey: string
   /** Id of the newest render. */
   readonly renderId: string
+  /** Number of the call that brought it, where the SDK counts them. */
+  readonly number?: number
   readonly call: IoCall
   readonly bytes: number
   /** Only displays and no choices: nothing to answer. */
@@ -164,6 +171,7 @@ export const emptyNow: Now = {
   supersededRenders: [],
   answeredRequests: [],
   newestCall: 0,
+  answeredCalls: [],
 }
 
 const nowFields = Object.keys(emptyNow) as (keyof Now)[]

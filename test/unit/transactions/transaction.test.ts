@@ -275,6 +275,31 @@ t.test('a render that comes again late takes nothing from the newer one, nor fro
   t.end()
 })
 
+t.test('a step that comes again long after it was answered is not shown as another one', t => {
+  const subject = new Subject()
+  const calls = Array.from({ length: 12 }, () => callOf('INPUT_TEXT'))
+  const say = (index: number, number: number, delivered: readonly string[] = []) => {
+    const call = calls[index] as IoCall
+    subject.tell({ type: 'io-call', instanceId, connectionId, call, bytes: 100, delivered, number })
+  }
+  let delivered: readonly string[] = []
+  for (const [index, call] of calls.entries()) {
+    say(index, 10 + index, delivered)
+    for (let late = 0; late < index; late += 1) {
+      // Under the number it had, or one before, when it was the one that was said again which came first.
+      say(late, 10 + late - (late % 2))
+      t.same(
+        subject.state.groups.map(({ renderId }) => renderId),
+        [call.id],
+        `step ${late} while step ${index} waits`,
+      )
+    }
+    subject.answer(call, ['good'])
+    delivered = subject.state.groups.map(({ answer }) => answer?.id ?? '')
+  }
+  t.end()
+})
+
 t.test('a value that stands for another one is judged as what it stands for', async t => {
   const subject = new Subject()
   const identity = callOf('CONFIRM_IDENTITY').toRender
