@@ -76,6 +76,8 @@ export function decideIoCall(
     for (const deliveryId of message.delivered ?? []) markDelivered(change, deliveryId)
     if (change.now.cancelNext) {
       sendCanceled(change, call.id, call.inputGroupKey)
+      // What was said before, and comes late, is not what the host says next: that is answered before it is to let go.
+      if (message.number !== undefined && message.number <= change.now.newestCall) return accepted
       change.setNow({ cancelNext: false })
       closeWhenUnwatched(change)
       return accepted

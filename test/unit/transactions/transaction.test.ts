@@ -300,6 +300,35 @@ t.test('a step that comes again long after it was answered is not shown as anoth
   t.end()
 })
 
+t.test('a step that comes late is not the next one of a run that was cancelled', t => {
+  const subject = new Subject()
+  const say = (call: IoCall, number: number) =>
+    subject.tell({ type: 'io-call', instanceId, connectionId, call, bytes: 100, number })
+  const [first, second, next] = [callOf('INPUT_TEXT'), callOf('INPUT_TEXT'), callOf('INPUT_TEXT')]
+  say(first, 10)
+  subject.answer(first, ['good'])
+  say(second, 12)
+  subject.answer(second, ['good'])
+  subject.tell({ type: 'leave', asker })
+  for (const [call, number] of [
+    [first, 10],
+    [second, 12],
+  ] as const) {
+    say(call, number)
+    t.same(
+      subject.hostCalls().map(({ method }) => method),
+      ['IO_RESPONSE'],
+      'it may still need it, to hear of the cancel',
+    )
+  }
+  say(next, 14)
+  t.same(
+    subject.hostCalls().map(({ method }) => method),
+    ['IO_RESPONSE', 'CLOSE_TRANSACTION'],
+  )
+  t.end()
+})
+
 t.test('a value that stands for another one is judged as what it stands for', async t => {
   const subject = new Subject()
   const identity = callOf('CONFIRM_IDENTITY').toRender
