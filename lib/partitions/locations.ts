@@ -39,6 +39,7 @@ interface Update {
 /** Names remembered of one node; more are not announced. */
 const namesMax = 200_000
 const callMs = 5_000
+const tellAgainMs = 1_000
 const resync = Buffer.from('resync')
 const taken = Buffer.from('taken')
 
@@ -58,6 +59,8 @@ export class Locations {
   #members: ReadonlySet<NodeId> = new Set()
   /** The newest number that each node has taken. */
   readonly #told = new Map<NodeId, number>()
+  /** Nodes that are told again in a moment. */
+  readonly #untold = new Set<NodeId>()
 
   /** Without peers it knows this node's own. */
   constructor(clock: Clock, peers?: Peers, log?: Log) {
@@ -146,9 +149,22 @@ export class Locations {
         if (answer.equals(resync)) this.#sendWhole(to)
         else this.#told.set(to, Math.max(number, this.#told.get(to) ?? 0))
       },
-      // It asks for everything when it hears of this node again.
-      (error: unknown) => this.#log?.debug('locations.not-told', { to, error }),
+      (error: unknown) => {
+        this.#log?.debug('locations.not-told', { to, error })
+        this.#tellAgain(to)
+      },
     )
+  }
+
+  /** The connection to a node may stand all the time, and the queue for it be full: nothing else tells it then. */
+  #tellAgain(to: NodeId): void {
+    if (this.#untold.has(to)) return
+    this.#untold.add(to)
+    this.#clock.setTimer(tellAgainMs, () => {
+      this.#untold.delete(to)
+      const isConnected = this.#members.has(to) && this.#peers?.condition(to).kind === 'connected'
+      if (isConnected && this.#told.get(to) !== this.#number) this.#sendWhole(to)
+    })
   }
 
   #sendWhole(to: NodeId): void {

@@ -1,5 +1,6 @@
 /** Where sockets are, and what is done about signals for sockets that nobody is known to hold. */
 import t from 'tap'
+import { AppError } from '../../../lib/errors.js'
 import type { EntityKey, NodeId } from '../../../lib/ids.js'
 import { limits } from '../../../lib/limits.js'
 import { silentLog } from '../../../lib/log.js'
@@ -8,7 +9,13 @@ import { Courier } from '../../../lib/partitions/courier.js'
 import type { Signal } from '../../../lib/partitions/entity.js'
 import { Locations } from '../../../lib/partitions/locations.js'
 import type { Runtime } from '../../../lib/partitions/runtime.js'
-import { type CallHandler, type Member, type Peers, partitionOf } from '../../../lib/ring/index.js'
+import {
+  type CallHandler,
+  type Member,
+  type PeerCondition,
+  type Peers,
+  partitionOf,
+} from '../../../lib/ring/index.js'
 
 const member = (nodeId: string, storeId = `store of ${nodeId}`): Member => ({
   nodeId: nodeId as NodeId,
@@ -24,6 +31,8 @@ class FakePeers {
   readonly calls: { to: string; kind: string; body: string }[] = []
   /** By node, what it answers instead of `taken`. */
   readonly answers = new Map<string, string>()
+  /** Nodes for which no more can be queued. */
+  readonly full = new Set<string>()
   readonly #handlers = new Map<string, CallHandler>()
   #members = ['A', 'B', 'C']
   #membersChanged: (members: readonly Member[]) => void = () => undefined
@@ -51,7 +60,12 @@ class FakePeers {
     return () => undefined
   }
 
+  condition(): PeerCondition {
+    return { kind: 'connected', heardAtMs: 0 }
+  }
+
   async call(to: string, kind: string, body: Buffer): Promise<Buffer> {
+    if (this.full.has(to)) throw new AppError('queue-full')
     this.calls.push({ to, kind, body: body.toString() })
     return Buffer.from(this.answers.get(to) ?? 'taken')
   }
@@ -140,6 +154,27 @@ t.test('a node that was no member when something was announced hears of it when 
   t.same(told(), [['A', [['host:2', '']]]])
   peers.areMembers('A', 'B', 'C')
   t.same(told(), [['B', [...came, ['host:2', '']]]])
+})
+
+t.test('a node that could not be told, on a connection that stands, is told again', async t => {
+  const peers = new FakePeers()
+  const clock = new VirtualClock()
+  const locations = new Locations(clock, peers as unknown as Peers)
+  const turn = () => new Promise(resolve => setImmediate(() => setImmediate(resolve)))
+  const told = () => peers.calls.splice(0).map(({ to, body }) => [to, JSON.parse(body).came])
+  peers.areMembers('A', 'C')
+  peers.full.add('A')
+  locations.announce('host:1')
+  await turn()
+  clock.advance(1_000)
+  await turn()
+  peers.full.delete('A')
+  t.same(told(), [])
+  clock.advance(1_000)
+  await turn()
+  t.same(told(), [['A', [['host:1', '']]]])
+  clock.advance(60_000)
+  t.same(told(), [], 'once')
 })
 
 t.test('what comes a second time, late, changes nothing', async t => {
