@@ -116,7 +116,7 @@ export class HostCalls {
       case 'MARK_TRANSACTION_COMPLETE':
         return this.#complete(connection, call.data)
       case 'SEND_PAGE':
-        return this.#page(connection, call.data)
+        return this.#page(connection, call.data, call.rpcId)
       case 'NOTIFY':
         return this.#notify(connection, call.data)
       case 'BEGIN_HOST_SHUTDOWN':
@@ -281,7 +281,7 @@ export class HostCalls {
     return accepted(reply)
   }
 
-  async #page(connection: HostConnection, data: Inputs<'SEND_PAGE'>): Promise<boolean> {
+  async #page(connection: HostConnection, data: Inputs<'SEND_PAGE'>, rpcId: string): Promise<boolean> {
     if (!isId(data.pageKey)) return false
     let layout: ReturnType<typeof parsePageLayout> | null
     try {
@@ -295,6 +295,7 @@ export class HostCalls {
         type: 'layout',
         instanceId: connection.instanceId,
         layout,
+        ...numbered(rpcId),
       }),
     )
   }

@@ -52,6 +52,20 @@ export interface PageState {
   readonly page: PageRecord | null
   readonly layout: PageLayout | null
   readonly loading: LoadingState | null
+  /** The newest of what the host has said of it, where its SDK counts its calls. */
+  readonly newest: NewestCall | null
+}
+
+/** Another process counts its calls from 1. */
+interface NewestCall {
+  readonly instanceId: string
+  readonly number: number
+}
+
+interface Numbered {
+  readonly instanceId: InstanceId
+  /** Number of the call, where the SDK counts them. */
+  readonly number?: number
 }
 
 export type PageMessage =
@@ -75,9 +89,9 @@ export type PageMessage =
       readonly values: readonly unknown[]
       readonly valuesMeta?: unknown
     }
-  | { readonly type: 'layout'; readonly instanceId: InstanceId; readonly layout: PageLayout | null }
-  | { readonly type: 'loading'; readonly instanceId: InstanceId; readonly loading: LoadingState }
-  | { readonly type: 'redirect'; readonly instanceId: InstanceId; readonly redirect: Redirect }
+  | ({ readonly type: 'layout'; readonly layout: PageLayout | null } & Numbered)
+  | ({ readonly type: 'loading'; readonly loading: LoadingState } & Numbered)
+  | ({ readonly type: 'redirect'; readonly redirect: Redirect } & Numbered)
   | { readonly type: 'host-gone'; readonly instanceId: InstanceId }
   | { readonly type: 'host-back'; readonly instanceId: InstanceId }
 
@@ -95,6 +109,7 @@ export const pageKind: EntityKind<PageState, PageMessage> = {
     page: (records.get('page') as unknown as PageRecord | undefined) ?? null,
     layout: (records.get('layout') as unknown as PageLayout | undefined) ?? null,
     loading: (records.get('loading') as unknown as LoadingState | undefined) ?? null,
+    newest: (records.get('newest') as unknown as NewestCall | undefined) ?? null,
   }),
   brings: message => content.has(message.type),
   decide,
@@ -122,6 +137,31 @@ function decide(
   if ('instanceId' in message && (page.http || message.instanceId !== page.instanceId)) {
     return { state, reply: { accepted: false, reason: 'There is no such page.', denied: true } }
   }
+  if ('number' in message && message.number !== undefined) {
+    const { instanceId, number } = message
+    const { newest } = state
+    // Said before what is shown, it comes late: its connection is gone, or its leader was away for a moment.
+    if (newest?.instanceId === instanceId && number < newest.number)
+      return { state, reply: { accepted: true } }
+    return withNewest(said({ ...state, newest: { instanceId, number } }, page, message, context))
+  }
+  return said(state, page, message, context)
+}
+
+function withNewest(decision: PageDecision): PageDecision {
+  if (!decision.state?.newest) return decision
+  return {
+    ...decision,
+    put: new Map([...(decision.put ?? []), ['newest', decision.state.newest as unknown as Json]]),
+  }
+}
+
+function said(
+  state: PageState,
+  page: PageRecord,
+  message: Exclude<PageMessage, HttpHostAnswer | { readonly type: 'open' }> | AlarmMessage,
+  context: DecisionContext,
+): PageDecision {
   switch (message.type) {
     case 'leave':
       checkOwner(page, message.asker)
