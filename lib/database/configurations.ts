@@ -27,10 +27,13 @@ interface NodeRow {
   boot: string
   channel_address: string
   forward_address: string
+  former_stores: string[]
 }
 
 /** Whoever holds a row changes it, and it must be read again; nothing else takes so long. */
 const lockMsMax = 200
+/** Of one node. No row names one that was replaced long ago. */
+const formerStoresMax = 8
 const columns = 'partition, epoch, owner, replicas, nonce'
 
 export class DatabaseConfigurations implements Configurations {
@@ -104,7 +107,11 @@ export class DatabaseConfigurations implements Configurations {
 
   async nodes(): Promise<readonly RegisteredNode[]> {
     const { rows } = await this.#database.urgent.query<NodeRow>(
-      'select node_id, store_id, boot, channel_address, forward_address from cluster_nodes',
+      `select n.node_id, n.store_id, n.boot, n.channel_address, n.forward_address, array(
+         select s.store_id from cluster_stores s where s.node_id = n.node_id and s.store_id <> n.store_id
+         order by s.registered_at desc limit ${formerStoresMax}
+       ) as former_stores
+       from cluster_nodes n`,
     )
     return rows.map(row => ({
       nodeId: row.node_id as NodeId,
@@ -112,6 +119,7 @@ export class DatabaseConfigurations implements Configurations {
       boot: Number(row.boot),
       channelAddress: row.channel_address,
       forwardAddress: row.forward_address,
+      formerStores: row.former_stores as StoreId[],
     }))
   }
 

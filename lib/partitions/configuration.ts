@@ -31,6 +31,8 @@ export interface RegisteredNode {
   readonly boot: number
   readonly channelAddress: string
   readonly forwardAddress: string
+  /** Stores that it had before, as the registry knows them: none of them is ever heard of again. */
+  readonly formerStores?: readonly StoreId[]
 }
 
 export interface Configurations {

@@ -56,7 +56,12 @@ export class Evidence {
   learn(nodes: readonly RegisteredNode[]): void {
     const { peers } = this.#options
     this.#registered = nodes
-    for (const node of nodes) this.#nodes.set(node.storeId, node)
+    for (const node of nodes) {
+      // Also what was replaced while this process was not there: a start would wait for it in vain.
+      for (const storeId of node.formerStores ?? [])
+        if (!this.#nodes.has(storeId)) this.#nodes.set(storeId, { ...node, storeId })
+      this.#nodes.set(node.storeId, node)
+    }
     peers.learn(nodes.filter(node => node.nodeId !== peers.self.nodeId))
   }
 

@@ -6,16 +6,16 @@ import type { Change, Configuration, Configurations, RegisteredNode, StoreId } f
 export class MemoryConfigurations implements Configurations {
   readonly rows = new Map<PartitionId, Configuration>()
   readonly registry = new Map<NodeId, RegisteredNode>()
-  /** The last boot of every store that was ever registered. */
-  readonly boots = new Map<StoreId, number>()
+  /** The node and the last boot of every store that was ever registered. */
+  readonly stores = new Map<StoreId, Pick<RegisteredNode, 'nodeId' | 'boot'>>()
 
   async cluster(): Promise<string | null> {
     return this.rows.size > 0 ? 'memory' : null
   }
 
   async register(node: RegisteredNode, founding: ReadonlyMap<PartitionId, number>): Promise<string | null> {
-    if ((this.boots.get(node.storeId) ?? 0) >= node.boot) return null
-    this.boots.set(node.storeId, node.boot)
+    if ((this.stores.get(node.storeId)?.boot ?? 0) >= node.boot) return null
+    this.stores.set(node.storeId, { nodeId: node.nodeId, boot: node.boot })
     this.registry.set(node.nodeId, node)
     if (this.rows.size > 0) return 'memory'
     for (const [partition, epoch] of founding) {
@@ -29,7 +29,12 @@ export class MemoryConfigurations implements Configurations {
   }
 
   async nodes(): Promise<readonly RegisteredNode[]> {
-    return [...this.registry.values()]
+    return [...this.registry.values()].map(node => {
+      const known = [...this.stores].filter(
+        ([id, { nodeId }]) => nodeId === node.nodeId && id !== node.storeId,
+      )
+      return { ...node, formerStores: known.map(([id]) => id) }
+    })
   }
 
   async forget({ boot, nodeId, storeId }: Parameters<Configurations['forget']>[0]): Promise<void> {

@@ -44,7 +44,9 @@ export class Changes {
       if (!isOwn) this.#checkEvidence(by, row, change)
       // One that starts has asked all members of its rows, or waited for them for longer.
       if (isExcluding && by.isReady) this.#checkMajority(by, change)
-      if (!isOwn || !by.isReady) this.#checkHighest(by, row, change)
+      // A node may lead, and take surplus copies out of its rows, a moment before its start is over.
+      const isBeginning = change.fromEpoch !== undefined || cluster.rulesOff?.positions === true
+      if (!isOwn || (!by.isReady && isBeginning)) this.#checkHighest(by, row, change)
       else if (change.owner !== row.owner) this.#checkDrained(by, row, change)
     }
   }

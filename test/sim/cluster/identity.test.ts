@@ -145,6 +145,27 @@ t.test('a member that answered a starting leader and was wiped since is not name
   t.same(world.problems, [])
 })
 
+t.test('who starts does not wait for a store that its node has no more', async t => {
+  const cluster = await make(8, 2)
+  const { configurations, world } = cluster
+  const [a, b] = two(cluster)
+  const key = keyLedBy(cluster, a)
+  t.match(await ask(cluster, a, key, { type: 'append', id: 'acknowledged' }), { index: 0 })
+  const wiped = b.storeId
+  cluster.crash(a)
+  cluster.crash(b)
+  cluster.wipe(b)
+  cluster.start(b)
+  const isBack = () => configurations.truth.registry.get(b.id)?.storeId !== wiped
+  t.ok(await world.run(10_000, isBack), 'it is registered with another store')
+  cluster.start(a)
+  const sinceMs = world.nowMs
+  t.ok(await world.run(10_000, () => a.isReady))
+  t.ok(world.nowMs - sinceMs < 2_000, `it takes ${Math.round(world.nowMs - sinceMs)} ms`)
+  t.match(await ask(cluster, b, key, { type: 'read' }), { ids: ['acknowledged'] })
+  t.same(world.problems, [])
+})
+
 t.test('a node in whose place another is registered while it starts does not stay half started', async t => {
   const cluster = await make(7, 2)
   const { configurations, world } = cluster
@@ -228,9 +249,9 @@ t.test('a member of a cluster founds no other one in an empty database', async t
   const key = keyLedBy(cluster, a)
   t.match(await ask(cluster, b, key, { type: 'append', id: 'mine' }), { index: 0 })
   for (const node of [a, b]) cluster.crash(node)
-  const { boots, registry, rows } = cluster.configurations.truth
+  const { registry, rows, stores } = cluster.configurations.truth
   const kept = new Map(rows)
-  for (const table of [boots, registry, rows]) table.clear()
+  for (const table of [stores, registry, rows]) table.clear()
   cluster.start(a)
   await world.run(20_000)
   t.notOk(a.isReady)

@@ -52,7 +52,7 @@ export const rules: readonly Rule[] = [
         off: 'storeIdentity',
         breaks: 'a wiped disk leads or follows with nothing on it',
         problem: /I2|I9|lost/,
-        seed: 14,
+        seed: 1,
       },
     ],
     elsewhere: 'copies of a directory: `sim/cluster/identity.test.ts`',
@@ -61,7 +61,7 @@ export const rules: readonly Rule[] = [
     number: 2,
     name: 'No number is used twice',
     absences: [
-      { off: 'predecessor', breaks: 'a copy with a hole counts', problem: /I2/, seed: 88 },
+      { off: 'predecessor', breaks: 'a copy with a hole counts', problem: /I2/, seed: 190 },
       { off: 'raisedEpoch', breaks: 'one number gets two contents', problem: /I1/ },
     ],
   },
@@ -92,7 +92,7 @@ export const rules: readonly Rule[] = [
         off: 'positions',
         breaks: 'whoever swaps first leads, with less than others have',
         problem: /rule 4|I2/,
-        seed: 10,
+        seed: 20,
       },
     ],
   },
@@ -100,15 +100,13 @@ export const rules: readonly Rule[] = [
     number: 5,
     name: 'Evidence of death',
     absences: [
-      { off: 'evidence', breaks: 'who is not heard for a moment is succeeded', problem: /rule 5/, seed: 8 },
+      { off: 'evidence', breaks: 'who is not heard for a moment is succeeded', problem: /rule 5/, seed: 1 },
     ],
   },
   {
     number: 6,
     name: 'Minority waits',
-    absences: [
-      { off: 'majority', breaks: 'the smaller side takes what it can', problem: /rule 6/, seed: 150 },
-    ],
+    absences: [{ off: 'majority', breaks: 'the smaller side takes what it can', problem: /rule 6/, seed: 5 }],
     elsewhere: 'what it tells browsers and hosts: `sim/cluster/minority.test.ts`',
   },
   {
@@ -132,7 +130,7 @@ export const rules: readonly Rule[] = [
         off: 'drained',
         breaks: 'the next leader lacks what is being worked on',
         problem: /rule 9/,
-        seed: 12,
+        seed: 11,
       },
     ],
     elsewhere: 'that sessions do not notice: `sim/cluster/leave.test.ts`',
@@ -141,7 +139,7 @@ export const rules: readonly Rule[] = [
     number: 10,
     name: 'Barrier',
     absences: [
-      { off: 'confirm', breaks: 'a leader that was replaced answers reads', problem: /was read/, seed: 30 },
+      { off: 'confirm', breaks: 'a leader that was replaced answers reads', problem: /was read/, seed: 88 },
     ],
   },
   {
@@ -160,7 +158,7 @@ export const rules: readonly Rule[] = [
   {
     number: 12,
     name: 'Rewound Postgres',
-    absences: [{ off: 'setBack', breaks: 'old rows are followed', problem: /I[1239]/, seed: 11 }],
+    absences: [{ off: 'setBack', breaks: 'old rows are followed', problem: /I[1239]/, seed: 6 }],
     elsewhere: '`ring adopt`: `sim/cluster/adopt.test.ts`',
   },
   {
@@ -173,32 +171,32 @@ export const rules: readonly Rule[] = [
         problem: /I2/,
         seed: 1,
       },
-      { off: 'effects', breaks: 'an effect is lost with its leader', problem: /effect/, seed: 7 },
+      { off: 'effects', breaks: 'an effect is lost with its leader', problem: /effect/, seed: 4 },
     ],
   },
   {
     number: 14,
     name: 'Answers to hosts',
     absences: [
-      { off: 'renders', breaks: 'a question that was answered is asked again', problem: /I5/, seed: 21 },
+      { off: 'renders', breaks: 'a question that was answered is asked again', problem: /I5/, seed: 1 },
     ],
   },
   {
     number: 15,
     name: 'Calls from hosts',
-    absences: [{ off: 'settled', breaks: 'an action waits for ever', problem: /I6/, seed: 21 }],
+    absences: [{ off: 'settled', breaks: 'an action waits for ever', problem: /I6/, seed: 11 }],
   },
   {
     number: 16,
     name: 'Hosts are held, not refused',
     absences: [
-      { off: 'held', breaks: 'an action is told of what would have passed', problem: /I6/, seed: 11 },
+      { off: 'held', breaks: 'an action is told of what would have passed', problem: /I6/, seed: 46 },
     ],
   },
   {
     number: 17,
     name: 'History rows',
-    absences: [{ off: 'newest', breaks: 'an older row replaces a newer one', problem: /I8/, seed: 1 }],
+    absences: [{ off: 'newest', breaks: 'an older row replaces a newer one', problem: /I8/, seed: 2 }],
     elsewhere:
       'the statement itself: `unit/accounts/accounts.test.ts`; a full outbox: `unit/partitions/runtime.test.ts`',
   },
@@ -232,7 +230,7 @@ export const rules: readonly Rule[] = [
   {
     number: 22,
     name: 'Node time',
-    absences: [{ off: 'nodeTime', breaks: 'an alarm comes early', problem: /I7/, seed: 338 }],
+    absences: [{ off: 'nodeTime', breaks: 'an alarm comes early', problem: /I7/, seed: 126 }],
     elsewhere: 'the arithmetic: `unit/partitions/node-time.test.ts`',
   },
 ]

@@ -143,6 +143,10 @@ export class SimCluster {
     )
   }
 
+  get rulesOff(): SimRulesOff | undefined {
+    return this.#options.rulesOff
+  }
+
   /** Starts a node, again and again until it runs. */
   start(node: SimNode): void {
     if (node.isAlive) return

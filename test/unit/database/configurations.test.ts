@@ -94,6 +94,15 @@ t.test('a Postgres that stands still, and a row that somebody holds', async t =>
   await database.query('update partition_configurations set epoch = 2')
   t.same(await epochs(), [2])
 
+  // A node whose disk was replaced: the others are told which stores they need not wait for.
+  const other = { nodeId: 'node-b' as NodeId, boot: 1, channelAddress: 'b:1', forwardAddress: 'b:2' }
+  for (const storeId of ['store-b', 'store-c'] as StoreId[])
+    await configurations.register({ ...other, storeId }, new Map())
+  t.same((await configurations.nodes()).map(each => [each.nodeId, each.storeId, each.formerStores]).sort(), [
+    ['node-a', store, []],
+    ['node-b', 'store-c', ['store-b']],
+  ])
+
   // The embedded database does one thing at a time: nobody can hold a row, or a connection, against another.
   if (!postgres.kind.includes('embedded')) {
     await database.transaction(async client => {
