@@ -55,7 +55,7 @@ export async function takeDeliveries(
        people.default_notification_method as preferred, notifications.title, notifications.message,
        organizations.id as "organizationId", organizations.name as organization,
        organizations.slug as "organizationSlug", environments.slug as environment,
-       notifications.transaction_id as "transactionId", transactions.action_name as action
+       notifications.transaction_id as "transactionId", coalesce(transactions.action_name, notifications.action_name) as action
      from taken join notifications on notifications.id = taken.notification_id
      join organizations on organizations.id = notifications.organization_id
      join environments on environments.id = notifications.environment_id

@@ -9,6 +9,8 @@ export interface NewNotification {
   readonly environmentId: string
   readonly senderId: UserId | null
   readonly transactionId: string | null
+  /** Name of the action that says it, where the transaction may not be in the history yet. */
+  readonly actionName?: string | null
   readonly title: string | null
   readonly message: string
   readonly deliveries: readonly { readonly to: string; readonly method: NotificationMethod | null }[]
@@ -27,8 +29,8 @@ export async function recordNotification(
     await client.query(
       `with notification as (
          insert into notifications (id, organization_id, environment_id, transaction_id, sender_id, title, message,
-           idempotency_key, created_at)
-         values ($1, $2, $3, $4, $5, $6, $7, $8, $9) returning id
+           idempotency_key, created_at, action_name)
+         values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $11) returning id
        )
        insert into notification_deliveries (id, notification_id, recipient, method, person_id)
        select delivery.id, notification.id, delivery.to, delivery.method, people.id
@@ -49,6 +51,7 @@ export async function recordNotification(
         notification.idempotencyKey === null ? null : storableText(notification.idempotencyKey),
         new Date(notification.createdAtMs),
         JSON.stringify(deliveries.map(delivery => ({ ...delivery, to: storableText(delivery.to) }))),
+        notification.actionName == null ? null : storableText(notification.actionName),
       ],
     )
     return { id, isNew: true }

@@ -28,6 +28,7 @@ export interface SdkHooks {
     organizationId: string
     environmentId?: string
     slug?: string
+    name?: string
     ownerEmail?: string | null
   } | null>
 }
@@ -56,6 +57,7 @@ export function addSdkRoutes(http: HttpServer, hooks: SdkHooks, log: Log): void 
     const { accounts } = context
     const transactionId = body.transactionId ?? null
     let ownerEmail: string | null = null
+    let actionName: string | null = null
     let action: { environmentId: string; slug: string } | null = null
     if (transactionId !== null) {
       const live = isId(transactionId) ? await hooks.placeOfTransaction?.(transactionId) : null
@@ -71,6 +73,7 @@ export function addSdkRoutes(http: HttpServer, hooks: SdkHooks, log: Log): void 
         throw new AppError('forbidden', 'There is no such transaction in this organization.')
       }
       ownerEmail = live?.ownerEmail ?? null
+      actionName = live?.name ?? null
       if (live?.environmentId !== undefined && live.slug !== undefined)
         action = { environmentId: live.environmentId, slug: live.slug }
     }
@@ -93,6 +96,7 @@ export function addSdkRoutes(http: HttpServer, hooks: SdkHooks, log: Log): void 
       organizationId: host.organization.id,
       environmentId: host.environment.id,
       senderId: host.user.id,
+      actionName,
       idempotencyKey: body.idempotencyKey ?? null,
       // Clocks of hosts are not ours: what is said now is not of next year, nor too old to be kept.
       createdAtMs: Math.min(nowMs, Math.max(saidAtMs, nowMs - clockDifferenceMsMax)),

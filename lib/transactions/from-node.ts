@@ -134,10 +134,10 @@ export function decideHostAlive(
 export function decideLocate(state: TransactionState): Decision<TransactionState, Located> {
   const { start } = state
   if (start === null) return { state: null, reply: null }
-  const { place, organizationId, environmentId, instanceId, owner, slug } = start
+  const { place, organizationId, environmentId, instanceId, name, owner, slug } = start
   const hasEnded = state.now.completedAtMs !== null
   const ownerEmail = owner.email
-  const reply = { place, organizationId, environmentId, instanceId, slug, ownerEmail, hasEnded }
+  const reply = { place, organizationId, environmentId, instanceId, slug, name, ownerEmail, hasEnded }
   return { state, reply }
 }
 

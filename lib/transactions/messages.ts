@@ -190,7 +190,7 @@ export interface Attached {
 
 /** Reply to `locate`; null when there is no such transaction. */
 export type Located =
-  | (Pick<TransactionStart, 'place' | 'organizationId' | 'environmentId' | 'instanceId' | 'slug'> & {
+  | (Pick<TransactionStart, 'place' | 'organizationId' | 'environmentId' | 'instanceId' | 'slug' | 'name'> & {
       readonly ownerEmail: string
       /** It has a result. */
       readonly hasEnded: boolean
