@@ -245,7 +245,7 @@ export class RowTable {
     this.#believed.clear()
     this.#learn(rows)
     // A row that has stood, since the database was set back, may go on as it was.
-    this.#noticeLeaders(this.all())
+    this.#noticeLeaders(this.all().filter(({ partition }) => this.#reigns.get(partition) === nobodys))
   }
 
   /**
@@ -262,6 +262,7 @@ export class RowTable {
       this.#tell(known, this.seen.lost())
     }
     if (found.size === 0) return
+    for (const partition of found) this.#reigns.set(partition, nobodys)
     log.error('configurations.set-back', { partitions: found.size })
     const led = new Set([...found].filter(partition => leads(partition)))
     if (led.size > 0) resign(led)
@@ -316,11 +317,12 @@ export class RowTable {
     const changed = new Set<PartitionId>()
     for (const row of rows) {
       const { owner, partition } = row
-      const reign = this.isSetBack(partition) ? nobodys : `${owner} ${ledSince(row)}`
+      if (this.isSetBack(partition)) continue
+      const reign = `${owner} ${ledSince(row)}`
       const known = this.#reigns.get(partition)
       if (known === reign) continue
       this.#reigns.set(partition, reign)
-      if (known !== undefined && reign !== nobodys && !heard.has(partition)) changed.add(partition)
+      if (known !== undefined && !heard.has(partition)) changed.add(partition)
     }
     if (changed.size > 0) onNewLeaders?.(changed)
   }
